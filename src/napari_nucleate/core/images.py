@@ -1,0 +1,159 @@
+"""Stacks with named axes, and the single images that are labelled, trained on and predicted."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_nucleate.core.errors import NucleateError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+AXES = "NTCZYX"
+SPATIAL: dict[int, str] = {2: "YX", 3: "ZYX"}
+NDim = Literal[2, 3]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """An n-D image source with named axes, pixel size, units and channel names.
+
+    Parameters
+    ----------
+    data : array-like
+        Anything with `shape`, `dtype` and numpy indexing (numpy, dask, zarr); read lazily.
+    axes : str
+        One letter an axis: N (unrelated images), T, C, Z, Y, X; each at most once, in any order.
+        Y and X are needed.
+    scale : tuple of float
+        Pixel size along each axis, in `units`; 1.0 where unknown.
+    units : tuple of str
+        Unit of each axis, as pint spells it ("micrometer", "second", "pixel").
+    channels : tuple of str
+        Names of the channels; empty where unknown.
+    name : str
+        What a person calls it; the stem of the file.
+    source : Path or None
+        The file it was read from.
+
+    Raises
+    ------
+    NucleateError
+        If axes and shape disagree, or an axis is unknown, repeated or missing.
+    """
+
+    data: Any
+    axes: str
+    scale: tuple[float, ...] = ()
+    units: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    name: str = "image"
+    source: Path | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.data.shape)
+        if len(self.axes) != len(shape):
+            raise NucleateError(
+                f"{self.name} has {len(shape)} dimensions {shape} but {len(self.axes)} axes "
+                f"{self.axes!r}; name one axis a dimension."
+            )
+        if len(set(self.axes)) != len(self.axes) or not set("YX") <= set(self.axes) <= set(AXES):
+            raise NucleateError(
+                f"Axes {self.axes!r} of {self.name} are not valid; use each of {AXES} at most "
+                "once, with Y and X among them."
+            )
+        if not self.scale:
+            object.__setattr__(self, "scale", (1.0,) * len(shape))
+        if not self.units:
+            object.__setattr__(self, "units", ("pixel",) * len(shape))
+
+    @property
+    def n_channels(self) -> int:
+        """How many channels each image has; 1 without a channel axis."""
+        return int(self.data.shape[self.axes.index("C")]) if "C" in self.axes else 1
+
+    def spacing(self, ndim: NDim) -> tuple[float, ...]:
+        """Pixel size along the spatial axes of an image, in (Z,) Y, X order."""
+        return tuple(self.scale[self.axes.index(a)] for a in self._spatial(ndim))
+
+    def spacing_units(self, ndim: NDim) -> tuple[str, ...]:
+        """Units along the spatial axes of an image, in (Z,) Y, X order."""
+        return tuple(self.units[self.axes.index(a)] for a in self._spatial(ndim))
+
+    def images(self, ndim: NDim) -> list[ImageRef]:
+        """Every image of the stack, in the order of its axes.
+
+        Parameters
+        ----------
+        ndim : 2 or 3
+            With 2, each Z slice is an image of its own; with 3, Z belongs to the image.
+
+        Returns
+        -------
+        list of ImageRef
+            One reference an image; nothing is read.
+        """
+        self._spatial(ndim)
+        walked = [a for a in self.axes if a not in "C" + SPATIAL[ndim]]
+        ranges = (range(int(self.data.shape[self.axes.index(a)])) for a in walked)
+        return [
+            ImageRef(self, ndim, tuple(zip(walked, index, strict=True)))
+            for index in itertools.product(*ranges)
+        ]
+
+    def _spatial(self, ndim: NDim) -> str:
+        missing = set(SPATIAL[ndim]) - set(self.axes)
+        if missing:
+            raise NucleateError(
+                f"{self.name} has axes {self.axes} without {''.join(missing)}; choose 2D."
+            )
+        return SPATIAL[ndim]
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """One image of a stack, by its position along the axes that aren't part of an image."""
+
+    stack: Stack = field(repr=False)
+    ndim: NDim
+    index: tuple[tuple[str, int], ...]
+
+    @property
+    def key(self) -> str:
+        """A name that is unique within the stack and valid as the name of a file."""
+        parts = [re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", self.stack.name).strip(". ") or "image"]
+        sizes = dict(zip(self.stack.axes, self.stack.data.shape, strict=True))
+        parts += [f"{a.lower()}{i:0{len(str(sizes[a] - 1))}d}" for a, i in self.index]
+        return "_".join(parts)
+
+    @property
+    def position(self) -> dict[str, int]:
+        """The index along each walked axis."""
+        return dict(self.index)
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Pixel size along (Z,) Y, X."""
+        return self.stack.spacing(self.ndim)
+
+    def read(self) -> NDArray[Any]:
+        """Read the pixels.
+
+        Returns
+        -------
+        ndarray, shape (C, Y, X) or (C, Z, Y, X)
+            The image in its own dtype, with one channel where the stack has no channel axis.
+        """
+        position = self.position
+        where = tuple(position.get(a, slice(None)) for a in self.stack.axes)
+        pixels = np.asarray(self.stack.data[where])
+        left = [a for a in self.stack.axes if a not in position]
+        order = [left.index(a) for a in "C" + SPATIAL[self.ndim] if a in left]
+        pixels = pixels.transpose(order)
+        return pixels if "C" in left else pixels[np.newaxis]

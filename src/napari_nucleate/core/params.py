@@ -1,0 +1,91 @@
+"""The base of every set of parameters: frozen, closed, bounded and described.
+
+JSON, validation, the forms in the docks and the help of the command line all come from the
+same classes, so that a field is described once.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from napari_nucleate.core.errors import NucleateError
+
+
+class Params(BaseModel):
+    """Parameters of one choice: a target, a splitter, a network, a loss.
+
+    Subclasses give every field a bound and a description. Instances are immutable and hashable;
+    unknown fields, NaN and infinities are refused.
+
+    Examples
+    --------
+    >>> from pydantic import Field
+    >>> class Blur(Params):
+    ...     sigma: float = Field(1.0, ge=0, le=10, description="Width in pixels.")
+    >>> Blur.parse({"sigma": 2}).sigma
+    2.0
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> Self:
+        """Validate plain values, as they come from JSON or a form.
+
+        Parameters
+        ----------
+        values : dict
+            Field names and values.
+
+        Returns
+        -------
+        Params
+            The validated parameters.
+
+        Raises
+        ------
+        NucleateError
+            If a value is out of its bounds, of a wrong type, or not a field.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise NucleateError(explain(error, cls.__name__)) from error
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and validate parameters from a JSON file.
+
+        Raises
+        ------
+        NucleateError
+            If the file is missing, isn't JSON, or its values aren't valid.
+        """
+        try:
+            values = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise NucleateError(f"{path} does not exist.") from error
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            raise NucleateError(f"{path} can't be read as JSON: {error}.") from error
+        if not isinstance(values, dict):
+            raise NucleateError(f"{path} holds {type(values).__name__}, not a JSON object.")
+        return cls.parse(values)
+
+    def to_json(self) -> str:
+        """Indented JSON that `load` reads back to an equal object."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def explain(error: ValidationError, what: str) -> str:
+    """Turn the first of pydantic's errors into one sentence with the offending value."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or what
+    more = error.error_count() - 1
+    tail = f" ({more} more like it)" if more else ""
+    value = repr(first.get("input"))
+    value = value if len(value) <= 60 else value[:57] + "…"
+    return f"{what}: {where} = {value} is not valid: {first['msg']}{tail}."
