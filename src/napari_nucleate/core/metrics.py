@@ -342,7 +342,7 @@ def _compact(labels: Labels) -> tuple[NDArray[Any], NDArray[np.int64]]:
         small = flat.astype(np.int64, copy=False)
         present = np.bincount(small) > 0
         present[0] = False
-        place: NDArray[np.int64] = np.cumsum(present) * present
+        place = np.where(present, np.cumsum(present), 0)
         return np.flatnonzero(present), place[small]
     found, index = np.unique(flat, return_inverse=True)
     has_zero = bool(found.size and found[0] == 0)

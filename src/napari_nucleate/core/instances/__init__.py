@@ -1,0 +1,22 @@
+"""From per-pixel maps to instances: the splitters, and what they share."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from napari_nucleate.core.instances.clean import from_mask_like, relabel, remove_small
+from napari_nucleate.core.instances.components import Components
+from napari_nucleate.core.instances.maps import Maps
+from napari_nucleate.core.instances.watershed import Watershed
+
+Splitter = Annotated[Components | Watershed, Field(discriminator="kind")]
+
+__all__ = [
+    "Components",
+    "Maps",
+    "Splitter",
+    "Watershed",
+    "from_mask_like",
+    "relabel",
+    "remove_small",
+]

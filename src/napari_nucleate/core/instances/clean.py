@@ -1,0 +1,158 @@
+"""Small repairs of masks and labels that every splitter shares; 2D and 3D alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.instances.maps import Maps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def from_mask_like(array: NDArray[Any]) -> Maps:
+    """Take any mask, label image or probability map as evidence for objects.
+
+    Parameters
+    ----------
+    array : ndarray, shape (Y, X) or (Z, Y, X)
+        Bool; integers, where every label above 0 is foreground; or floats in [0, 1], where NaN
+        counts as 0.
+
+    Returns
+    -------
+    Maps
+        The foreground, without border or rays.
+
+    Raises
+    ------
+    NucleateError
+        If floats leave [0, 1], labels are negative, or the dtype or shape is none of these.
+
+    Examples
+    --------
+    >>> from_mask_like(np.array([[0, 7, 3]])).foreground
+    array([[0., 1., 1.]], dtype=float32)
+    """
+    kind = array.dtype.kind
+    if kind not in "buif":
+        raise NucleateError(
+            f"A mask of dtype {array.dtype} can't be split; use bool, int or float."
+        )
+    values = np.nan_to_num(array, nan=0.0, posinf=np.inf, neginf=-np.inf) if kind == "f" else array
+    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    if kind == "f" and not 0 <= low <= high <= 1:
+        raise NucleateError(
+            f"A map of probabilities runs from {low:g} to {high:g}; it must lie in [0, 1]."
+        )
+    if low < 0:
+        raise NucleateError(f"Labels go down to {low}; 0 is background, objects are above.")
+    return Maps((values if kind == "f" else values > 0).astype(np.float32))
+
+
+def relabel(labels: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+    """Renumber the labels that occur to 1..n, in their order; 0 stays 0.
+
+    Parameters
+    ----------
+    labels : ndarray of int
+        Labels ≥ 0.
+
+    Returns
+    -------
+    ndarray of int32, same shape
+        Contiguous labels.
+
+    Examples
+    --------
+    >>> relabel(np.array([0, 9, 4, 9]))
+    array([0, 2, 1, 2], dtype=int32)
+    """
+    return remove_small(labels, 1)
+
+
+def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> NDArray[np.int32]:
+    """Drop the objects of fewer than `min_size` pixels, and number the others 1..n.
+
+    Parameters
+    ----------
+    labels : ndarray of int
+        Labels from 0 to not much above the number of objects.
+    min_size : int
+        Smallest object that stays, in pixels or voxels.
+
+    Returns
+    -------
+    ndarray of int32, same shape
+        Contiguous labels.
+    """
+    if not labels.size:
+        return labels.astype(np.int32)
+    if labels.max() > 4 * labels.size:  # huge numbers: sort them, rather than count up to them
+        found, index = np.unique(labels, return_inverse=True)
+        labels = index.reshape(labels.shape) + (0 if found[0] == 0 else 1)
+    return _renumber(labels, np.bincount(labels.reshape(-1)) >= max(min_size, 1), 1)
+
+
+def holes(mask: NDArray[np.bool_], max_size: int) -> NDArray[np.int32]:
+    """Label the holes of a mask of at most `max_size` pixels; a hole does not reach the edge.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        The mask.
+    max_size : int
+        Largest hole, in pixels or voxels; 0 finds none.
+
+    Returns
+    -------
+    ndarray of int32, same shape
+        The holes, 1..n.
+    """
+    from scipy import ndimage as ndi
+
+    if not max_size or mask.all():
+        return np.zeros(mask.shape, np.int32)
+    # Padded, so that all that reaches the edge is one piece, the first: never a hole.
+    diagonal = ndi.generate_binary_structure(mask.ndim, mask.ndim)
+    pieces, _ = ndi.label(np.pad(~mask, 1, constant_values=True), diagonal)
+    inner = pieces[(slice(1, -1),) * mask.ndim]
+    return _renumber(inner, np.bincount(inner.reshape(-1)) <= max_size, 2)
+
+
+def open_shared(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Empty the filled holes that more than one object shares: those are gaps between objects.
+
+    Parameters
+    ----------
+    labels : ndarray of int32
+        Objects, grown over the holes.
+    inside : ndarray of int32, same shape
+        The holes, as `holes` gives them.
+
+    Returns
+    -------
+    ndarray of int32, same shape
+        Labels that are 0 in the shared holes.
+    """
+    from scipy import ndimage as ndi
+
+    n = int(inside.max(initial=0))
+    if not n:
+        return labels
+    index = np.arange(n + 1)
+    low, high = ndi.minimum(labels, inside, index), ndi.maximum(labels, inside, index)
+    shared = np.asarray(low) != np.asarray(high)
+    shared[0] = False
+    return np.where(shared[inside], 0, labels)
+
+
+def _renumber(labels: NDArray[Any], keep: NDArray[np.bool_], first: int) -> NDArray[np.int32]:
+    """Number the labels from `first` on that `keep` marks 1..n, and set the others to 0."""
+    keep[:first] = False
+    table: NDArray[np.int32] = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+    renumbered: NDArray[np.int32] = table[labels]
+    return renumbered

@@ -1,0 +1,56 @@
+"""Connected components: the splitter for objects that don't touch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from napari_nucleate.core.instances.clean import holes, remove_small
+from napari_nucleate.core.params import Params
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.instances.maps import Maps
+
+
+class Components(Params):
+    """Every connected piece of the foreground is an object: for objects that never touch.
+
+    Pixels that meet only at a corner belong to different objects. Border and rays are not used.
+    """
+
+    kind: Literal["components"] = "components"
+    threshold: float = Field(
+        0.5, ge=0, le=1, description="Pixels more probable than this belong to objects."
+    )
+    min_size: int = Field(
+        10, ge=1, le=10_000_000, description="Objects of fewer pixels than this are dropped."
+    )
+    fill_holes: int = Field(
+        100,
+        ge=0,
+        le=10_000_000,
+        description="Holes of up to this many pixels are filled; 0 leaves all holes open.",
+    )
+
+    def split(self, maps: Maps) -> NDArray[np.int32]:
+        """Label the connected pieces of the foreground.
+
+        Parameters
+        ----------
+        maps : Maps
+            Only the foreground is used, 2D or 3D.
+
+        Returns
+        -------
+        ndarray of int32, shape of the foreground
+            Labels 1..n, 0 is background.
+        """
+        from scipy import ndimage as ndi
+
+        mask = maps.foreground > self.threshold
+        mask |= holes(mask, self.fill_holes) > 0
+        return remove_small(ndi.label(mask)[0], self.min_size)

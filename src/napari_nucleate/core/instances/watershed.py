@@ -1,0 +1,146 @@
+"""Watershed from distance transforms: the splitter for objects that touch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field
+
+from napari_nucleate.core.instances.clean import holes, open_shared, remove_small
+from napari_nucleate.core.params import Params
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.instances.maps import Maps
+
+
+class Watershed(Params):
+    """Cuts touching objects where the border is drawn and where the outline has a neck.
+
+    Seeds are the cores of objects: the foreground without the border where the network drew one,
+    the whole foreground otherwise. A core whose outline has a deep neck gets a seed on either
+    side, found as maxima of the distance to its boundary. The seeds then flood the foreground
+    (Beucher & Meyer, 1993; h-maxima: Soille, Morphological Image Analysis, 2003).
+    """
+
+    kind: Literal["watershed"] = "watershed"
+    threshold: float = Field(
+        0.5, ge=0, le=1, description="Pixels more probable than this belong to objects."
+    )
+    seed_threshold: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Pixels whose foreground minus border is above this can be seeds; higher cuts "
+        "more. Used only where the network draws borders.",
+    )
+    separation: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="How much narrower than the objects a neck must be to be cut there: 0.2 is a "
+        "fifth. Lower cuts more, 1 never cuts at necks.",
+    )
+    sigma: float = Field(
+        1.0,
+        ge=0,
+        le=20,
+        description="Smoothing of the outline's distances in pixels, against cuts at rough edges.",
+    )
+    seed_size: int = Field(
+        5,
+        ge=1,
+        le=1_000_000,
+        description="Seeds of fewer pixels than this are dropped where there is a larger one beside.",
+    )
+    min_size: int = Field(
+        10, ge=1, le=10_000_000, description="Objects of fewer pixels than this are dropped."
+    )
+    fill_holes: int = Field(
+        100,
+        ge=0,
+        le=10_000_000,
+        description="Holes of up to this many pixels inside an object are filled; gaps between "
+        "objects stay open. 0 leaves all holes open.",
+    )
+    anisotropy: float = Field(
+        1.0,
+        ge=0.01,
+        le=100,
+        description="Distance between slices divided by the pixel size within them (3D only).",
+    )
+
+    def split(self, maps: Maps) -> NDArray[np.int32]:
+        """Cut the foreground into objects.
+
+        Parameters
+        ----------
+        maps : Maps
+            Foreground, 2D or 3D, and a border where there is one.
+
+        Returns
+        -------
+        ndarray of int32, shape of the foreground
+            Labels 1..n, 0 is background.
+        """
+        from skimage.segmentation import watershed
+
+        mask = maps.foreground > self.threshold
+        gaps = holes(mask, self.fill_holes)
+        solid = mask | (gaps > 0)
+        if not solid.any():
+            return np.zeros(mask.shape, np.int32)
+        core = self._core(maps, solid)
+        depth = self._distance(core)
+        seeds = self._seeds(core, depth)
+        # Off the cores the flood rises with the distance from them, so that fronts meet halfway.
+        height = np.where(core, -depth, self._distance(~core) if not core.all() else 0)
+        labels = watershed(height, seeds, mask=solid)
+        return remove_small(open_shared(labels, gaps), self.min_size)
+
+    def _core(self, maps: Maps, solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Keep the foreground that can hold seeds; each piece of the foreground keeps some."""
+        from scipy import ndimage as ndi
+
+        if maps.border is None:
+            return solid
+        whole, n = ndi.label(solid)
+        core: NDArray[np.bool_] = solid & (maps.foreground - maps.border > self.seed_threshold)
+        parts, _ = ndi.label(core)
+        size = np.bincount(parts.reshape(-1))
+        largest = np.zeros(n + 1, int)
+        np.maximum.at(largest, whole[core], size[parts[core]])
+        # Specks stay where the piece has nothing larger; a piece without any core is all core.
+        core &= (size[parts] >= self.seed_size) | (size[parts] == largest[whole])
+        core |= solid & (largest[whole] == 0)
+        return core
+
+    def _distance(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Smoothed distance to the boundary of the mask in pixels of Y and X, 0 outside."""
+        from scipy import ndimage as ndi
+
+        step = np.ones(mask.ndim)
+        step[:-2] = self.anisotropy
+        distance = ndi.distance_transform_edt(mask, sampling=step).astype(np.float32)
+        smooth = ndi.gaussian_filter(distance, self.sigma / step) if self.sigma else distance
+        return np.where(mask, smooth, 0)
+
+    def _seeds(self, core: NDArray[np.bool_], depth: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Label one seed on either side of every deep neck; every piece of the core has one."""
+        from scipy import ndimage as ndi
+        from skimage.morphology import h_maxima
+
+        pieces: NDArray[np.int32]
+        pieces, n = ndi.label(core)
+        if self.separation == 1:
+            return pieces
+        # On a logarithm a drop is a ratio, so that the same neck counts alike at any size.
+        relative = np.log1p(depth)
+        full = ndi.generate_binary_structure(core.ndim, core.ndim)
+        peaks = h_maxima(relative, -np.log1p(-self.separation), full).astype(bool) & core
+        has_peak = np.zeros(n + 1, bool)
+        has_peak[pieces[peaks]] = True
+        seeds: NDArray[np.int32] = ndi.label(peaks | (core & ~has_peak[pieces]), full)[0]
+        return seeds
