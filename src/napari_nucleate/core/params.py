@@ -7,12 +7,14 @@ same classes, so that a field is described once.
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_nucleate.core.errors import NucleateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Params(BaseModel):

@@ -1,0 +1,121 @@
+"""What a person painted: labels, and which pixels are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_nucleate.core.errors import NucleateError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+Known = Literal["dense", "boxes", "sparse"]
+KNOWN_HELP: dict[Known, str] = {
+    "dense": "Every pixel counts: what is not painted is background.",
+    "boxes": "Only pixels inside the drawn rectangles count; unpainted ones there are background.",
+    "sparse": "Only painted pixels count: label 1 is background, 2 and above are objects.",
+}
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Labels of an image and the pixels that count in the loss.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (Y, X) or (Z, Y, X)
+        0 is background, every other value an object (or a class, for a semantic target).
+    known : ndarray of bool, same shape
+        Where the labels are to be believed. Elsewhere they are ignored.
+    """
+
+    labels: NDArray[np.int32]
+    known: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != self.known.shape:
+            raise NucleateError(
+                f"Labels have shape {self.labels.shape} but known pixels {self.known.shape}."
+            )
+
+    @property
+    def n_objects(self) -> int:
+        """How many objects have at least one known pixel."""
+        return int(np.count_nonzero(np.unique(self.labels[self.known])))
+
+
+def annotate(
+    painted: NDArray[Any], rule: Known = "dense", boxes: Sequence[Sequence[Sequence[float]]] = ()
+) -> Annotation:
+    """Read a painted label layer by one of the three rules. Pure: the layer is not changed.
+
+    Parameters
+    ----------
+    painted : ndarray of integers, shape (Y, X) or (Z, Y, X)
+        The layer as painted.
+    rule : {"dense", "boxes", "sparse"}
+        How unpainted pixels count, see `KNOWN_HELP`.
+    boxes : sequence of ((start, ...), (stop, ...))
+        For "boxes": corners in pixels, one pair a rectangle or cuboid, cut at the image's edge.
+
+    Returns
+    -------
+    Annotation
+
+    Raises
+    ------
+    NucleateError
+        If the labels aren't integers, are negative, too large for int32, or boxes are missing.
+
+    Examples
+    --------
+    >>> annotate(np.array([[0, 1, 2, 2]]), "sparse").labels
+    array([[0, 0, 1, 1]], dtype=int32)
+    >>> annotate(np.array([[0, 1, 2, 2]]), "sparse").known
+    array([[False,  True,  True,  True]])
+    """
+    labels = as_labels(painted)
+    if rule == "dense":
+        return Annotation(labels, np.ones(labels.shape, bool))
+    if rule == "sparse":
+        return Annotation(np.maximum(labels - 1, 0).astype(np.int32), labels > 0)
+    if not boxes:
+        raise NucleateError(
+            "Boxes are chosen but none is drawn; draw a rectangle around what you painted fully."
+        )
+    known = np.zeros(labels.shape, bool)
+    for start, stop in boxes:
+        known[tuple(_span(a, b) for a, b in zip(start, stop, strict=True))] = True
+    return Annotation(labels, known)
+
+
+def as_labels(painted: NDArray[Any]) -> NDArray[np.int32]:
+    """Check that an array holds labels and return it as int32.
+
+    Raises
+    ------
+    NucleateError
+        If it is not of an integer (or boolean) type, or has values outside 0…2³¹-1.
+    """
+    if painted.dtype.kind not in "iub":
+        raise NucleateError(
+            f"Labels must be whole numbers, but the array is {painted.dtype}; "
+            "convert it to labels first."
+        )
+    if painted.size:
+        low, high = int(painted.min()), int(painted.max())
+        if low < 0 or high > np.iinfo(np.int32).max:
+            raise NucleateError(
+                f"Labels run from {low} to {high}; they must lie between 0 and {2**31 - 1}."
+            )
+    return painted.astype(np.int32)
+
+
+def _span(a: float, b: float) -> slice:
+    low, high = sorted((round(a), round(b)))
+    return slice(max(low, 0), max(high, 0))

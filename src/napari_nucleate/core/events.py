@@ -1,0 +1,161 @@
+"""What long work says while it runs: small frozen events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.confidence import Scores
+    from napari_nucleate.core.model import Model
+
+
+@dataclass(frozen=True)
+class Started:
+    """A training has begun.
+
+    `held_out` are the keys validated on; where it is empty, the training images are.
+    """
+
+    examples: int
+    held_out: tuple[str, ...]
+    device: str
+    parameters: int
+    note: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update of the weights; `fraction` of the training is done, 0 to 1."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    fraction: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The averaged weights were measured on the validation images.
+
+    `loss` is the cross-entropy of the foreground, `ap` the mean AP at IoU 0.5 to 0.9. `model` has
+    the weights where they are the best so far, and is None elsewhere; who listens keeps it.
+    """
+
+    step: int
+    loss: float
+    ap: float
+    dice: float
+    fraction: float
+    model: Model | None
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something was put right without the person; one sentence."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """What a person looks at: pixels (C, *spatial) from `offset` on in the image `key`."""
+
+    key: str
+    offset: tuple[int, ...]
+    image: NDArray[np.generic] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the network makes of the region in view, as it learns.
+
+    `foreground` is float32 in [0, 1] and `labels` int32, both of the region's spatial shape.
+    """
+
+    step: int
+    key: str
+    offset: tuple[int, ...]
+    foreground: NDArray[np.float32]
+    labels: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The training is over; `model` has the best weights."""
+
+    model: Model
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One of `total` tiles of an image was predicted."""
+
+    key: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model makes of one image.
+
+    Parameters
+    ----------
+    key : str
+        The image's name.
+    maps : ndarray of float16, shape (K, *spatial)
+        The network's maps; decode them again to move a threshold.
+    labels : ndarray of int32, shape (*spatial)
+    scores : Scores
+        Confidence of each object and of the image.
+    """
+
+    key: str
+    maps: NDArray[np.float16] = field(repr=False)
+    labels: NDArray[np.int32] = field(repr=False)
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class RoundStarted:
+    """A round of self-training begins; round 0 knows the person's labels only."""
+
+    number: int
+    total: int
+    human: int
+    pseudo: int
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The pool, best first: (key, confidence of the image)."""
+
+    number: int
+    order: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """These predictions of round `number` become labels of the next one."""
+
+    number: int
+    keys: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class RoundFinished:
+    """A round is over; `model` is its model."""
+
+    number: int
+    model: Model
+
+
+TrainEvent = Started | Step | Validated | Warned | Preview | Trained
+PredictEvent = Tile | Prediction
+RoundEvent = RoundStarted | TrainEvent | PredictEvent | Ranked | Accepted | RoundFinished

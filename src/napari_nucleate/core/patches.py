@@ -1,0 +1,170 @@
+"""Patches for training: where they are cut, and how they become a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_nucleate.core.errors import NucleateError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.annotation import Annotation
+    from napari_nucleate.core.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image to learn from.
+
+    Parameters
+    ----------
+    key : str
+        The image's name.
+    image : ndarray, shape (C, Y, X) or (C, Z, Y, X)
+        The pixels as they were read.
+    annotation : Annotation
+        Labels and known pixels, of the image's spatial shape.
+    weight : float
+        How much a pixel counts in the loss, against 1 for a person's.
+    pseudo : bool
+        True where the labels were predicted and accepted, False where a person painted them.
+
+    Raises
+    ------
+    NucleateError
+        If the shapes disagree.
+    """
+
+    key: str
+    image: NDArray[np.generic]
+    annotation: Annotation
+    weight: float = 1.0
+    pseudo: bool = False
+
+    def __post_init__(self) -> None:
+        if self.image.shape[1:] != self.annotation.labels.shape:
+            raise NucleateError(
+                f"{self.key}: the image has shape {self.image.shape[1:]} but its labels "
+                f"{self.annotation.labels.shape}."
+            )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Arrays of one training step.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (B, C, *spatial)
+    target : ndarray of float32, shape (B, K, *spatial)
+    weight : ndarray of float32, shape (B, 1, *spatial)
+        0 where a pixel is not known.
+    """
+
+    image: NDArray[np.float32]
+    target: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+
+class Sampler:
+    """Draws augmented patches that show every object equally often.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        At least one with a known pixel.
+    recipe : Recipe
+        Patch size, augmentation, normalisation and target.
+    rng : numpy.random.Generator
+        Source of all draws.
+
+    Raises
+    ------
+    NucleateError
+        If nothing is known in any example.
+    """
+
+    def __init__(
+        self, examples: Sequence[Example], recipe: Recipe, rng: np.random.Generator
+    ) -> None:
+        self._sites = [
+            _Site(e, recipe.normalisation.apply(e.image), recipe.patch_shape)
+            for e in examples
+            if e.annotation.known.any()
+        ]
+        if not self._sites:
+            raise NucleateError("Nothing is labelled yet; paint a few objects first.")
+        self._recipe = recipe
+        self._rng = rng
+        # The square root keeps one crowded image from drowning the others.
+        richness = np.sqrt([max(len(s.objects), 1) for s in self._sites])
+        share = richness * [0.5 if s.example.pseudo else 1.0 for s in self._sites]
+        self._share = share / share.sum()
+
+    def batch(self, size: int) -> Batch:
+        """Draw `size` patches."""
+        drawn = [self._patch() for _ in range(size)]
+        image, target, weight = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
+        return Batch(image, target, weight)
+
+    def _patch(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        from scipy.ndimage import map_coordinates
+
+        from napari_nucleate.core.annotation import Annotation
+
+        recipe, rng = self._recipe, self._rng
+        site = self._sites[rng.choice(len(self._sites), p=self._share)]
+        # Targets such as ray distances look beyond the patch: cut wider, encode, then crop.
+        margin = recipe.target.margin
+        size = tuple(n + 2 * margin for n in recipe.patch_shape)
+        where = recipe.augmentation.coordinates(site.centre(rng), size, rng)
+        known = map_coordinates(site.known, where, order=0, mode="mirror")
+        labels = map_coordinates(site.example.annotation.labels, where, order=0, mode="mirror")
+        target = recipe.target.encode(Annotation(labels, known.astype(bool)))
+        crop = (slice(None), *(slice(margin, n - margin) for n in size))
+        image = np.stack(
+            [
+                map_coordinates(c, where[crop], order=1, mode="mirror", output=np.float32)
+                for c in site.pixels
+            ]
+        )
+        weight = known[np.newaxis].astype(np.float32) * np.float32(site.example.weight)
+        return recipe.augmentation.recolour(image, rng), target[crop], weight[crop]
+
+
+class _Site:
+    """An example, normalised, with the places where patches may be centred."""
+
+    def __init__(
+        self, example: Example, pixels: NDArray[np.float32], patch_shape: tuple[int, ...]
+    ) -> None:
+        from scipy.ndimage import find_objects
+
+        self._patch_shape = patch_shape
+        self.example = example
+        self.pixels = pixels
+        self.known = example.annotation.known.astype(np.uint8)
+        labels = np.where(example.annotation.known, example.annotation.labels, 0)
+        values, compact = np.unique(labels, return_inverse=True)
+        compact = compact.reshape(labels.shape) + (values[0] != 0)
+        self.objects = [
+            np.array([(s.start + s.stop - 1) / 2 for s in box])
+            for box in find_objects(compact)
+            if box is not None
+        ]
+        self._known_at = np.flatnonzero(self.known)
+
+    def centre(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """An object's middle, or in a quarter of the draws any known pixel; jittered."""
+        if self.objects and rng.random() < 0.75:
+            middle = self.objects[rng.integers(len(self.objects))]
+        else:
+            flat = self._known_at[rng.integers(len(self._known_at))]
+            middle = np.array(np.unravel_index(flat, self.known.shape), float)
+        return middle + rng.uniform(-0.125, 0.125, len(middle)) * np.asarray(self._patch_shape)

@@ -1,0 +1,232 @@
+"""Run a model over images of any size."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from napari_nucleate.core.confidence import Confidence, score
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import PredictEvent, Prediction, Tile
+from napari_nucleate.core.params import Params
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    import torch
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from napari_nucleate.core.model import Model
+    from napari_nucleate.core.recipe import Recipe
+
+
+class Source(Protocol):
+    """An image that is read when its turn comes."""
+
+    @property
+    def key(self) -> str:
+        """The image's name."""
+
+    def read(self) -> NDArray[Any]:
+        """Pixels of shape (C, Y, X) or (C, Z, Y, X)."""
+
+
+class Tiling(Params):
+    """How large images are cut for the network; the result doesn't depend on it."""
+
+    side: int = Field(1024, ge=32, le=8192, description="Side of a tile in pixels, 2D.")
+    side_3d: int = Field(192, ge=32, le=1024, description="Side of a tile in pixels, 3D.")
+    depth: int = Field(64, ge=8, le=1024, description="Planes of a tile, 3D.")
+
+    def shape(self, ndim: int) -> tuple[int, ...]:
+        """Shape of a tile without its surroundings."""
+        return (self.side,) * 2 if ndim == 2 else (self.depth, self.side_3d, self.side_3d)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Where a tile is read, and which part of the result it is responsible for."""
+
+    read: tuple[slice, ...]
+    keep: tuple[slice, ...]
+    write: tuple[slice, ...]
+
+
+def pieces(shape: tuple[int, ...], tile: tuple[int, ...], halo: int, multiple: int) -> list[Piece]:
+    """Cut a shape into tiles with surroundings.
+
+    Tiles begin at multiples of `multiple`, so that pooling falls on the same pixels as in the
+    whole image, and see `halo` pixels beyond their part: the network sees all it would.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Spatial shape, sides divisible by `multiple`.
+    tile : tuple of int
+        Side of the part of each tile that is kept.
+    halo, multiple : int
+        Properties of the architecture; `halo` is divisible by `multiple`.
+    """
+    axes = []
+    for n, side in zip(shape, tile, strict=True):
+        step = max(side // multiple, 1) * multiple
+        spans = []
+        for start in range(0, n, step):
+            stop = min(start + step, n)
+            low, high = max(start - halo, 0), min(stop + halo, n)
+            spans.append((slice(low, high), slice(start - low, stop - low), slice(start, stop)))
+        axes.append(spans)
+    return [Piece(*zip(*spans, strict=True)) for spans in itertools.product(*axes)]
+
+
+def predict(
+    model: Model,
+    sources: Iterable[Source],
+    *,
+    tiling: Tiling | None = None,
+    confidence: Confidence | None = None,
+    device: str = "auto",
+) -> Generator[PredictEvent, None, None]:
+    """Predict images one after the other.
+
+    Parameters
+    ----------
+    model : Model
+    sources : iterable of Source
+        Read one at a time.
+    tiling : Tiling, optional
+    confidence : Confidence, optional
+        How predictions are scored.
+    device : str
+        See `choose_device`.
+
+    Yields
+    ------
+    Tile
+        After each tile.
+    Prediction
+        After each image.
+
+    Raises
+    ------
+    NucleateError
+        If an image's channels or dimensions aren't the model's, or memory runs out.
+    """
+    from napari_nucleate.core.device import choose_device
+
+    where = choose_device(device)
+    network = model.network(where)
+    tiling, confidence = tiling or Tiling(), confidence or Confidence()
+    recipe = model.recipe
+    for source in sources:
+        image = checked(source.read(), recipe, source.key)
+        pixels = recipe.normalisation.apply(image)
+        run = _Run(network, recipe, where, tiling, source.key, 2 if confidence.agreement else 1)
+        maps = yield from run.maps(pixels)
+        labels = recipe.target.decode(maps)
+        turned = None
+        if confidence.agreement:
+            # A quarter turn in the plane. Labels are turned back, not maps: rays have directions.
+            again = yield from run.maps(np.rot90(pixels, 1, (-2, -1)))
+            turned = np.rot90(recipe.target.decode(again), -1, (-2, -1))
+        scores = score(recipe.target.maps(maps), labels, turned)
+        yield Prediction(source.key, maps.astype(np.float16), labels, scores)
+
+
+def predict_maps(
+    network: nn.Module,
+    recipe: Recipe,
+    pixels: NDArray[np.float32],
+    device: torch.device,
+    tiling: Tiling | None = None,
+) -> NDArray[np.float32]:
+    """Predict one normalised image (C, *spatial) at once; maps (K, *spatial)."""
+    steps = _Run(network, recipe, device, tiling or Tiling(), "", 1).maps(pixels)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            maps: NDArray[np.float32] = end.value
+            return maps
+
+
+def checked(image: NDArray[Any], recipe: Recipe, key: str) -> NDArray[Any]:
+    """Return the image if it has the recipe's dimensions and channels.
+
+    Raises
+    ------
+    NucleateError
+        Naming what differs.
+    """
+    if image.ndim != recipe.ndim + 1:
+        raise NucleateError(
+            f"{key} is a {image.ndim - 1}D image {image.shape[1:]} but the model is {recipe.ndim}D."
+        )
+    if len(image) != recipe.channels:
+        raise NucleateError(
+            f"{key} has {len(image)} channel(s) but the model was trained on {recipe.channels}; "
+            "choose images with the same channels."
+        )
+    if not image.size:
+        raise NucleateError(f"{key} is empty: its shape is {image.shape}.")
+    return image
+
+
+class _Run:
+    """One image on its way through a network."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        device: torch.device,
+        tiling: Tiling,
+        key: str,
+        passes: int,
+    ) -> None:
+        self._network = network
+        self._recipe = recipe
+        self._device = device
+        self._tiling = tiling
+        self._key = key
+        self._passes = passes
+        self._done = 0
+
+    def maps(self, pixels: NDArray[np.float32]) -> Generator[Tile, None, NDArray[np.float32]]:
+        """Predict all tiles, yielding after each, and return maps (K, *spatial)."""
+        recipe, architecture = self._recipe, self._recipe.architecture
+        shape = pixels.shape[1:]
+        n = architecture.multiple
+        padded = np.pad(pixels, [(0, 0), *((0, -side % n) for side in shape)], mode="symmetric")
+        cut = pieces(padded.shape[1:], self._tiling.shape(recipe.ndim), architecture.halo, n)
+        result = np.empty((recipe.target.n_maps, *padded.shape[1:]), np.float32)
+        for piece in cut:
+            drawn = self._draw(np.ascontiguousarray(padded[(slice(None), *piece.read)]))
+            result[(slice(None), *piece.write)] = drawn[(slice(None), *piece.keep)]
+            self._done += 1
+            yield Tile(self._key, self._done, self._passes * len(cut))
+        return result[(slice(None), *(slice(side) for side in shape))]
+
+    def _draw(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        import torch
+
+        from napari_nucleate.core.device import autocast, is_out_of_memory
+
+        try:
+            with torch.inference_mode(), autocast(self._device):
+                image = torch.from_numpy(pixels)[None].to(self._device)
+                maps = self._recipe.target.activate(self._network(image).float())
+                drawn: NDArray[np.float32] = maps[0].cpu().numpy()
+                return drawn
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise NucleateError(
+                    f"Memory ran out while predicting {self._key} in tiles of {pixels.shape[1:]}; "
+                    "choose smaller tiles."
+                ) from error
+            raise

@@ -1,0 +1,113 @@
+"""All that makes a training repeatable, in one object."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from napari_nucleate.core.architectures import Architecture, UNet
+from napari_nucleate.core.augment import Augmentation
+from napari_nucleate.core.normalise import Normalisation
+from napari_nucleate.core.params import Params
+from napari_nucleate.core.targets import Boundary, Target
+
+
+class Seconds(Params):
+    """Train for so long; the learning rate falls to zero when the time is over."""
+
+    kind: Literal["seconds"] = "seconds"
+    value: float = Field(60, ge=1, le=604_800, description="Seconds of training.")
+
+    def fraction(self, step: int, seconds: float, steps_per_epoch: int) -> float:
+        """How much of the training is done, from 0 to 1."""
+        del step, steps_per_epoch
+        return min(seconds / self.value, 1.0)
+
+
+class Epochs(Params):
+    """Train until every labelled pixel was drawn so often, on average."""
+
+    kind: Literal["epochs"] = "epochs"
+    value: int = Field(20, ge=1, le=100_000, description="Passes over the labelled images.")
+
+    def fraction(self, step: int, seconds: float, steps_per_epoch: int) -> float:
+        """How much of the training is done, from 0 to 1."""
+        del seconds
+        return min(step / (self.value * steps_per_epoch), 1.0)
+
+
+class Steps(Params):
+    """Train for so many updates of the weights; the same on every machine."""
+
+    kind: Literal["steps"] = "steps"
+    value: int = Field(500, ge=1, le=10_000_000, description="Updates of the weights.")
+
+    def fraction(self, step: int, seconds: float, steps_per_epoch: int) -> float:
+        """How much of the training is done, from 0 to 1."""
+        del seconds, steps_per_epoch
+        return min(step / self.value, 1.0)
+
+
+Budget = Annotated[Seconds | Epochs | Steps, Field(discriminator="kind")]
+
+
+class Optimisation(Params):
+    """How the weights are found."""
+
+    budget: Budget = Field(Seconds(), description="How long to train.")
+    patch: int = Field(
+        128, ge=16, le=1024, multiple_of=16, description="Side of a training patch in pixels."
+    )
+    patch_depth: int = Field(
+        16, ge=4, le=128, description="Planes of a training patch, for 3D images."
+    )
+    batch: int = Field(8, ge=1, le=256, description="Patches a step.")
+    learning_rate: float = Field(
+        3e-3, gt=0, le=1, description="Highest learning rate (AdamW, one-cycle)."
+    )
+    weight_decay: float = Field(1e-2, ge=0, le=1, description="Decay of the weights (AdamW).")
+    averaging: float = Field(
+        0.98, ge=0, lt=1, description="Running mean of the weights over steps; 0 turns it off."
+    )
+    validation: float = Field(
+        0.15, ge=0, le=0.5, description="Share of the labelled images held out to validate on."
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random draw.")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps.",
+    )
+
+
+class Recipe(Params):
+    """Architecture, target, augmentation and optimisation: all of a training but the images."""
+
+    ndim: Literal[2, 3] = Field(2, description="Images of two or three dimensions.")
+    channels: int = Field(1, ge=1, le=64, description="Channels of an image.")
+    architecture: Architecture = Field(UNet(), description="The network.")
+    target: Target = Field(Boundary(), description="What the network learns to draw.")
+    normalisation: Normalisation = Field(Normalisation(), description="Range of the grey values.")
+    augmentation: Augmentation = Field(
+        Augmentation(), description="How training images are varied."
+    )
+    optimisation: Optimisation = Field(Optimisation(), description="How the weights are found.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.ndim == 3 and self.target.kind == "star-convex":
+            raise ValueError("the star-convex target is 2D; choose 2D or the boundary target")
+        return self
+
+    @property
+    def patch_shape(self) -> tuple[int, ...]:
+        """Spatial shape of a training patch, sides divisible by what the network needs."""
+        n = self.architecture.multiple
+        options = self.optimisation
+        sides = (
+            (options.patch,) * 2
+            if self.ndim == 2
+            else (options.patch_depth, options.patch, options.patch)
+        )
+        return tuple(-(-side // n) * n for side in sides)

@@ -1,0 +1,212 @@
+"""Self-training: the network's best masks join the person's labels, round after round."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from napari_nucleate.core.annotation import Annotation
+from napari_nucleate.core.confidence import Confidence
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import (
+    Accepted,
+    Prediction,
+    Ranked,
+    RoundEvent,
+    RoundFinished,
+    RoundStarted,
+    Trained,
+)
+from napari_nucleate.core.model import Card, Model, Record
+from napari_nucleate.core.params import Params
+from napari_nucleate.core.patches import Example
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from napari_nucleate.core.predict import Source, Tiling
+    from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.core.targets.base import TargetBase
+
+
+class SelfTraining(Params):
+    """How many rounds, and which predictions become labels."""
+
+    rounds: int = Field(1, ge=0, le=100, description="Rounds after the first training.")
+    best: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="How many best masks join each round; 0 takes as many as a person labelled.",
+    )
+    least: float = Field(
+        0.6, ge=0, le=1, description="Masks of lower confidence never join, however few are left."
+    )
+    sure: float = Field(
+        0.6, ge=0, le=1, description="Objects of lower confidence are ignored, not learned."
+    )
+    margin: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Pixels are ignored whose certainty, 0 (foreground 0.5) to 1, is lower.",
+    )
+    weight: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="How much a pixel of a predicted label counts against a person's.",
+    )
+    confidence: Confidence = Field(Confidence(), description="How predictions are scored.")
+
+
+def rank(predictions: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Keys and confidences, best first; equal ones by name, so that the order is repeatable."""
+    return sorted(predictions.items(), key=lambda item: (-item[1], item[0]))
+
+
+def choose(
+    order: Sequence[tuple[str, float]], options: SelfTraining, human: int, number: int
+) -> Accepted:
+    """Take the best of a ranking: N after round 0, N more after each further round.
+
+    Parameters
+    ----------
+    order : sequence of (key, confidence)
+        Best first.
+    options : SelfTraining
+    human : int
+        How many images a person labelled, N where `options.best` is 0.
+    number : int
+        The round just predicted, from 0.
+    """
+    wanted = (options.best or human) * (number + 1)
+    good = [key for key, confidence in order if confidence >= options.least]
+    keys = tuple(good[:wanted])
+    note = f"{len(keys)} of {len(order)} predictions accepted."
+    if len(keys) < wanted:
+        note = (
+            f"Only {len(keys)} of {len(order)} predictions reach a confidence of "
+            f"{options.least:g}, {wanted} were wanted; label more images to trust more."
+        )
+    return Accepted(number, keys, note)
+
+
+def pseudo_label(prediction: Prediction, target: TargetBase, options: SelfTraining) -> Annotation:
+    """Turn a prediction into labels to learn from; everything doubtful becomes unknown. Pure.
+
+    Unknown are pixels whose foreground probability is near one half, and objects of low
+    confidence with their surroundings.
+    """
+    labels = prediction.labels
+    foreground = target.maps(prediction.maps.astype(np.float32)).foreground
+    known = np.abs(2 * foreground - 1) >= options.margin
+    doubtful = [i for i, c in prediction.scores.objects.items() if c < options.sure]
+    if doubtful:
+        from scipy.ndimage import binary_dilation
+
+        known &= ~binary_dilation(np.isin(labels, doubtful), iterations=2)
+        labels = np.where(np.isin(labels, doubtful), 0, labels)
+    # Inside an object its labels are as sure as the object: only its surroundings are doubtful.
+    known |= labels > 0
+    # Bright pixels that became no object are no background either.
+    known &= (labels > 0) | (foreground < 0.5)
+    return Annotation(labels.astype(np.int32), known)
+
+
+def rounds(
+    labelled: Sequence[Example],
+    pool: Sequence[Source],
+    recipe: Recipe,
+    options: SelfTraining | None = None,
+    *,
+    refine: Recipe | None = None,
+    card: Card | None = None,
+    initial: Model | None = None,
+    tiling: Tiling | None = None,
+) -> Generator[RoundEvent, None, None]:
+    """Train, predict the pool, take the best, train again on both.
+
+    The person's labels are in every round, unchanged. Pseudo-labels are made anew each round from
+    the newest model: mistakes don't pile up. A round starts from the weights of the one before.
+
+    Parameters
+    ----------
+    labelled : sequence of Example
+        The person's.
+    pool : sequence of Source
+        Images without labels, with other keys.
+    recipe : Recipe
+        Of round 0.
+    options : SelfTraining, optional
+    refine : Recipe, optional
+        Of the later rounds; `recipe` where it isn't given.
+    card : Card, optional
+        Names, voxel size and record for the models.
+    initial : Model, optional
+        Weights that round 0 starts from.
+    tiling : Tiling, optional
+
+    Yields
+    ------
+    RoundStarted, events of training, events of prediction, Ranked, Accepted, RoundFinished
+        The pool is predicted after every round, the last included.
+
+    Raises
+    ------
+    NucleateError
+        If an image is both labelled and in the pool, or as `train` and `predict` do.
+    """
+    from napari_nucleate.core.predict import predict
+    from napari_nucleate.core.train import train
+
+    options = options or SelfTraining()
+    both = {e.key for e in labelled} & {s.key for s in pool}
+    if both:
+        raise NucleateError(f"{min(both)} is both labelled and in the pool; keep it in one.")
+    sources = {s.key: s for s in pool}
+    card = card or Card(recipe=recipe)
+    model = initial
+    pseudo: list[Example] = []
+    for number in range(options.rounds + 1):
+        yield RoundStarted(number, options.rounds, len(labelled), len(pseudo))
+        record = Record(name=f"round-{number}", round=number)
+        training = train(
+            [*labelled, *pseudo],
+            recipe if number == 0 else (refine or recipe),
+            card=card.model_copy(update={"record": record}),
+            initial=model,
+        )
+        for event in training:
+            yield event
+            if isinstance(event, Trained):
+                model = event.model
+        assert model is not None  # noqa: S101  # train ends with Trained or raises
+        last = number == options.rounds
+        confidences: dict[str, float] = {}
+        candidates: dict[str, Annotation] = {}
+        predicting = predict(
+            model,
+            pool,
+            tiling=tiling,
+            confidence=options.confidence,
+            device=recipe.optimisation.device,
+        )
+        for shown in predicting:
+            yield shown
+            if isinstance(shown, Prediction):
+                confidences[shown.key] = shown.scores.image
+                if not last and shown.scores.image >= options.least:
+                    candidates[shown.key] = pseudo_label(shown, recipe.target, options)
+        order = rank(confidences)
+        yield Ranked(number, tuple(order))
+        if not last:
+            accepted = choose(order, options, len(labelled), number)
+            yield accepted
+            pseudo = [
+                Example(k, sources[k].read(), candidates[k], options.weight, pseudo=True)
+                for k in accepted.keys
+            ]
+        yield RoundFinished(number, model)

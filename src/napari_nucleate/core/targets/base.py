@@ -1,0 +1,83 @@
+"""What every target can do."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from napari_nucleate.core.params import Params
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_nucleate.core.annotation import Annotation
+    from napari_nucleate.core.instances import Splitter
+    from napari_nucleate.core.instances.maps import Maps
+
+
+class TargetBase(Params):
+    """What the network learns to draw, and how its maps become labels again.
+
+    `encode` and `decode` are inverses: decode(encode(labels)) is close to the labels.
+    """
+
+    margin: ClassVar[int] = 0
+    """How far beyond a pixel, in pixels, its target looks."""
+
+    @property
+    @abstractmethod
+    def n_maps(self) -> int:
+        """How many maps the network draws, K."""
+
+    @property
+    def semantic(self) -> bool:
+        """True where labels are classes, False where they are objects."""
+        return False
+
+    @abstractmethod
+    def encode(self, annotation: Annotation) -> NDArray[np.float32]:
+        """Draw the maps that the network should draw. Pure.
+
+        Parameters
+        ----------
+        annotation : Annotation
+            Labels of shape (*spatial).
+
+        Returns
+        -------
+        ndarray of float32, shape (K, *spatial)
+            Values where nothing is known are arbitrary; the loss leaves them out.
+        """
+
+    @abstractmethod
+    def loss(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Compare raw outputs (B, K, *spatial) with encoded ones; weight (B, 1, *spatial)."""
+
+    @abstractmethod
+    def activate(self, logits: Tensor) -> Tensor:
+        """Turn raw outputs (B, K, *spatial) into maps, as `encode` draws them."""
+
+    @abstractmethod
+    def maps(self, maps: NDArray[np.float32]) -> Maps:
+        """Name the maps (K, *spatial) for a splitter."""
+
+    @abstractmethod
+    def decode(
+        self, maps: NDArray[np.float32], splitter: Splitter | None = None
+    ) -> NDArray[np.int32]:
+        """Turn maps into labels. Pure.
+
+        Parameters
+        ----------
+        maps : ndarray of float32, shape (K, *spatial)
+            As drawn by `encode` or by the network.
+        splitter : Splitter, optional
+            Instead of the target's own.
+
+        Returns
+        -------
+        ndarray of int32, shape (*spatial)
+            0 is background.
+        """

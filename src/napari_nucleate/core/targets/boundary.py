@@ -1,0 +1,87 @@
+"""Objects as an inside and a border where they touch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field
+
+from napari_nucleate.core.instances import Splitter, Watershed
+from napari_nucleate.core.instances.maps import Maps
+from napari_nucleate.core.losses import Loss, Mixture
+from napari_nucleate.core.targets.base import TargetBase
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_nucleate.core.annotation import Annotation
+
+
+class Boundary(TargetBase):
+    """Background, inside, and the border between touching objects; a watershed joins them.
+
+    After the touching-border classes of the U-Net (Ronneberger et al. 2015) and of the winners of
+    the 2018 Data Science Bowl.
+    """
+
+    kind: Literal["boundary"] = "boundary"
+    width: int = Field(
+        2, ge=1, le=10, description="How deep the border reaches into touching objects, in pixels."
+    )
+    border_weight: float = Field(
+        3.0, ge=1, le=50, description="How much more a border pixel counts than others."
+    )
+    loss_function: Loss = Field(Mixture(), description="What the training minimises.")
+    splitter: Splitter = Field(Watershed(), description="How maps become objects.")
+
+    @property
+    def n_maps(self) -> int:
+        """Background, inside, border."""
+        return 3
+
+    def encode(self, annotation: Annotation) -> NDArray[np.float32]:
+        """One-hot maps of background, inside and touching border.
+
+        Examples
+        --------
+        >>> from napari_nucleate.core.annotation import annotate
+        >>> row = np.repeat([[0, 1, 1, 1, 2, 2, 2]], 3, axis=0)
+        >>> Boundary(width=1).encode(annotate(row)).argmax(0)[1]
+        array([0, 1, 1, 2, 2, 1, 1])
+        """
+        labels = annotation.labels
+        foreground = labels > 0
+        border = foreground & _near_another(labels, self.width)
+        return np.stack([~foreground, foreground & ~border, border]).astype(np.float32)
+
+    def loss(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """The chosen loss, with border pixels weighing more."""
+        weight = weight * (1 + (self.border_weight - 1) * target[:, 2:])
+        return self.loss_function(logits, target, weight)
+
+    def activate(self, logits: Tensor) -> Tensor:
+        """Probabilities that sum to 1."""
+        return logits.softmax(1)
+
+    def maps(self, maps: NDArray[np.float32]) -> Maps:
+        """Inside and border together are the foreground."""
+        return Maps(foreground=maps[1] + maps[2], border=maps[2])
+
+    def decode(
+        self, maps: NDArray[np.float32], splitter: Splitter | None = None
+    ) -> NDArray[np.int32]:
+        """Objects by the target's splitter, or by the one given."""
+        return (splitter or self.splitter).split(self.maps(maps))
+
+
+def _near_another(labels: NDArray[np.int32], width: int) -> NDArray[np.bool_]:
+    """Where a different object lies within `width` pixels, in (Z,) Y, X."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    size = 2 * width + 1
+    # Background must not look like a smaller label: it becomes the largest for the minimum.
+    top = np.where(labels == 0, np.iinfo(np.int32).max, labels)
+    near = maximum_filter(labels, size, mode="nearest") != labels
+    return near | (minimum_filter(top, size, mode="nearest") != top)

@@ -1,0 +1,76 @@
+"""Classes of pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.instances.maps import Maps
+from napari_nucleate.core.losses import Loss, Mixture
+from napari_nucleate.core.targets.base import TargetBase
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_nucleate.core.annotation import Annotation
+    from napari_nucleate.core.instances import Splitter
+
+
+class Semantic(TargetBase):
+    """Each pixel belongs to background or to one of several classes; nothing is split."""
+
+    kind: Literal["semantic"] = "semantic"
+    classes: int = Field(1, ge=1, le=255, description="How many classes besides background.")
+    loss_function: Loss = Field(Mixture(), description="What the training minimises.")
+
+    @property
+    def n_maps(self) -> int:
+        """Background and the classes."""
+        return self.classes + 1
+
+    @property
+    def semantic(self) -> bool:
+        """Labels are classes."""
+        return True
+
+    def encode(self, annotation: Annotation) -> NDArray[np.float32]:
+        """One-hot maps of background and classes.
+
+        Raises
+        ------
+        NucleateError
+            If a known label is larger than the number of classes.
+        """
+        labels = np.where(annotation.known, annotation.labels, 0)
+        top = int(labels.max(initial=0))
+        if top > self.classes:
+            raise NucleateError(
+                f"Label {top} is painted but the target has {self.classes} class(es); "
+                "raise the number of classes, or choose the boundary target to separate objects."
+            )
+        classes = np.arange(self.n_maps).reshape(-1, *[1] * labels.ndim)
+        return (labels == classes).astype(np.float32)
+
+    def loss(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """The chosen loss over all classes."""
+        return self.loss_function(logits, target, weight)
+
+    def activate(self, logits: Tensor) -> Tensor:
+        """Probabilities that sum to 1."""
+        return logits.softmax(1)
+
+    def maps(self, maps: NDArray[np.float32]) -> Maps:
+        """Foreground is everything that is not background."""
+        return Maps(foreground=1 - maps[0])
+
+    def decode(
+        self, maps: NDArray[np.float32], splitter: Splitter | None = None
+    ) -> NDArray[np.int32]:
+        """The likeliest class of each pixel, or objects of the foreground with a splitter."""
+        if splitter is not None:
+            return splitter.split(self.maps(maps))
+        return maps.argmax(0).astype(np.int32)

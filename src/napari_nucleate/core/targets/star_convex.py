@@ -1,0 +1,97 @@
+"""Objects as star-convex polygons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.instances import Splitter, StarConvex
+from napari_nucleate.core.instances.maps import Maps
+from napari_nucleate.core.losses import Loss, Mixture, binary
+from napari_nucleate.core.targets.base import TargetBase
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_nucleate.core.annotation import Annotation
+
+
+class StarConvexTarget(TargetBase):
+    """Foreground, closeness to the object's centre, and the distance to its edge along rays.
+
+    StarDist (Schmidt et al. 2018), 2D.
+    """
+
+    margin: ClassVar[int] = 32
+
+    kind: Literal["star-convex"] = "star-convex"
+    rays: int = Field(32, ge=8, le=128, description="How many directions describe an outline.")
+    distance_weight: float = Field(
+        0.2, gt=0, le=10, description="How much the distances count against the probabilities."
+    )
+    loss_function: Loss = Field(Mixture(), description="Loss of the foreground.")
+    splitter: Splitter = Field(StarConvex(), description="How maps become objects.")
+
+    @property
+    def n_maps(self) -> int:
+        """Foreground, centre, one map a ray."""
+        return 2 + self.rays
+
+    def encode(self, annotation: Annotation) -> NDArray[np.float32]:
+        """Foreground, object probability and ray distances in pixels.
+
+        Raises
+        ------
+        NucleateError
+            For 3D labels.
+        """
+        labels = annotation.labels
+        if labels.ndim != 2:
+            raise NucleateError(
+                f"The star-convex target is 2D, the labels have shape {labels.shape}; "
+                "choose 2D or the boundary target."
+            )
+        from napari_nucleate.core.instances.star_convex import centre_probability, ray_distances
+
+        return np.concatenate(
+            [
+                (labels > 0).astype(np.float32)[np.newaxis],
+                centre_probability(labels)[np.newaxis],
+                ray_distances(labels, self.rays),
+            ]
+        )
+
+    def loss(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Foreground loss + cross-entropy of the centre + distances weighted by the centre."""
+        from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+        from torch.nn.functional import softplus
+
+        known = weight.sum().clamp(min=1e-6)
+        centre = target[:, 1:2]
+        foreground = self.loss_function(*binary(logits[:, :1], target[:, :1]), weight)
+        probability = (cross_entropy(logits[:, 1:2], centre, reduction="none") * weight).sum()
+        error = (softplus(logits[:, 2:]) - target[:, 2:]).abs().mean(1, keepdim=True)
+        inside = (centre * weight).sum().clamp(min=1e-6)
+        distance = (error * centre * weight).sum() / inside
+        return foreground + probability / known + self.distance_weight * distance
+
+    def activate(self, logits: Tensor) -> Tensor:
+        """Probabilities, and distances of at least 0 pixels."""
+        import torch
+        from torch.nn.functional import softplus
+
+        return torch.cat([logits[:, :2].sigmoid(), softplus(logits[:, 2:])], 1)
+
+    def maps(self, maps: NDArray[np.float32]) -> Maps:
+        """All of them."""
+        return Maps(foreground=maps[0], centre=maps[1], distances=maps[2:])
+
+    def decode(
+        self, maps: NDArray[np.float32], splitter: Splitter | None = None
+    ) -> NDArray[np.int32]:
+        """Objects by non-maximum suppression, or by the splitter given."""
+        return (splitter or self.splitter).split(self.maps(maps))

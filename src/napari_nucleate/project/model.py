@@ -1,0 +1,99 @@
+"""The state of a project: what there is, and what became of it. Frozen; changed by replacing."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field
+
+from napari_nucleate.core.annotation import Known
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.params import Params
+from napari_nucleate.core.recipe import Recipe
+from napari_nucleate.core.rounds import SelfTraining
+
+Status = Literal["unlabelled", "labelled", "empty", "predicted", "accepted", "rejected"]
+STATUS_HELP: dict[Status, str] = {
+    "unlabelled": "Nothing is painted and nothing predicted.",
+    "labelled": "A person painted it; it trains and is never changed by the program.",
+    "empty": "A person confirmed that there is nothing in it; it trains as background.",
+    "predicted": "A model predicted it; it waits for review.",
+    "accepted": "A person, or a round, accepted its prediction; it trains with less weight.",
+    "rejected": "A person rejected its prediction; it doesn't train.",
+}
+HUMAN: frozenset[Status] = frozenset({"labelled", "empty"})
+
+
+class Item(Params):
+    """One image of the project."""
+
+    key: str = Field(min_length=1, description="The image's name.")
+    status: Status = Field("unlabelled", description="What became of it.")
+    source: str = Field("", description="Path of the file; empty where it is only in napari.")
+    model: str = Field("", description="The model that predicted it.")
+    round: int | None = Field(None, ge=0, description="The round of that model.")
+    confidence: float | None = Field(None, ge=0, le=1, description="Confidence of the prediction.")
+    reason: str = Field("", description="What lowered the confidence most.")
+
+
+class RoundEntry(Params):
+    """One line of the project's history."""
+
+    number: int = Field(ge=0, description="Round; 0 knows the person's labels only.")
+    model: str = Field(description="Name of the model's folder.")
+    human: int = Field(ge=0, description="Images with a person's labels.")
+    pseudo: int = Field(ge=0, description="Images with accepted predictions.")
+    seconds: float = Field(ge=0, description="Time of training, in seconds.")
+    validation_ap: float | None = Field(None, description="Mean AP on the validation images.")
+
+
+class State(Params):
+    """All of a project but its pixels: the content of `nucleate.json`."""
+
+    version: Literal[1] = Field(1, description="Version of this format.")
+    name: str = Field("project", description="What the person calls it.")
+    known: Known = Field("dense", description="How unpainted pixels count.")
+    recipe: Recipe = Field(Recipe(), description="How the next model is trained.")
+    self_training: SelfTraining = Field(SelfTraining(), description="How masks join the labels.")
+    items: tuple[Item, ...] = Field((), description="The images.")
+    rounds: tuple[RoundEntry, ...] = Field((), description="The models so far.")
+
+    def item(self, key: str) -> Item:
+        """Find an image by its name.
+
+        Raises
+        ------
+        NucleateError
+            If there is none.
+        """
+        for item in self.items:
+            if item.key == key:
+                return item
+        raise NucleateError(f"The project has no image {key!r}.")
+
+    def keys(self, *statuses: Status) -> list[str]:
+        """Names of the images with one of these statuses, in order; all without any."""
+        return [i.key for i in self.items if not statuses or i.status in statuses]
+
+    def ranked(self) -> list[Item]:
+        """Images with a prediction, best first."""
+        shown = [i for i in self.items if i.confidence is not None and i.status not in HUMAN]
+        return sorted(shown, key=lambda i: (-(i.confidence or 0.0), i.key))
+
+    def replace(self, *items: Item) -> Self:
+        """The same state with these items in the place of those with their names."""
+        new = {i.key: i for i in items}
+        return self.model_copy(update={"items": tuple(new.get(i.key, i) for i in self.items)})
+
+    def mark(self, key: str, status: Status) -> Self:
+        """The same state with one image's status changed.
+
+        Raises
+        ------
+        NucleateError
+            If there is no such image, or it has no prediction to accept or reject.
+        """
+        item = self.item(key)
+        if status in ("accepted", "rejected", "predicted") and item.confidence is None:
+            raise NucleateError(f"{key} has no prediction yet; predict it first.")
+        return self.replace(item.model_copy(update={"status": status}))

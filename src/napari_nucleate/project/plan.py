@@ -1,0 +1,113 @@
+"""What can be done now, and why not: one pure function of the project's situation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_nucleate.project.model import HUMAN, State
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that a plan depends on.
+
+    Parameters
+    ----------
+    state : State
+    image : bool
+        An image layer is chosen.
+    annotation : bool
+        The annotation layer is there.
+    running : str
+        What runs now, as a verb with -ing; empty where nothing does.
+    model : str
+        Name of the newest model; empty before the first training.
+    splittable : bool
+        A mask, probability or label layer is chosen to split.
+    exportable : bool
+        A label layer is chosen to export.
+    """
+
+    state: State
+    image: bool = False
+    annotation: bool = False
+    running: str = ""
+    model: str = ""
+    splittable: bool = False
+    exportable: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Whether an action can be taken; `why` is the sentence that says why not."""
+
+    why: str = ""
+
+    def __bool__(self) -> bool:
+        return not self.why
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A gate for each action of the docks."""
+
+    annotate: Gate
+    confirm_empty: Gate
+    next_unlabelled: Gate
+    train: Gate
+    resume: Gate
+    stop: Gate
+    predict: Gate
+    accept: Gate
+    train_again: Gate
+    split: Gate
+    export: Gate
+
+
+def plan(situation: Situation) -> Plan:
+    """Work out what can be done. Pure.
+
+    Examples
+    --------
+    >>> plan(Situation(State())).train.why
+    'Choose an image layer in the Label dock first.'
+    """
+    state = situation.state
+    busy = f"Wait: {situation.running} is under way; press Stop to end it." * bool(
+        situation.running
+    )
+    image = "" if situation.image else "Choose an image layer in the Label dock first."
+    painted = "" if state.keys(*HUMAN) else "Paint a few objects first; nothing is labelled yet."
+    trained = "" if situation.model else "Train first; there is no model yet."
+    predicted = "" if state.ranked() else "Predict first; no image has a prediction."
+    accepted = (
+        ""
+        if state.keys("accepted")
+        else "Accept a few predictions first; Train again learns from them."
+    )
+    annotation = (
+        "" if situation.annotation else "Press Annotate first; there is no annotation layer."
+    )
+    return Plan(
+        annotate=_gate(image),
+        confirm_empty=_gate(image, annotation),
+        next_unlabelled=_gate(
+            image, "" if state.keys("unlabelled", "predicted", "rejected") else "All are labelled."
+        ),
+        train=_gate(busy, image, painted),
+        resume=_gate(busy, image, painted, trained),
+        stop=_gate("" if situation.running else "Nothing runs."),
+        predict=_gate(busy, image, trained),
+        accept=_gate(predicted),
+        train_again=_gate(busy, image, painted, trained, accepted),
+        split=_gate(
+            busy,
+            "" if situation.splittable else "Choose a mask, probability or label layer to split.",
+        ),
+        export=_gate("" if situation.exportable else "Choose a label layer to export."),
+    )
+
+
+def _gate(*reasons: str) -> Gate:
+    """The first reason that isn't empty is the one to tell."""
+    return Gate(next((r for r in reasons if r), ""))

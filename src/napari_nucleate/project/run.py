@@ -1,0 +1,207 @@
+"""Long work on a project: the core's generators, with what matters written as it comes.
+
+The command line and the docks both run these, so that a project looks the same whoever made it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from napari_nucleate.core.events import (
+    Accepted,
+    PredictEvent,
+    Prediction,
+    RoundEvent,
+    RoundFinished,
+    RoundStarted,
+    Trained,
+    TrainEvent,
+    Validated,
+)
+from napari_nucleate.core.patches import Example
+from napari_nucleate.core.rounds import SelfTraining, pseudo_label
+from napari_nucleate.project.model import HUMAN, Item, RoundEntry, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from napari_nucleate.core.annotation import Annotation
+    from napari_nucleate.core.model import Card, Model
+    from napari_nucleate.core.predict import Source, Tiling
+    from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.core.train import View
+    from napari_nucleate.project.store import Store
+
+Event = TypeVar("Event", TrainEvent, PredictEvent, RoundEvent)
+
+
+def gather(
+    state: State,
+    store: Store,
+    sources: Mapping[str, Source],
+    painted: Callable[[str], Annotation],
+) -> list[Example]:
+    """Collect what there is to learn from: a person's labels, and accepted predictions.
+
+    Parameters
+    ----------
+    state : State
+    store : Store
+        Where predictions are read.
+    sources : mapping of str to Source
+        The images by name.
+    painted : callable
+        Gives the annotation of a labelled image by name.
+
+    Returns
+    -------
+    list of Example
+        The person's first. A prediction that a person accepted counts with all its objects; only
+        pixels of which the network isn't sure are left out.
+    """
+    human = [Example(k, sources[k].read(), painted(k)) for k in state.keys(*HUMAN)]
+    options = state.self_training.model_copy(update={"sure": 0.0})
+    pseudo = []
+    for key in state.keys("accepted"):
+        prediction = store.load_prediction(key)
+        if prediction is not None:
+            labels = pseudo_label(prediction, state.recipe.target, options)
+            pseudo.append(Example(key, sources[key].read(), labels, options.weight, pseudo=True))
+    return human + pseudo
+
+
+def training(
+    store: Store,
+    examples: Sequence[Example],
+    recipe: Recipe,
+    card: Card,
+    *,
+    initial: Model | None = None,
+    view: View | None = None,
+) -> Generator[TrainEvent, None, None]:
+    """Train, and keep the best weights on disk from the first validation on.
+
+    Parameters and events are those of `core.train.train`.
+    """
+    from napari_nucleate.core.train import train
+
+    yield from _keep_best(store, train(examples, recipe, card=card, initial=initial, view=view))
+
+
+def predicting(
+    store: Store,
+    model: Model,
+    sources: Sequence[Source],
+    options: SelfTraining,
+    *,
+    spacing: tuple[float, ...] = (),
+    units: tuple[str, ...] = (),
+    tiling: Tiling | None = None,
+) -> Generator[PredictEvent, None, None]:
+    """Predict images and write each prediction before saying that it is there."""
+    from napari_nucleate.core.predict import predict
+
+    steps = predict(
+        model,
+        sources,
+        tiling=tiling,
+        confidence=options.confidence,
+        device=model.recipe.optimisation.device,
+    )
+    try:
+        for event in steps:
+            if isinstance(event, Prediction):
+                store.save_prediction(event, spacing, units)
+            yield event
+    finally:
+        steps.close()
+
+
+def self_training(
+    store: Store,
+    labelled: Sequence[Example],
+    pool: Sequence[Source],
+    state: State,
+    *,
+    refine: Recipe | None = None,
+    card: Card | None = None,
+    spacing: tuple[float, ...] = (),
+    units: tuple[str, ...] = (),
+) -> Generator[RoundEvent, None, None]:
+    """Run all rounds, writing models, predictions and the state as they come."""
+    from napari_nucleate.core.rounds import rounds
+
+    steps = rounds(labelled, pool, state.recipe, state.self_training, refine=refine, card=card)
+    store.save_state(state)
+    try:
+        for event in _keep_best(store, steps):
+            if isinstance(event, Prediction):
+                store.save_prediction(event, spacing, units)
+            state = after(state, event)
+            if isinstance(event, RoundStarted | RoundFinished):
+                store.save_state(state)
+            yield event
+    finally:
+        steps.close()
+        store.save_state(state)
+
+
+def after(state: State, event: object) -> State:
+    """The state after an event. Pure; a person's labels and decisions stay as they are.
+
+    A new prediction takes the place of an older one, and of a pseudo-label made from it; images
+    that a person labelled or rejected keep their status.
+    """
+    if isinstance(event, Prediction) and event.key in set(state.keys()):
+        item = state.item(event.key)
+        if item.status in HUMAN:
+            return state
+        number = state.rounds[-1].number if state.rounds else 0
+        name = state.rounds[-1].model if state.rounds else ""
+        return state.replace(
+            Item(
+                key=event.key,
+                source=item.source,
+                status="rejected" if item.status == "rejected" else "predicted",
+                model=name,
+                round=number,
+                confidence=min(max(event.scores.image, 0.0), 1.0),
+                reason=event.scores.reason,
+            )
+        )
+    if isinstance(event, Accepted):
+        accepted = [state.item(k) for k in event.keys]
+        return state.replace(
+            *(
+                i.model_copy(update={"status": "accepted"})
+                for i in accepted
+                if i.status not in HUMAN
+            )
+        )
+    if isinstance(event, Trained):
+        return entered(state, event.model)
+    return state
+
+
+def entered(state: State, model: Model) -> State:
+    """The state with a finished training in its history. Pure."""
+    record = model.card.record
+    entry = RoundEntry(
+        number=record.round,
+        model=record.name,
+        human=len(record.human),
+        pseudo=len(record.pseudo),
+        seconds=record.seconds,
+        validation_ap=record.validation_ap,
+    )
+    return state.model_copy(update={"rounds": (*state.rounds, entry)})
+
+
+def _keep_best(store: Store, steps: Generator[Event, None, None]) -> Generator[Event, None, None]:
+    try:
+        for event in steps:
+            if isinstance(event, Validated) and event.model is not None:
+                store.save_model(event.model)
+            yield event
+    finally:
+        steps.close()

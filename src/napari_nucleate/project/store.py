@@ -1,0 +1,172 @@
+"""A project on disk: a folder that a person can read.
+
+nucleate.json        the state
+annotations/KEY.tif  what the person painted
+predictions/KEY.tif  the labels a model drew; KEY.maps.tif its maps; KEY.json the scores
+models/NAME/         weights.safetensors and model.json
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nucleate.core.annotation import as_labels
+from napari_nucleate.core.confidence import Scores
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Prediction
+from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.io.atomic import write_text
+from napari_nucleate.io.model import load_model, save_model
+from napari_nucleate.io.read import read_stack
+from napari_nucleate.io.write import write_image, write_labels
+from napari_nucleate.project.model import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.model import Model
+
+STATE = "nucleate.json"
+
+
+class Store:
+    """Reads and writes the files of one project. Every write is whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Made at the first write where it doesn't exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a project."""
+        return (self.folder / STATE).is_file()
+
+    def save_state(self, state: State) -> None:
+        """Write `nucleate.json`."""
+        self._made(self.folder)
+        write_text(self.folder / STATE, state.to_json(), overwrite=True)
+
+    def load_state(self) -> State:
+        """Read `nucleate.json`.
+
+        Raises
+        ------
+        NucleateError
+            If the folder holds no project, or one of a newer version.
+        """
+        if not self.exists:
+            raise NucleateError(f"{self.folder} is not a project: it has no {STATE}.")
+        return State.load(self.folder / STATE)
+
+    def save_annotation(
+        self,
+        key: str,
+        painted: NDArray[Any],
+        spacing: tuple[float, ...] = (),
+        units: tuple[str, ...] = (),
+    ) -> Path:
+        """Write what a person painted on an image, labels of shape (*spatial)."""
+        path = self._made(self.folder / "annotations") / f"{key}.tif"
+        labels = as_labels(painted)
+        write_labels(path, labels, SPATIAL[labels.ndim], spacing, units, overwrite=True)
+        return path
+
+    def load_annotation(self, key: str) -> NDArray[np.int32] | None:
+        """Read what a person painted, or None where nothing was saved."""
+        path = self.folder / "annotations" / f"{key}.tif"
+        return as_labels(_pixels(path)) if path.is_file() else None
+
+    def save_prediction(
+        self,
+        prediction: Prediction,
+        spacing: tuple[float, ...] = (),
+        units: tuple[str, ...] = (),
+    ) -> None:
+        """Write a prediction; its scores last, so that one with scores is complete."""
+        folder = self._made(self.folder / "predictions")
+        axes = SPATIAL[prediction.labels.ndim]
+        write_labels(
+            folder / f"{prediction.key}.tif",
+            prediction.labels,
+            axes,
+            spacing,
+            units,
+            overwrite=True,
+        )
+        write_image(
+            folder / f"{prediction.key}.maps.tif",
+            prediction.maps.astype(np.float32),
+            "C" + axes,
+            overwrite=True,
+        )
+        scores = {
+            "image": prediction.scores.image,
+            "reason": prediction.scores.reason,
+            "objects": {str(k): round(v, 4) for k, v in prediction.scores.objects.items()},
+        }
+        write_text(folder / f"{prediction.key}.json", json.dumps(scores), overwrite=True)
+
+    def load_prediction(self, key: str) -> Prediction | None:
+        """Read a prediction, or None where there is none.
+
+        Raises
+        ------
+        NucleateError
+            If one of its files is damaged.
+        """
+        folder = self.folder / "predictions"
+        if not (folder / f"{key}.json").is_file():
+            return None
+        try:
+            raw = json.loads((folder / f"{key}.json").read_text("utf-8"))
+            objects = {int(k): float(v) for k, v in raw["objects"].items()}
+            scores = Scores(float(raw["image"]), objects, str(raw["reason"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NucleateError(
+                f"{folder / key}.json is damaged ({error}); predict the image again."
+            ) from error
+        labels = as_labels(_pixels(folder / f"{key}.tif"))
+        maps = _pixels(folder / f"{key}.maps.tif").astype(np.float16)
+        # A single map comes back without its channel axis.
+        maps = maps if maps.ndim > labels.ndim else maps[np.newaxis]
+        return Prediction(key, maps, labels, scores)
+
+    def save_model(self, model: Model) -> Path:
+        """Write a model under its own name, over an earlier state of the same training."""
+        return save_model(model, self.folder / "models" / model.card.record.name, overwrite=True)
+
+    def load_model(self, name: str) -> Model:
+        """Read a model by its name."""
+        return load_model(self.folder / "models" / name)
+
+    def new_model_name(self, number: int) -> str:
+        """A name that no model of the project has: round-0, round-0-2, round-0-3, …"""
+        taken = {p.name for p in (self.folder / "models").glob(f"round-{number}*")}
+        name, count = f"round-{number}", 1
+        while name in taken:
+            count += 1
+            name = f"round-{number}-{count}"
+        return name
+
+    def _made(self, folder: Path) -> Path:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NucleateError(
+                f"{folder} can't be made ({error.strerror}); choose another folder."
+            ) from error
+        return folder
+
+
+def _pixels(path: Path) -> NDArray[Any]:
+    return np.asarray(read_stack(path).data[...])
