@@ -1,4 +1,5 @@
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_an_image_depends_on_seed_and_index_only(kind):
 
 def test_a_label_is_the_same_nucleus_over_time_and_some_divide():
     labels = NucleiSample(kind="time-lapse", count=8, size=160, seed=2).make().labels.data
-    for before, after in zip(labels, labels[1:], strict=False):
+    for before, after in pairwise(labels):
         for label in np.intersect1d(before, after)[1:]:
             first = np.array(ndimage.center_of_mass(before == label))
             then = np.array(ndimage.center_of_mass(after == label))

@@ -89,10 +89,13 @@ class NucleiSample(Params):
         images = np.empty((self.count, *shape), np.uint16)
         labels = np.empty((self.count, *shape), np.int32)
         for i, nuclei in enumerate(self._scenes()):
-            rng = np.random.default_rng([self.seed, i, 1])
+            # All frames of a time-lapse are of one field, under one lamp.
+            field = 0 if self.kind == "time-lapse" else i
+            rng = np.random.default_rng([self.seed, field, 1])
+            shot = np.random.default_rng([self.seed, i, 2])
             labels[i], signal = draw(nuclei, shape, self._step)
             beyond = draw(self._scatter(rng, self.density / 3), shape, self._step)[1]
-            images[i] = self._camera.expose(rng, signal, beyond)
+            images[i] = self._camera.expose(rng, shot, signal, beyond)
         return Sample(self._stack(images, "images"), self._stack(labels, "labels"))
 
     @property

@@ -38,13 +38,17 @@ class Camera:
     glow: float
     photons: float
 
-    def expose(self, rng: np.random.Generator, signal: Light, beyond: Light) -> NDArray[np.uint16]:
+    def expose(
+        self, rng: np.random.Generator, shot: np.random.Generator, signal: Light, beyond: Light
+    ) -> NDArray[np.uint16]:
         """Take an image.
 
         Parameters
         ----------
         rng : numpy.random.Generator
-            The source of randomness of this image.
+            The source of what belongs to the field: lamp, focus, dirt.
+        shot : numpy.random.Generator
+            The source of the noise, which no two images share.
         signal : ndarray of float32, shape (Y, X) or (Z, Y, X)
             Light of the nuclei in focus.
         beyond : ndarray of float32, same shape
@@ -59,9 +63,9 @@ class Camera:
         light = signal + glow * self._haze(rng, signal, beyond) + self._debris(rng, signal.shape)
         light = self._blur(light, float(rng.uniform(0.9, 1.5))) + float(rng.uniform(0.02, 0.08))
         photons = self.photons * float(np.exp(rng.normal(0, 0.35)))
-        counts = rng.poisson(photons * light * _illumination(rng, signal.shape))
+        counts = shot.poisson(photons * light * _illumination(rng, signal.shape))
         gain = float(rng.uniform(1.5, 4.0))
-        grey = _OFFSET + gain * counts + rng.normal(0, _READ_NOISE, signal.shape)
+        grey = _OFFSET + gain * counts + shot.normal(0, _READ_NOISE, signal.shape)
         return np.clip(np.rint(grey), 0, 65535).astype(np.uint16)
 
     def _blur(self, light: NDArray[Any], sigma: float) -> Light:

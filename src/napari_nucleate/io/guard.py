@@ -1,0 +1,88 @@
+"""Whatever goes wrong inside a reader ends in one sentence that names the file."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from napari_nucleate.core.errors import NucleateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# No header is believed beyond these: 1 TiB for a file; for one page, a gigabyte, or 2**14 times
+# its file (deflate reaches 1032, LZW and zstd a little more on empty planes).
+_LARGEST = 2**40
+_LARGE_PAGE = 2**30
+_COMPRESSION = 2**14
+
+_reading: ContextVar[bool] = ContextVar("napari_nucleate_reading", default=False)
+# tifffile logs every oddity of a file; what matters of it ends in a NucleateError. Silent only
+# while this package reads, and only in the thread that reads.
+logging.getLogger("tifffile").addFilter(lambda _record: not _reading.get())
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn any exception of the block into a `NucleateError` that names `path`.
+
+    Parameters
+    ----------
+    path : Path
+        The file that the block reads.
+
+    Raises
+    ------
+    NucleateError
+        If the block raises anything; a `NucleateError` passes as it is.
+    """
+    token = _reading.set(True)
+    try:
+        yield
+    except NucleateError:
+        raise
+    except FileNotFoundError as error:
+        raise NucleateError(f"{path} does not exist.") from error
+    except PermissionError as error:
+        raise NucleateError(f"{path} may not be read; check its permissions.") from error
+    except MemoryError as error:
+        raise NucleateError(f"{path} does not fit into memory; crop or split it.") from error
+    except Exception as error:  # a damaged file makes the decoders raise whatever they like
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise NucleateError(
+            f"{path} can't be read ({reason}); it may be damaged or incomplete: copy it again, "
+            "or save it as TIFF with Fiji."
+        ) from error
+    finally:
+        _reading.reset(token)
+
+
+def check_file(path: Path) -> None:
+    """Raise a `NucleateError` unless `path` is a file that holds something."""
+    if not path.exists():
+        raise NucleateError(f"{path} does not exist.")
+    if not path.is_file():
+        raise NucleateError(f"{path} is a folder, not an image file.")
+    if path.stat().st_size == 0:
+        raise NucleateError(f"{path} is empty (0 bytes); copy it again.")
+
+
+def check_size(path: Path, total: int, page: int) -> None:
+    """Raise a `NucleateError` if a header claims more than can be true.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    total, page : int
+        Bytes that all pixels, and those that are decoded at once, would take.
+    """
+    size = path.stat().st_size
+    if total > _LARGEST or page > max(_LARGE_PAGE, _COMPRESSION * size):
+        raise NucleateError(
+            f"{path} claims to hold {total / 2**30:.0f} GiB of pixels in a file of {size} bytes; "
+            "its header is damaged: copy the file again."
+        )
