@@ -7,16 +7,21 @@ from pydantic import Field
 from napari_nucleate.core.instances.clean import from_mask_like, relabel, remove_small
 from napari_nucleate.core.instances.components import Components
 from napari_nucleate.core.instances.maps import Maps
+from napari_nucleate.core.instances.rays import centre_probability, ray_distances
+from napari_nucleate.core.instances.star_convex import StarConvex
 from napari_nucleate.core.instances.watershed import Watershed
 
-Splitter = Annotated[Components | Watershed, Field(discriminator="kind")]
+Splitter = Annotated[Components | Watershed | StarConvex, Field(discriminator="kind")]
 
 __all__ = [
     "Components",
     "Maps",
     "Splitter",
+    "StarConvex",
     "Watershed",
+    "centre_probability",
     "from_mask_like",
+    "ray_distances",
     "relabel",
     "remove_small",
 ]

@@ -151,7 +151,7 @@ def open_shared(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray
 
 
 def _renumber(labels: NDArray[Any], keep: NDArray[np.bool_], first: int) -> NDArray[np.int32]:
-    """Number the labels from `first` on that `keep` marks 1..n, and set the others to 0."""
+    """Renumber the labels from `first` on that `keep` marks 1..n, and set the others to 0."""
     keep[:first] = False
     table: NDArray[np.int32] = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
     renumbered: NDArray[np.int32] = table[labels]

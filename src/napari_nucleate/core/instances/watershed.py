@@ -37,11 +37,18 @@ class Watershed(Params):
         "more. Used only where the network draws borders.",
     )
     separation: float = Field(
-        0.2,
+        0.15,
         ge=0,
         le=1,
-        description="How much narrower than the objects a neck must be to be cut there: 0.2 is a "
-        "fifth. Lower cuts more, 1 never cuts at necks.",
+        description="How much narrower than the objects a neck must be to be cut there: 0.15 is "
+        "about a seventh. Lower cuts more, 1 never. Used where the network draws no borders.",
+    )
+    border_separation: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="The same where the network draws borders: only deep necks, which the border "
+        "missed, are cut.",
     )
     sigma: float = Field(
         1.0,
@@ -53,7 +60,7 @@ class Watershed(Params):
         5,
         ge=1,
         le=1_000_000,
-        description="Seeds of fewer pixels than this are dropped where there is a larger one beside.",
+        description="Seeds of fewer pixels are dropped where there is a larger one beside.",
     )
     min_size: int = Field(
         10, ge=1, le=10_000_000, description="Objects of fewer pixels than this are dropped."
@@ -94,7 +101,8 @@ class Watershed(Params):
             return np.zeros(mask.shape, np.int32)
         core = self._core(maps, solid)
         depth = self._distance(core)
-        seeds = self._seeds(core, depth)
+        separation = self.separation if maps.border is None else self.border_separation
+        seeds = _seeds(core, depth, separation)
         # Off the cores the flood rises with the distance from them, so that fronts meet halfway.
         height = np.where(core, -depth, self._distance(~core) if not core.all() else 0)
         labels = watershed(height, seeds, mask=solid)
@@ -127,20 +135,23 @@ class Watershed(Params):
         smooth = ndi.gaussian_filter(distance, self.sigma / step) if self.sigma else distance
         return np.where(mask, smooth, 0)
 
-    def _seeds(self, core: NDArray[np.bool_], depth: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Label one seed on either side of every deep neck; every piece of the core has one."""
-        from scipy import ndimage as ndi
-        from skimage.morphology import h_maxima
 
-        pieces: NDArray[np.int32]
-        pieces, n = ndi.label(core)
-        if self.separation == 1:
-            return pieces
-        # On a logarithm a drop is a ratio, so that the same neck counts alike at any size.
-        relative = np.log1p(depth)
-        full = ndi.generate_binary_structure(core.ndim, core.ndim)
-        peaks = h_maxima(relative, -np.log1p(-self.separation), full).astype(bool) & core
-        has_peak = np.zeros(n + 1, bool)
-        has_peak[pieces[peaks]] = True
-        seeds: NDArray[np.int32] = ndi.label(peaks | (core & ~has_peak[pieces]), full)[0]
-        return seeds
+def _seeds(
+    core: NDArray[np.bool_], depth: NDArray[np.float32], separation: float
+) -> NDArray[np.int32]:
+    """Label one seed on either side of every deep neck; every piece of the core has one."""
+    from scipy import ndimage as ndi
+    from skimage.morphology import h_maxima
+
+    pieces: NDArray[np.int32]
+    pieces, n = ndi.label(core)
+    if separation == 1:
+        return pieces
+    # On a logarithm a drop is a ratio, so that the same neck counts alike at any size.
+    relative = np.log1p(depth)
+    full = ndi.generate_binary_structure(core.ndim, core.ndim)
+    peaks = h_maxima(relative, -np.log1p(-separation), full).astype(bool) & core
+    has_peak = np.zeros(n + 1, bool)
+    has_peak[pieces[peaks]] = True
+    seeds: NDArray[np.int32] = ndi.label(peaks | (core & ~has_peak[pieces]), full)[0]
+    return seeds
