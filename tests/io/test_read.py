@@ -1,5 +1,6 @@
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import imagecodecs
 import imageio.v3 as iio
@@ -263,3 +264,20 @@ def test_two_stacks_by_position(axes):
 def test_pairs_that_fail(images, masks, message):
     with pytest.raises(NucleateError, match=message):
         pair(images, masks)
+
+
+def test_pages_that_lie_about_their_number_are_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    planes = np.zeros((2, 3, 20, 24), np.uint8)
+    tifffile.imwrite(path, planes, imagej=True, compression="zlib", metadata={"axes": "TZYX"})
+    path.write_bytes(path.read_bytes().replace(b"frames=2", b"frames=1"))
+    with pytest.raises(NucleateError, match=r"a\.tif"):
+        read_stack(path).images(2)[0].read()
+
+
+def test_many_threads_may_read_at_once(tmp_path):
+    movie = RNG.integers(0, 255, (24, 16, 16)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", movie, compression="zlib")
+    data = read_stack(tmp_path / "a.tif").data
+    with ThreadPoolExecutor(6) as pool:
+        np.testing.assert_array_equal(list(pool.map(data.__getitem__, range(24))), movie)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# No header is believed beyond these: 1 TiB for a file; for one page, a gigabyte, or 2**14 times
-# its file (deflate reaches 1032, LZW and zstd a little more on empty planes).
+# No header is believed beyond these: 1 TiB for a file; for what is decoded at once, 256 MiB or
+# 2**14 times its file (deflate reaches 1032, LZW and zstd a little more on empty planes).
 _LARGEST = 2**40
-_LARGE_PAGE = 2**30
+_LARGE_PAGE = 2**28
 _COMPRESSION = 2**14
 
 _reading: ContextVar[bool] = ContextVar("napari_nucleate_reading", default=False)

@@ -173,7 +173,10 @@ def _paged(tif: TiffFile, series: Any, lead: tuple[int, ...]) -> Callable[[Index
             return np.zeros(series.keyframe.shape, series.dtype)
         # The planes of an OME series may lie in several files.
         with _opened(found.parent):
-            return np.asarray(found.asarray(maxworkers=1))
+            pixels = np.asarray(found.asarray(maxworkers=1))
+        if pixels.shape != tuple(series.keyframe.shape):
+            raise ValueError(f"page {number} has shape {pixels.shape}")
+        return pixels
 
     def read(index: Index) -> NDArray[Any]:
         first, rest = index[: len(lead)], index[len(lead) :]
@@ -205,7 +208,10 @@ def _whole(tif: TiffFile, series: Any) -> Callable[[Index], NDArray[Any]]:
         with lock:
             if not kept:
                 with _opened(tif):
-                    kept.append(np.asarray(series.asarray(maxworkers=1)))
+                    pixels = np.asarray(series.asarray(maxworkers=1))
+                if pixels.shape != tuple(series.shape):
+                    raise ValueError(f"shape {pixels.shape} instead of {tuple(series.shape)}")
+                kept.append(pixels)
         return np.array(kept[0][index])
 
     return read
