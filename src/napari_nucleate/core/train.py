@@ -26,6 +26,7 @@ from napari_nucleate.core.events import (
 )
 from napari_nucleate.core.metrics import evaluate
 from napari_nucleate.core.model import Card, Model, Record, build, place, weights_of
+from napari_nucleate.core.optimise import AdamW
 from napari_nucleate.core.patches import Batch, Example, Sampler
 from napari_nucleate.core.predict import checked, predict_maps
 
@@ -39,7 +40,7 @@ View = Callable[[], Viewed | None]
 """Gives what is looked at, or None where nothing is to be drawn now."""
 
 VALIDATE_AT = (0.02, 0.05, *(tenth / 10 for tenth in range(1, 11)))
-"""Fractions of the training after which it is validated; early ones, so that Stop keeps something."""
+"""Shares of the training after which it is validated; early ones, so that Stop keeps a model."""
 
 MOST_VALIDATED = 16
 
@@ -174,9 +175,7 @@ class _Learner:
         else:
             self.network = initial.network(self.device)
         self.average: nn.Module = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay
-        )
+        self._optimiser = AdamW(self.network.parameters(), options.weight_decay)
         self._batch = options.batch
         self._steps = 0
         self._failures = 0
@@ -184,22 +183,20 @@ class _Learner:
     def learn(self, sampler: Sampler, fraction: float) -> tuple[float, float, str]:
         """One step; returns loss, learning rate, and a warning where something was put right."""
         rate = self._rate(fraction)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
         self.network.train()
         try:
             loss = self._loss(sampler.batch(self._batch))
             value = float(loss.detach())
             if not math.isfinite(value):
                 return value, rate, self._recover()
-            self._optimiser.zero_grad(set_to_none=True)
+            self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             return math.nan, rate, self._shrink(error)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self._optimiser.step()
+        self._optimiser.step(rate)
         self._follow()
         return value, rate, ""
 
@@ -254,7 +251,7 @@ class _Learner:
                 "Lower the learning rate, or look for broken pixels in the labelled images."
             )
         self.network.load_state_dict(self.average.state_dict())
-        self._optimiser.state.clear()
+        self._optimiser.reset()
         return "The loss was not finite: back to the last good weights at half the learning rate."
 
     def _shrink(self, error: BaseException) -> str:
@@ -264,7 +261,7 @@ class _Learner:
                 f"Memory ran out with a single patch of {self.recipe.patch_shape} a step; "
                 "choose smaller patches or a thinner network."
             ) from error
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         self._batch //= 2

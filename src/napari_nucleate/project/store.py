@@ -150,7 +150,7 @@ class Store:
         return load_model(self.folder / "models" / name)
 
     def new_model_name(self, number: int) -> str:
-        """A name that no model of the project has: round-0, round-0-2, round-0-3, …"""
+        """A name that no model of the project has: round-0, round-0-2, round-0-3 and so on."""
         taken = {p.name for p in (self.folder / "models").glob(f"round-{number}*")}
         name, count = f"round-{number}", 1
         while name in taken:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -40,7 +42,7 @@ class UNetModule(nn.Module):
         self.stem = convolution(ndim, n_inputs, width, stem)
         self.first = convolution(ndim, width, width)
         self.down = nn.ModuleList(
-            double(ndim, n_in, n_out) for n_in, n_out in zip(widths, widths[1:], strict=False)
+            double(ndim, n_in, n_out) for n_in, n_out in itertools.pairwise(widths)
         )
         pairs = list(zip(widths[1:], widths, strict=False))[::-1]
         self.up = nn.ModuleList(TRANSPOSED[ndim](n_in, n_out, 2, 2) for n_in, n_out in pairs)

@@ -1,0 +1,217 @@
+"""Between napari's layers and stacks: axes, places, and layers that lie where the image lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from napari.utils.transforms import CompositeAffine
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.images import AXES, SPATIAL, ImageRef, NDim, Stack
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Labels, Shapes
+    from numpy.typing import NDArray
+
+Colour = Literal["channels", "grey"]
+
+
+def guess_axes(layer: Image) -> str:
+    """Guess what the axes of an image layer are, from its labels and its shape.
+
+    For a person to correct: a third axis is Z, because most stacks are.
+
+    Returns
+    -------
+    str
+        One letter an axis of `layer.data` without colours.
+    """
+    named = [label.upper()[:1] for label in layer.axis_labels]
+    if set("YX") <= set(named) <= set(AXES) and len(set(named)) == len(named):
+        return "".join(named)
+    return {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}.get(layer.ndim, "NTCZYX"[-layer.ndim :])
+
+
+@dataclass(frozen=True)
+class LayerSource:
+    """An image layer read as a stack, and where its images lie in other layers.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+    stack : Stack
+        Over the layer's data; for colour images with the colours as last axis C.
+    ndim : 2 or 3
+        Dimensions of an image.
+    """
+
+    layer: Image
+    stack: Stack
+    ndim: NDim
+
+    @classmethod
+    def of(cls, layer: Image, axes: str, ndim: NDim, colour: Colour | None = None) -> LayerSource:
+        """Read a layer.
+
+        Parameters
+        ----------
+        layer : napari.layers.Image
+        axes : str
+            One letter an axis, without colours.
+        ndim : 2 or 3
+        colour : {"channels", "grey"}, optional
+            How a colour image is read; needed for one.
+
+        Raises
+        ------
+        NucleateError
+            If the axes don't fit, or a colour image comes without `colour`.
+        """
+        spatial = [a for a in axes if a in "ZYX"]
+        if spatial != sorted(spatial, reverse=True):
+            raise NucleateError(
+                f"Axes {axes} of {layer.name!r} are out of order; Z, Y and X must follow "
+                "each other, transpose the layer."
+            )
+        data = layer.data[0] if layer.multiscale else layer.data
+        scale = tuple(float(s) for s in layer.scale)
+        units = tuple(str(u) for u in layer.units)
+        if layer.rgb:
+            if colour is None:
+                raise NucleateError(
+                    f"{layer.name!r} is a colour image; say whether its colours are channels or "
+                    "it is read as grey."
+                )
+            data = _lazy(data)[..., :3]
+            if colour == "grey":
+                data = data.mean(-1)
+            else:
+                axes, scale, units = axes + "C", (*scale, 1.0), (*units, "pixel")
+        stack = Stack(data, axes, scale, units, name=layer.name)
+        stack.images(ndim)
+        return cls(layer, stack, ndim)
+
+    @property
+    def axes(self) -> str:
+        """Axes of the layer, without colours; also those of layers made for it."""
+        return self.stack.axes[: self.layer.ndim]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a label layer for all images: the layer's, one long where channels are."""
+        sizes = zip(self.axes, self.stack.data.shape, strict=False)
+        return tuple(1 if a == "C" else int(n) for a, n in sizes)
+
+    def place(self, ref: ImageRef) -> tuple[int | slice, ...]:
+        """Index of an image in a label layer of `shape`; gives an array (*spatial)."""
+        position = {**ref.position, "C": 0}
+        return tuple(position.get(a, slice(None)) for a in self.axes)
+
+    def geometry(self) -> dict[str, Any]:
+        """Scale, translate, units and axis labels for a layer of `shape`.
+
+        The one plane of the channel axis is made as thick as all channels, so that it shows
+        whichever channel is looked at.
+        """
+        layer = self.layer
+        scale, translate = np.array(layer.scale, float), np.array(layer.translate, float)
+        if "C" in self.axes:
+            at = self.axes.index("C")
+            count = self.stack.n_channels
+            translate[at] += scale[at] * (count - 1) / 2
+            scale[at] *= count
+        return {
+            "scale": scale,
+            "translate": translate,
+            "rotate": layer.rotate,
+            "shear": layer.shear,
+            "affine": layer.affine,
+            "units": layer.units,
+            "axis_labels": layer.axis_labels,
+        }
+
+    def geometry_at(self, ref: ImageRef, offset: tuple[int, ...] = ()) -> dict[str, Any]:
+        """Geometry of a layer that holds one image only, or a region of it from `offset` on.
+
+        Such a layer has the shape of the image with axes of length one before and between.
+        """
+        result = self.geometry()
+        starts = dict(zip(SPATIAL[self.ndim], offset, strict=False)) | ref.position
+        start = np.array([starts.get(a, 0) for a in self.axes], float)
+        # What `translate` must be for pixel 0 to lie where pixel `start` of the whole layer lies:
+        # turn and shear act on the shift too, before it.
+        whole = CompositeAffine(
+            result["scale"],
+            result["translate"],
+            rotate=result["rotate"],
+            shear=result["shear"],
+            ndim=len(start),
+        )
+        result["translate"] = whole(start)
+        return result
+
+    def expand(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Give an image's array (*spatial) axes of length one, for a layer at `geometry_at`."""
+        kept = SPATIAL[self.ndim]
+        return values[tuple(slice(None) if a in kept else np.newaxis for a in self.axes)]
+
+    def in_view(self, viewer: Viewer) -> ImageRef:
+        """The image that the sliders point at."""
+        point = np.asarray(viewer.dims.point, float)[-self.layer.ndim :]
+        index = np.round(self.layer.world_to_data(point)).astype(int)
+        wanted = []
+        refs = self.stack.images(self.ndim)
+        for axis, _ in refs[0].index:
+            at = self.axes.index(axis)
+            wanted.append((axis, int(np.clip(index[at], 0, self.stack.data.shape[at] - 1))))
+        return ImageRef(self.stack, self.ndim, tuple(wanted))
+
+    def show(self, viewer: Viewer, ref: ImageRef) -> None:
+        """Move the sliders to an image."""
+        index = np.zeros(self.layer.ndim)
+        for axis, at in ref.index:
+            index[self.axes.index(axis)] = at
+        world = np.asarray(self.layer.data_to_world(index))
+        before = viewer.dims.ndim - self.layer.ndim
+        for axis, _ in ref.index:
+            at = self.axes.index(axis)
+            viewer.dims.set_point(before + at, float(world[at]))
+
+
+def add_annotation(viewer: Viewer, source: LayerSource, name: str = "annotation") -> Labels:
+    """Add an empty label layer over all images, ready to paint."""
+    layer = viewer.add_labels(np.zeros(source.shape, np.int32), name=name, **source.geometry())
+    layer.n_edit_dimensions = source.ndim
+    layer.brush_size = 12
+    return layer
+
+
+def boxes_of(shapes: Shapes | None, source: LayerSource, ref: ImageRef) -> list[Any]:
+    """Corners ((start, ...), (stop, ...)) of the rectangles drawn on one image, in pixels."""
+    if shapes is None:
+        return []
+    position = ref.position
+    walked = [source.axes.index(a) for a in position]
+    kept = [source.axes.index(a) for a in SPATIAL[source.ndim]]
+    boxes = []
+    for vertices in shapes.data:
+        corners = np.asarray(vertices)
+        on = all(round(float(corners[0, at])) == position[source.axes[at]] for at in walked)
+        if on:
+            low, high = corners[:, kept].min(0), corners[:, kept].max(0)
+            # A rectangle drawn on one plane of a volume knows that plane.
+            high = np.where(high - low < 1, low + 1, high)
+            boxes.append((low.tolist(), high.tolist()))
+    return boxes
+
+
+def _lazy(data: Any) -> Any:
+    """Slice without reading: numpy and dask do, other arrays are wrapped."""
+    if isinstance(data, np.ndarray) or hasattr(data, "dask"):
+        return data
+    import dask.array
+
+    return dask.array.from_array(data)

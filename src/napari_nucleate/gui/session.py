@@ -1,0 +1,514 @@
+"""One state a viewer: what the docks show and what their buttons do."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QObject, Signal
+
+from napari_nucleate.core.annotation import Annotation, Known, annotate
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Prediction, Preview, Trained, Validated, Viewed, Warned
+from napari_nucleate.core.images import SPATIAL, ImageRef, NDim
+from napari_nucleate.core.model import Card, Model, Record
+from napari_nucleate.core.recipe import Recipe
+from napari_nucleate.gui.job import Ending, Failed, Job
+from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of
+from napari_nucleate.project import run
+from napari_nucleate.project.model import HUMAN, Item, State
+from napari_nucleate.project.plan import Plan, Situation, plan
+from napari_nucleate.project.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari import Viewer
+    from napari.layers import Image, Labels, Layer, Shapes
+    from numpy.typing import NDArray
+
+LARGEST_PREVIEW = {2: 1024, 3: 128}
+"""Longest side of the region previewed, in pixels, by the dimensions of an image."""
+
+
+def session_of(viewer: Viewer) -> Session:
+    """The viewer's session; made at the first call."""
+    if viewer not in _sessions:
+        _sessions[viewer] = Session(viewer)
+    return _sessions[viewer]
+
+
+class Session(QObject):
+    """State of the work in one viewer. Docks call its methods and listen to its signals.
+
+    Signals
+    -------
+    changed
+        The state or what can be done changed; docks apply `plan` and `state`.
+    happened(object)
+        An event of the running work, see `core.events`.
+    ended(object)
+        How the work ended: Finished, Stopped or Failed.
+    """
+
+    changed = Signal()
+    happened = Signal(object)
+    ended = Signal(object)
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.state = State()
+        self.store = Store(default_folder("project"))
+        self.source: LayerSource | None = None
+        self.annotation: Labels | None = None
+        self.boxes: Shapes | None = None
+        self.prediction: Labels | None = None
+        self.preview: Image | None = None
+        self.job = Job(self)
+        self.job.happened.connect(self._on_event)
+        self.job.ended.connect(self._on_ended)
+        self._refs: dict[str, ImageRef] = {}
+        self._best: Model | None = None
+        self._eye = _Eye(self)
+        self._splittable = self._exportable = False
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.point.connect(self._eye.look)
+        viewer.window._qt_window.destroyed.connect(self.job.close)
+
+    # -- what there is ------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """What can be done now, and why not."""
+        return plan(
+            Situation(
+                self.state,
+                image=self.source is not None,
+                annotation=self.annotation is not None,
+                running=self.job.running,
+                model=self.state.rounds[-1].model if self.state.rounds else "",
+                splittable=self._splittable,
+                exportable=self._exportable,
+            )
+        )
+
+    def ref(self, key: str) -> ImageRef:
+        """The image of that name."""
+        return self._refs[key]
+
+    @property
+    def current(self) -> str:
+        """Name of the image that the sliders point at; empty without an image layer."""
+        return self.source.in_view(self.viewer).key if self.source else ""
+
+    # -- Label --------------------------------------------------------------------------
+
+    def choose_layer(
+        self, layer: Image, axes: str, ndim: NDim, colour: Colour | None = None
+    ) -> None:
+        """Work on an image layer from now on; a new project begins where it is another one.
+
+        Raises
+        ------
+        NucleateError
+            If something runs, or the axes don't fit.
+        """
+        if self.job.running:
+            raise NucleateError(f"Wait: {self.job.running} is under way; press Stop to end it.")
+        source = LayerSource.of(layer, axes, ndim, colour)
+        refs = {ref.key: ref for ref in source.stack.images(ndim)}
+        self.source, self._refs = source, refs
+        recipe = self.state.recipe.model_copy(
+            update={"ndim": ndim, "channels": source.stack.n_channels}
+        )
+        path = str(layer.source.path or "")
+        items = tuple(Item(key=key, source=path) for key in refs)
+        self.state = State(
+            name=layer.name,
+            known=self.state.known,
+            recipe=Recipe.parse(recipe.model_dump()),
+            self_training=self.state.self_training,
+            items=items,
+        )
+        self.store = Store(default_folder(layer.name))
+        # Layers of the former image stay in the viewer, they are the person's; new ones are made.
+        self.annotation = self.boxes = self.prediction = self.preview = None
+        self._eye.look()
+        self.changed.emit()
+
+    def annotate(self) -> Labels:
+        """Make the annotation layer, or select the one there is, ready to paint."""
+        source = self._need_source()
+        if self.annotation is None:
+            self.annotation = add_annotation(self.viewer, source)
+            self.annotation.events.paint.connect(self._on_painted)
+            self.annotation.events.labels_update.connect(self._on_painted)
+            if self.state.known == "sparse":
+                self.annotation.selected_label = 2
+        self.viewer.layers.selection.active = self.annotation
+        self.annotation.mode = "paint"
+        self.changed.emit()
+        return self.annotation
+
+    def set_known(self, known: Known) -> None:
+        """Choose how unpainted pixels count; boxes get a layer to draw rectangles on."""
+        self.state = self.state.model_copy(update={"known": known})
+        if known == "boxes" and self.boxes is None and self.source is not None:
+            self.boxes = self.viewer.add_shapes(
+                name="known boxes",
+                ndim=len(self.source.shape),
+                face_color="transparent",
+                edge_color="yellow",
+                edge_width=2,
+                **self.source.geometry(),
+            )
+            self.boxes.mode = "add_rectangle"
+        self.changed.emit()
+
+    def painted(self, key: str) -> NDArray[Any]:
+        """What is painted on an image, as in the layer; a copy (*spatial)."""
+        if self.annotation is None or self.source is None:
+            raise NucleateError("There is no annotation layer; press Annotate first.")
+        return np.array(self.annotation.data[self.source.place(self.ref(key))])
+
+    def annotation_of(self, key: str) -> Annotation:
+        """Labels and known pixels of an image, by the chosen rule."""
+        if self.state.item(key).status == "empty":
+            return annotate(np.zeros_like(self.painted(key)), "dense")
+        boxes = boxes_of(self.boxes, self._need_source(), self.ref(key))
+        return annotate(self.painted(key), self.state.known, boxes)
+
+    def confirm_empty(self, key: str) -> None:
+        """Say that there is nothing in an image; it then trains as background.
+
+        Raises
+        ------
+        NucleateError
+            If something is painted on it.
+        """
+        if self.painted(key).any():
+            raise NucleateError(
+                f"{key} has painted labels; erase them to confirm that it is empty."
+            )
+        self._set(self.state.mark(key, "empty"))
+
+    def go_to(self, key: str) -> None:
+        """Show an image in the viewer."""
+        self._need_source().show(self.viewer, self.ref(key))
+
+    def next_unlabelled(self) -> str:
+        """Show the next image, after the one in view, that no person has labelled."""
+        keys = self.state.keys()
+        at = keys.index(self.current) + 1
+        for key in keys[at:] + keys[:at]:
+            if self.state.item(key).status in ("unlabelled", "predicted", "rejected"):
+                self.go_to(key)
+                return key
+        raise NucleateError("All images are labelled.")
+
+    # -- Train --------------------------------------------------------------------------
+
+    def set_recipe(self, recipe: Recipe) -> None:
+        """Train by another recipe from now on."""
+        self._set(self.state.model_copy(update={"recipe": recipe}))
+
+    def train(self, resume: bool = False, number: int = 0) -> None:
+        """Start a training on all labels and accepted predictions.
+
+        Parameters
+        ----------
+        resume : bool
+            Start from the newest model's weights instead of random ones.
+        number : int
+            The round it belongs to.
+
+        Raises
+        ------
+        NucleateError
+            If it can't be done now; the sentence says why.
+        """
+        self.refresh_statuses()
+        self._check(self.plan.resume if resume else self.plan.train)
+        source, store, state = self._need_source(), self.store, self.state
+        self.save()
+        # Painted labels are read here, on the GUI's side: the person may go on painting.
+        annotations = {k: self.annotation_of(k) for k in state.keys(*HUMAN)}
+        card = Card(
+            recipe=state.recipe,
+            channels=source.stack.channels,
+            spacing=source.stack.spacing(source.ndim),
+            units=source.stack.spacing_units(source.ndim),
+            record=Record(name=store.new_model_name(number), round=number),
+        )
+        newest = state.rounds[-1].model if resume else ""
+        refs, eye = dict(self._refs), self._eye
+
+        def work() -> Any:
+            examples = run.gather(state, store, refs, annotations.__getitem__)
+            initial = store.load_model(newest) if newest else None
+            yield from run.training(store, examples, state.recipe, card, initial=initial, view=eye)
+
+        self._eye.look()
+        self.job.start("training", work)
+        self.changed.emit()
+
+    def train_again(self) -> None:
+        """Start the next round: from the newest weights, on labels and accepted predictions."""
+        self._check(self.plan.train_again)
+        self.train(resume=True, number=self.state.rounds[-1].number + 1)
+
+    def stop(self) -> None:
+        """End what runs at its next event; the best weights are kept."""
+        self.job.stop()
+
+    def predict(self, keys: Sequence[str] | None = None) -> None:
+        """Predict images; by default all that no person labelled and nobody accepted."""
+        self._check(self.plan.predict)
+        source, store, state = self._need_source(), self.store, self.state
+        keys = keys or state.keys("unlabelled", "predicted", "rejected")
+        if not keys:
+            raise NucleateError("Every image is labelled or accepted; there is none to predict.")
+        refs = [self.ref(k) for k in keys]
+        name = state.rounds[-1].model
+        spacing = source.stack.spacing(source.ndim)
+        units = source.stack.spacing_units(source.ndim)
+
+        def work() -> Any:
+            model = store.load_model(name)
+            yield from run.predicting(
+                store, model, refs, state.self_training, spacing=spacing, units=units
+            )
+
+        self.job.start("prediction", work)
+        self.changed.emit()
+
+    # -- Review -------------------------------------------------------------------------
+
+    def review(self, keys: Sequence[str], accept: bool) -> None:
+        """Accept or reject predictions; a person's labels are left as they are."""
+        state = self.state
+        for key in keys:
+            if state.item(key).status not in HUMAN:
+                state = state.mark(key, "accepted" if accept else "rejected")
+        self._set(state)
+
+    def accept_best(self, count: int) -> list[str]:
+        """Accept the best predictions that nobody judged yet; returns their names."""
+        waiting = [i.key for i in self.state.ranked() if i.status == "predicted"][:count]
+        self.review(waiting, accept=True)
+        return waiting
+
+    # -- Split and Export ---------------------------------------------------------------
+
+    def set_choices(
+        self, *, splittable: bool | None = None, exportable: bool | None = None
+    ) -> None:
+        """Say whether a layer is chosen to split, or to export."""
+        before = self._splittable, self._exportable
+        self._splittable = before[0] if splittable is None else splittable
+        self._exportable = before[1] if exportable is None else exportable
+        if before != (self._splittable, self._exportable):
+            self.changed.emit()
+
+    def start(self, what: str, make: Any) -> None:
+        """Run a dock's own long work; its events come by `happened`."""
+        self.job.start(what, make)
+        self.changed.emit()
+
+    # -- keeping ------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the state and all painted images into the project's folder."""
+        source = self._need_source()
+        spacing = source.stack.spacing(source.ndim)
+        units = source.stack.spacing_units(source.ndim)
+        self.store.save_state(self.state)
+        for key in self.state.keys("labelled"):
+            self.store.save_annotation(key, self.painted(key), spacing, units)
+
+    def refresh_statuses(self) -> None:
+        """Look at the annotation layer which images are painted."""
+        if self.annotation is None or self.source is None:
+            return
+        state = self.state
+        for item in state.items:
+            painted = bool(self.annotation.data[self.source.place(self.ref(item.key))].any())
+            if painted and item.status != "labelled":
+                state = state.mark(item.key, "labelled")
+            elif not painted and item.status == "labelled":
+                status = "unlabelled" if item.confidence is None else "predicted"
+                state = state.mark(item.key, status)
+        if state != self.state:
+            self._set(state)
+
+    def notify(self, error: NucleateError) -> None:
+        """Show a sentence to the person, in napari's way."""
+        show_warning(str(error))
+
+    # -- inside -------------------------------------------------------------------------
+
+    def _set(self, state: State) -> None:
+        self.state = state
+        self.changed.emit()
+
+    def _need_source(self) -> LayerSource:
+        if self.source is None:
+            raise NucleateError("Choose an image layer in the Label dock first.")
+        return self.source
+
+    def _check(self, gate: Any) -> None:
+        if not gate:
+            raise NucleateError(gate.why)
+
+    def _on_painted(self) -> None:
+        if self.annotation is None or self.source is None:
+            return
+        key = self.current
+        item = self.state.item(key)
+        if item.status != "labelled" and self.painted(key).any():
+            self._set(self.state.mark(key, "labelled"))
+
+    def _on_event(self, event: object) -> None:
+        self.state = run.after(self.state, event)
+        if isinstance(event, Prediction):
+            self._show_prediction(event)
+        elif isinstance(event, Preview):
+            self._show_preview(event)
+        elif isinstance(event, Warned):
+            show_warning(event.message)
+        elif isinstance(event, Validated):
+            self._best = event.model or self._best
+        elif isinstance(event, Trained):
+            self._best = None
+        self.happened.emit(event)
+        if isinstance(event, Prediction | Trained):
+            self.changed.emit()
+
+    def _on_ended(self, ending: Ending) -> None:
+        if isinstance(ending, Failed):
+            show_warning(ending.message)
+        if self._best is not None:
+            # Ended before its time: the best weights so far are on disk, and are used.
+            self.state, self._best = run.entered(self.state, self._best), None
+        self.ended.emit(ending)
+        self.changed.emit()
+
+    def _on_removed(self, event: Any) -> None:
+        layer: Layer = event.value
+        for name in ("annotation", "boxes", "prediction", "preview"):
+            if getattr(self, name) is layer:
+                setattr(self, name, None)
+        if self.source is not None and self.source.layer is layer:
+            self.job.stop()
+            self.source = None
+        self.changed.emit()
+
+    def _show_prediction(self, event: Prediction) -> None:
+        source = self.source
+        if source is None or event.key not in self._refs:
+            return
+        if self.prediction is None:
+            self.prediction = self.viewer.add_labels(
+                np.zeros(source.shape, np.int32), name="prediction", **source.geometry()
+            )
+            self.prediction.opacity = 0.5
+        self.prediction.data[source.place(self.ref(event.key))] = event.labels
+        if event.key == self.current:
+            self.prediction.refresh()
+
+    def _show_preview(self, event: Preview) -> None:
+        source = self.source
+        if source is None or event.key not in self._refs:
+            return
+        values = source.expand(event.foreground)
+        geometry = source.geometry_at(self.ref(event.key), event.offset)
+        if self.preview is None:
+            active = self.viewer.layers.selection.active
+            self.preview = self.viewer.add_image(
+                values,
+                name="preview",
+                colormap="green",
+                blending="additive",
+                opacity=0.6,
+                contrast_limits=(0, 1),
+                **geometry,
+            )
+            self.viewer.layers.selection.active = active
+        else:
+            self.preview.data = values
+            self.preview.translate = geometry["translate"]
+
+
+class _Eye:
+    """Tells a training what the person looks at. Asked in the training's thread."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._looked: tuple[ImageRef, tuple[slice, ...]] | None = None
+        self._next = 0.0
+        self._asked = 0.0
+
+    def look(self) -> None:
+        """Note the image in view and its visible part; on the GUI's side."""
+        source = self._session.source
+        looked = None
+        if source is not None:
+            ref = source.in_view(self._session.viewer)
+            looked = ref, self._visible(source)
+        with self._lock:
+            self._looked = looked
+
+    def __call__(self) -> Viewed | None:
+        """What to draw, or None while the last preview is fresh."""
+        now = time.perf_counter()
+        if now < self._next:
+            return None
+        with self._lock:
+            looked = self._looked
+        if looked is None:
+            return None
+        ref, region = looked
+        image = ref.read()[(slice(None), *region)]
+        # Two seconds apart: a preview costs about as much as a step.
+        self._next = now + 2.0
+        return Viewed(ref.key, tuple(s.start for s in region), image)
+
+    @staticmethod
+    def _visible(source: LayerSource) -> tuple[slice, ...]:
+        """The middle of what is on the screen, at most `LARGEST_PREVIEW` a side."""
+        layer, longest = source.layer, LARGEST_PREVIEW[source.ndim]
+        corners = np.asarray(layer.corner_pixels)
+        region = []
+        for axis in SPATIAL[source.ndim]:
+            at = source.axes.index(axis)
+            size = int(source.stack.data.shape[at])
+            low, high = 0, size
+            if size > longest:
+                middle = int(corners[:, at].mean())
+                low = int(np.clip(middle - longest // 2, 0, size - longest))
+                high = low + longest
+            region.append(slice(low, high))
+        return tuple(region)
+
+
+def default_folder(name: str) -> Path:
+    """Where a new project goes: Documents/Nucleate, or the folder that NUCLEATE_HOME names."""
+    from platformdirs import user_documents_path
+
+    home = os.environ.get("NUCLEATE_HOME")
+    base = Path(home) if home else user_documents_path() / "Nucleate"
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H.%M.%S")
+    clean = "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(". ")
+    return base / f"{clean or 'project'} {stamp}"
+
+
+_sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
