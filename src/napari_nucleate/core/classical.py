@@ -63,11 +63,11 @@ class Otsu(Params):
             return np.zeros(values.shape, bool)
         smooth = (smooth - low) / (high - low)
         cut = threshold_otsu(smooth[valid], nbins=1024)
-        mask: NDArray[np.bool_] = (smooth > cut if self.bright else smooth < cut) & valid
+        mask: NDArray[np.bool_] = (smooth > cut) & valid
         return mask
 
     def _gray(self, image: NDArray[Any]) -> NDArray[np.float64]:
-        """Reduce the channels to one; infinite values become NaN."""
+        """Reduce the channels to one in which objects are bright; infinite values become NaN."""
         if image.ndim not in (3, 4) or not image.size:
             raise NucleateError(
                 f"The image has shape {image.shape}; (C, Y, X) or (C, Z, Y, X) is needed."
@@ -79,7 +79,7 @@ class Otsu(Params):
         chosen = image if self.channel is None else image[self.channel : self.channel + 1]
         values = chosen.astype(np.float64)
         values[~np.isfinite(values)] = np.nan
-        gray: NDArray[np.float64] = values.mean(axis=0)
+        gray: NDArray[np.float64] = values.mean(axis=0) * (1 if self.bright else -1)
         return gray
 
 

@@ -58,13 +58,18 @@ def relabel(labels: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
 
     Parameters
     ----------
-    labels : ndarray of int
+    labels : ndarray of int or bool
         Labels ≥ 0.
 
     Returns
     -------
     ndarray of int32, same shape
         Contiguous labels.
+
+    Raises
+    ------
+    NucleateError
+        If labels are negative.
 
     Examples
     --------
@@ -79,8 +84,8 @@ def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> NDArray[np.
 
     Parameters
     ----------
-    labels : ndarray of int
-        Labels from 0 to not much above the number of objects.
+    labels : ndarray of int or bool
+        Labels ≥ 0.
     min_size : int
         Smallest object that stays, in pixels or voxels.
 
@@ -88,13 +93,25 @@ def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> NDArray[np.
     -------
     ndarray of int32, same shape
         Contiguous labels.
+
+    Raises
+    ------
+    NucleateError
+        If labels are negative.
     """
     if not labels.size:
         return labels.astype(np.int32)
+    if labels.min() < 0:
+        raise NucleateError(
+            f"Labels go down to {labels.min()}; 0 is background, objects are above."
+        )
+    if labels.dtype.kind == "b":
+        labels = labels.astype(np.uint8)
     if labels.max() > 4 * labels.size:  # huge numbers: sort them, rather than count up to them
         found, index = np.unique(labels, return_inverse=True)
         labels = index.reshape(labels.shape) + (0 if found[0] == 0 else 1)
-    return _renumber(labels, np.bincount(labels.reshape(-1)) >= max(min_size, 1), 1)
+    sizes = np.bincount(labels.reshape(-1).astype(np.int64, copy=False))
+    return _renumber(labels, sizes >= max(min_size, 1), 1)
 
 
 def holes(mask: NDArray[np.bool_], max_size: int) -> NDArray[np.int32]:
@@ -123,20 +140,53 @@ def holes(mask: NDArray[np.bool_], max_size: int) -> NDArray[np.int32]:
     return _renumber(inner, np.bincount(inner.reshape(-1)) <= max_size, 2)
 
 
-def open_shared(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Empty the filled holes that more than one object shares: those are gaps between objects.
+def round_ones(inside: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Tell which holes are as compact as those within an object; gaps between objects are not.
+
+    A gap between round objects has hollow sides, so that its pixels lie farther from their mean
+    than those of an ellipse with as many. Holes of up to eight pixels always count as round.
+
+    Parameters
+    ----------
+    inside : ndarray of int32, 2D or 3D
+        The holes, as `holes` gives them.
+
+    Returns
+    -------
+    ndarray of bool, shape (n + 1,)
+        For each label of a hole; False for the background.
+    """
+    n, ndim = int(inside.max(initial=0)), inside.ndim
+    where = np.nonzero(inside)
+    which = inside[where]
+    size = np.bincount(which, minlength=n + 1).clip(1)
+    away = [x - (np.bincount(which, x, n + 1) / size)[which] for x in where]
+    spread = np.zeros((n + 1, ndim, ndim))
+    for i in range(ndim):
+        for j in range(ndim):
+            spread[:, i, j] = np.bincount(which, away[i] * away[j], n + 1) / size
+    spread += np.eye(ndim) / 12  # a pixel is a square, not a point
+    ball = np.pi if ndim == 2 else np.pi * 4 / 3
+    ellipse = ball * (ndim + 2) ** (ndim / 2) * np.sqrt(np.linalg.det(spread))
+    compact: NDArray[np.bool_] = (size >= 0.88 * ellipse) | (size <= 8)
+    compact[0] = False
+    return compact
+
+
+def fill_own(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Fill each hole that one object encloses, and empty the holes that several share.
 
     Parameters
     ----------
     labels : ndarray of int32
-        Objects, grown over the holes.
+        Objects.
     inside : ndarray of int32, same shape
         The holes, as `holes` gives them.
 
     Returns
     -------
     ndarray of int32, same shape
-        Labels that are 0 in the shared holes.
+        Labels with the holes filled or emptied.
     """
     from scipy import ndimage as ndi
 
@@ -144,10 +194,13 @@ def open_shared(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray
     if not n:
         return labels
     index = np.arange(n + 1)
-    low, high = ndi.minimum(labels, inside, index), ndi.maximum(labels, inside, index)
-    shared = np.asarray(low) != np.asarray(high)
-    shared[0] = False
-    return np.where(shared[inside], 0, labels)
+    walls = np.where(inside == 0, labels, 0)
+    high = np.asarray(ndi.maximum(ndi.maximum_filter(walls, 3), inside, index))
+    other = np.where(walls == 0, np.iinfo(np.int32).max, walls)
+    low = np.asarray(ndi.minimum(ndi.minimum_filter(other, 3), inside, index))
+    owner = np.where(low == high, high, 0).astype(np.int32)
+    filled: NDArray[np.int32] = np.where(inside > 0, owner[inside], labels)
+    return filled
 
 
 def _renumber(labels: NDArray[Any], keep: NDArray[np.bool_], first: int) -> NDArray[np.int32]:

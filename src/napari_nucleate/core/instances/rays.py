@@ -83,7 +83,8 @@ def centre_probability(labels: NDArray[Any]) -> NDArray[np.float32]:
     compact = relabel(labels)
     out = np.zeros(labels.shape, np.float32)
     inner = (slice(1, -1),) * labels.ndim
-    for label, box in enumerate(ndi.find_objects(compact), start=1):
+    boxes = ndi.find_objects(compact) if compact.size else []
+    for label, box in enumerate(boxes, start=1):
         mask = compact[box] == label
         distance = ndi.distance_transform_edt(np.pad(mask, 1))[inner]
         out[box][mask] = (distance / distance.max())[mask]

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.instances.clean import holes, remove_small
+from napari_nucleate.core.instances.clean import holes, remove_small, round_ones
 from napari_nucleate.core.params import Params
 
 if TYPE_CHECKING:
@@ -68,6 +68,14 @@ class StarConvex(Params):
         10, ge=1, le=10_000_000, description="Objects of fewer pixels than this are dropped."
     )
 
+    fill_holes: int = Field(
+        100,
+        ge=0,
+        le=10_000_000,
+        description="Round holes of up to this many pixels are filled; 0 leaves all holes open. "
+        "Used only where the network predicts no rays.",
+    )
+
     def split(self, maps: Maps) -> NDArray[np.int32]:
         """Draw the objects as star-convex polygons.
 
@@ -98,7 +106,9 @@ class StarConvex(Params):
             points, rays = self._predicted(maps, maps.distances)
         else:
             mask = maps.foreground > self.threshold
-            points, rays = self._measured(mask | (holes(mask, mask.size) > 0))
+            inside = holes(mask, self.fill_holes)
+            mask |= round_ones(inside)[inside]
+            points, rays = self._measured(mask)
         labels = draw(points, rays, (shape[0], shape[1]), self.overlap)
         return remove_small(labels if mask is None else labels * mask, self.min_size)
 
