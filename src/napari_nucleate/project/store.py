@@ -18,8 +18,9 @@ from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.core.model import Card
 from napari_nucleate.io.atomic import write_text
-from napari_nucleate.io.model import load_model, save_model
+from napari_nucleate.io.model import CARD, load_model, save_model
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.write import write_image, write_labels
 from napari_nucleate.project.model import State
@@ -124,22 +125,37 @@ class Store:
         NucleateError
             If one of its files is damaged.
         """
-        folder = self.folder / "predictions"
-        if not (folder / f"{key}.json").is_file():
+        scores = self.load_scores(key)
+        if scores is None:
             return None
-        try:
-            raw = json.loads((folder / f"{key}.json").read_text("utf-8"))
-            objects = {int(k): float(v) for k, v in raw["objects"].items()}
-            scores = Scores(float(raw["image"]), objects, str(raw["reason"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise NucleateError(
-                f"{folder / key}.json is damaged ({error}); predict the image again."
-            ) from error
-        labels = as_labels(_pixels(folder / f"{key}.tif"))
-        maps = _pixels(folder / f"{key}.maps.tif").astype(np.float16)
+        labels = as_labels(_pixels(self._prediction(key, ".tif")))
+        maps = _pixels(self._prediction(key, ".maps.tif")).astype(np.float16)
         # A single map comes back without its channel axis.
         maps = maps if maps.ndim > labels.ndim else maps[np.newaxis]
         return Prediction(key, maps, labels, scores)
+
+    def load_predicted_labels(self, key: str) -> NDArray[np.int32] | None:
+        """Read the labels of a prediction without its maps, or None where there is none."""
+        path = self._prediction(key, ".tif")
+        return as_labels(_pixels(path)) if self._prediction(key, ".json").is_file() else None
+
+    def load_scores(self, key: str) -> Scores | None:
+        """Read the scores of a prediction, or None where there is none.
+
+        Raises
+        ------
+        NucleateError
+            If the file is damaged.
+        """
+        path = self._prediction(key, ".json")
+        if not path.is_file():
+            return None
+        try:
+            raw = json.loads(path.read_text("utf-8"))
+            objects = {int(k): float(v) for k, v in raw["objects"].items()}
+            return Scores(float(raw["image"]), objects, str(raw["reason"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NucleateError(f"{path} is damaged ({error}); predict the image again.") from error
 
     def save_model(self, model: Model) -> Path:
         """Write a model under its own name, over an earlier state of the same training."""
@@ -149,6 +165,10 @@ class Store:
         """Read a model by its name."""
         return load_model(self.folder / "models" / name)
 
+    def load_card(self, name: str) -> Card:
+        """Read what a model is and how it was trained, without its weights."""
+        return Card.load(self.folder / "models" / name / CARD)
+
     def new_model_name(self, number: int) -> str:
         """A name that no model of the project has: round-0, round-0-2, round-0-3 and so on."""
         taken = {p.name for p in (self.folder / "models").glob(f"round-{number}*")}
@@ -157,6 +177,9 @@ class Store:
             count += 1
             name = f"round-{number}-{count}"
         return name
+
+    def _prediction(self, key: str, suffix: str) -> Path:
+        return self.folder / "predictions" / f"{key}{suffix}"
 
     def _made(self, folder: Path) -> Path:
         try:
