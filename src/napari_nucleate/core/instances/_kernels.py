@@ -1,4 +1,4 @@
-"""The loops of star-convex encoding and decoding, compiled by numba on first use and cached."""
+"""The loops of the splitters, compiled by numba on first use and cached."""
 
 from __future__ import annotations
 
@@ -197,3 +197,46 @@ def select(
                     above[i, j] = depth[i, j]
                     below[i, j] = drawn
     return labels
+
+
+@compiled
+def _root(parent: NDArray[np.int64], pixel: int) -> int:
+    """Find the summit of the hill that a pixel was joined to, and shorten the way there."""
+    while parent[pixel] != pixel:
+        parent[pixel] = parent[parent[pixel]]
+        pixel = parent[pixel]
+    return pixel
+
+
+@compiled
+def summits(
+    height: NDArray[np.float32],
+    pieces: NDArray[np.int32],
+    order: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    drop: float,
+) -> NDArray[np.bool_]:
+    """Mark the summits one has to descend from by at least `drop` before going up higher.
+
+    All arrays are flat, with a margin of pieces = 0 around the image: `order` lists the pixels of
+    the pieces from the highest down, `offsets` lead to the neighbours. As a falling sea lays the
+    pixels bare, hills rise and join, the lower to the higher; these are the h-maxima, in any
+    number of dimensions. Every piece has at least one.
+    """
+    parent = np.full(height.size, -1, np.int64)
+    rank = np.zeros(height.size, np.int64)
+    marked = np.zeros(height.size, np.bool_)
+    for place in range(len(order)):
+        pixel = order[place]
+        parent[pixel], rank[pixel], marked[pixel] = pixel, place, True
+        for offset in offsets:
+            beside = pixel + offset
+            if pieces[beside] != pieces[pixel] or parent[beside] < 0:
+                continue
+            high, low = _root(parent, pixel), _root(parent, beside)
+            if rank[low] < rank[high]:
+                high, low = low, high
+            if high != low:
+                parent[low] = high
+                marked[low] = height[low] - height[pixel] >= drop and low != pixel
+    return marked

@@ -104,7 +104,8 @@ class Watershed(Params):
         separation = self.separation if maps.border is None else self.border_separation
         seeds = _seeds(core, depth, separation)
         # Off the cores the flood rises with the distance from them, so that fronts meet halfway.
-        height = np.where(core, -depth, self._distance(~core) if not core.all() else 0)
+        whole = np.array_equal(core, solid)
+        height = -depth if whole else np.where(core, -depth, self._distance(~core))
         labels = watershed(height, seeds, mask=solid)
         return remove_small(fill_own(labels.astype(np.int32), inside), self.min_size)
 
@@ -141,17 +142,21 @@ def _seeds(
 ) -> NDArray[np.int32]:
     """Label one seed on either side of every deep neck; every piece of the core has one."""
     from scipy import ndimage as ndi
-    from skimage.morphology import h_maxima
+
+    from napari_nucleate.core.instances import _kernels
 
     pieces: NDArray[np.int32]
-    pieces, n = ndi.label(core)
+    pieces, _ = ndi.label(core)
     if separation == 1:
         return pieces
     # On a logarithm a drop is a ratio, so that the same neck counts alike at any size.
-    relative = np.log1p(depth)
-    full = ndi.generate_binary_structure(core.ndim, core.ndim)
-    peaks = h_maxima(relative, -np.log1p(-separation), full).astype(bool) & core
-    has_peak = np.zeros(n + 1, bool)
-    has_peak[pieces[peaks]] = True
-    seeds: NDArray[np.int32] = ndi.label(peaks | (core & ~has_peak[pieces]), full)[0]
-    return seeds
+    height = np.pad(np.log1p(depth), 1)
+    around = np.indices((3,) * core.ndim).reshape(core.ndim, -1) - 1
+    strides = np.array(height.strides) // height.itemsize
+    order = np.flatnonzero(np.pad(core, 1))
+    order = order[np.argsort(-height.reshape(-1)[order], kind="stable")]
+    flat, inside = height.reshape(-1), np.pad(pieces, 1).reshape(-1)
+    drop = -np.log1p(-separation)
+    marked = _kernels.summits(flat, inside, order, strides @ around, drop)
+    seeds = marked.reshape(height.shape)[(slice(1, -1),) * core.ndim]
+    return (np.cumsum(seeds).reshape(seeds.shape) * seeds).astype(np.int32)
