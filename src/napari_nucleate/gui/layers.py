@@ -163,10 +163,9 @@ class LayerSource:
         point = np.asarray(viewer.dims.point, float)[-self.layer.ndim :]
         index = np.round(self.layer.world_to_data(point)).astype(int)
         wanted = []
-        refs = self.stack.images(self.ndim)
-        for axis, _ in refs[0].index:
-            at = self.axes.index(axis)
-            wanted.append((axis, int(np.clip(index[at], 0, self.stack.data.shape[at] - 1))))
+        for at, axis in enumerate(self.axes):
+            if axis not in "C" + SPATIAL[self.ndim]:
+                wanted.append((axis, int(np.clip(index[at], 0, self.stack.data.shape[at] - 1))))
         return ImageRef(self.stack, self.ndim, tuple(wanted))
 
     def show(self, viewer: Viewer, ref: ImageRef) -> None:

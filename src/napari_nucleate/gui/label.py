@@ -1,0 +1,153 @@
+"""The first dock: choose images, paint, and say which are done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from napari_nucleate.core.annotation import KNOWN_HELP
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.gui.choose import ImageChooser
+from napari_nucleate.gui.fields import Choice
+from napari_nucleate.gui.images_table import ImagesTable
+from napari_nucleate.gui.session import session_of
+from napari_nucleate.gui.widgets import GatedButton, Sentence, follow
+from napari_nucleate.project.plan import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from napari import Viewer
+
+    from napari_nucleate.core.annotation import Known
+    from napari_nucleate.project.model import State, Status
+
+KNOWN_NAMES: dict[Known, str] = {
+    "dense": "All pixels",
+    "boxes": "Pixels inside boxes",
+    "sparse": "Painted pixels only",
+}
+
+
+class LabelDock(QWidget):
+    """Choose the images, paint on them, and see which are labelled.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.session = session_of(viewer)
+        self.chooser = ImageChooser(viewer, self.session)
+        self.table = ImagesTable()
+        self.counts = Sentence()
+        self.known = Choice([(KNOWN_NAMES[rule], rule) for rule in KNOWN_HELP])
+        self.known_help = Sentence()
+        self.annotate = GatedButton(
+            "Annotate", "Paint objects on the annotation layer, each in its own label."
+        )
+        self.next = GatedButton("Next unlabelled", "Go to the next image that nobody labelled yet.")
+        self.empty = GatedButton(
+            "Confirm empty", "Say that there is nothing in this image; it trains as background."
+        )
+        self.reasons = Sentence()
+        self._lay_out()
+        self.table.picked.connect(self.session.go_to)
+        self.known.edited.connect(lambda: self.session.set_known(self.known.raw()))
+        self._connect(self.annotate, self.session.annotate)
+        self._connect(self.next, self.session.next_unlabelled)
+        self._connect(self.empty, lambda: self.session.confirm_empty(self.session.current))
+        self.session.changed.connect(self.refresh)
+        follow(self, viewer.dims.events.point, self._on_slider)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the session's state, and open and close the buttons."""
+        state, plan = self.session.state, self.session.plan
+        self.table.show_items(state.items, self.session.current)
+        self.table.setVisible(bool(state.items))
+        self.counts.say(count_in_words(state) or "The images are listed here once you chose them.")
+        self.known.show_value(state.known)
+        self.known_help.say(KNOWN_HELP[state.known])
+        gates = (plan.annotate, plan.next_unlabelled, plan.confirm_empty)
+        if not state.items:
+            gates = (Gate(f"Press “{self.chooser.use.text()}” above first."),) * 3
+        for button, gate in zip((self.annotate, self.next, self.empty), gates, strict=True):
+            button.apply(gate)
+        self.reasons.say(reasons(gates))
+
+    def _lay_out(self) -> None:
+        rows = QFormLayout()
+        rows.setSpacing(4)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows.addRow("What counts", self.known)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(4)
+        for button in (self.annotate, self.next, self.empty):
+            buttons.addWidget(button, 1)
+        choose, images, paint = QGroupBox("Choose"), QGroupBox("Images"), QGroupBox("Paint")
+        _column(choose).addWidget(self.chooser)
+        column = _column(images)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.counts)
+        column = _column(paint)
+        column.addLayout(rows)
+        column.addWidget(self.known_help)
+        column.addLayout(buttons)
+        column.addWidget(self.reasons)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(8)
+        layout.addWidget(choose)
+        layout.addWidget(images, 1)
+        layout.addWidget(paint)
+
+    def _connect(self, button: GatedButton, action: Callable[[], object]) -> None:
+        def act() -> None:
+            try:
+                action()
+            except NucleateError as error:
+                self.session.notify(error)
+
+        button.clicked.connect(act)
+
+    def _on_slider(self, event: object = None) -> None:
+        del event
+        self.table.highlight(self.session.current)
+
+
+def count_in_words(state: State) -> str:
+    """Say how many images there are of each status, as in "3 labelled, 20 unlabelled".
+
+    Examples
+    --------
+    >>> from napari_nucleate.project.model import Item, State
+    >>> count_in_words(State(items=(Item(key="a"), Item(key="b", status="labelled"))))
+    '1 labelled, 1 unlabelled'
+    """
+    counts = Counter(item.status for item in state.items)
+    order: tuple[Status, ...] = (
+        "labelled",
+        "empty",
+        "accepted",
+        "rejected",
+        "predicted",
+        "unlabelled",
+    )
+    return ", ".join(f"{counts[status]} {status}" for status in order if counts[status])
+
+
+def reasons(gates: Iterable[Gate]) -> str:
+    """Join the sentences that say why buttons are closed, each once."""
+    return " ".join(dict.fromkeys(gate.why for gate in gates if gate.why))
+
+
+def _column(group: QGroupBox) -> QVBoxLayout:
+    column = QVBoxLayout(group)
+    column.setContentsMargins(8, 8, 8, 8)
+    column.setSpacing(6)
+    return column
