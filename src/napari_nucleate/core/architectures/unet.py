@@ -16,7 +16,7 @@ class UNet(Params):
     """U-Net (Ronneberger et al. 2015) with batch normalisation, in 2D or 3D."""
 
     kind: Literal["unet"] = "unet"
-    width: int = Field(32, ge=4, le=256, description="Channels of the first level; doubled below.")
+    width: int = Field(16, ge=4, le=256, description="Channels of the first level; doubled below.")
     levels: int = Field(4, ge=2, le=6, description="Resolutions the network sees.")
     stem: Literal[1, 2] = Field(
         2, description="2 works at half resolution inside: four times faster; 1 for tiny objects."

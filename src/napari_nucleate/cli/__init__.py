@@ -1,0 +1,1 @@
+"""The command `nucleate`: the whole loop without a screen."""

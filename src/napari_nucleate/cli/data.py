@@ -1,0 +1,169 @@
+"""From paths on the command line to images, labels and files of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nucleate.core.annotation import Known, annotate, as_labels
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.images import ImageRef, NDim, Stack
+from napari_nucleate.core.patches import Example
+from napari_nucleate.io.read import pair, read_images
+from napari_nucleate.io.write import write_labels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def references(path: Path, ndim: NDim, axes: str | None = None) -> list[ImageRef]:
+    """Every image of a folder or file.
+
+    Raises
+    ------
+    NucleateError
+        If two files give images of the same name, or one can't be read.
+    """
+    refs = [ref for stack in read_images(path, axes) for ref in stack.images(ndim)]
+    names = [ref.key for ref in refs]
+    twice = next((n for n in names if names.count(n) > 1), None) if len(set(names)) < len(names) else None
+    if twice:
+        raise NucleateError(f"{path} has two images called {twice}; rename one of the files.")
+    return refs
+
+
+def matched(images: Sequence[ImageRef], masks: Path, ndim: NDim) -> list[tuple[ImageRef, ImageRef]]:
+    """Images that have masks, with their masks.
+
+    Raises
+    ------
+    NucleateError
+        If masks can't be matched, or there is none.
+    """
+    pairs = pair(images, [r for s in read_images(masks) for r in s.images(ndim)])
+    if not pairs:
+        raise NucleateError(f"{masks} has no mask for any image; names must be equal.")
+    return pairs
+
+
+def truth(mask: ImageRef) -> NDArray[np.int32]:
+    """Labels of a mask, (*spatial).
+
+    Raises
+    ------
+    NucleateError
+        If it has several channels or no whole numbers.
+    """
+    pixels = mask.read()
+    if len(pixels) != 1:
+        raise NucleateError(
+            f"Mask {mask.key} has {len(pixels)} channels; save labels as a single channel."
+        )
+    return as_labels(pixels[0])
+
+
+def example(image: ImageRef, mask: ImageRef, known: Known) -> Example:
+    """An image with its mask as a person's labels."""
+    return Example(image.key, image.read(), annotate(truth(mask), known))
+
+
+def check_same_channels(refs: Sequence[ImageRef]) -> int:
+    """Number of channels, the same in all images.
+
+    Raises
+    ------
+    NucleateError
+        Naming two images that differ.
+    """
+    first = refs[0]
+    for ref in refs:
+        if ref.stack.n_channels != first.stack.n_channels:
+            raise NucleateError(
+                f"{ref.key} has {ref.stack.n_channels} channel(s) but {first.key} has "
+                f"{first.stack.n_channels}; put images with other channels in another folder."
+            )
+    return first.stack.n_channels
+
+
+class LabelWriter:
+    """Gathers the labels of images and writes one file a stack, as soon as it is complete.
+
+    Parameters
+    ----------
+    refs : sequence of ImageRef
+        All images whose labels will come.
+    name : callable
+        Path of the file for a stack.
+    """
+
+    def __init__(self, refs: Sequence[ImageRef], name: Callable[[Stack], Path]) -> None:
+        self._refs = {ref.key: ref for ref in refs}
+        self._left: dict[int, int] = {}
+        for ref in refs:
+            self._left[id(ref.stack)] = self._left.get(id(ref.stack), 0) + 1
+        self._arrays: dict[int, NDArray[np.int32]] = {}
+        self._name = name
+
+    def add(self, key: str, labels: NDArray[np.int32]) -> Path | None:
+        """Take the labels of one image; returns the file where its stack is complete."""
+        ref = self._refs[key]
+        stack, at = ref.stack, id(ref.stack)
+        axes = "".join(a for a in stack.axes if a != "C")
+        sizes = dict(zip(stack.axes, stack.data.shape, strict=True))
+        if at not in self._arrays:
+            self._arrays[at] = np.zeros([sizes[a] for a in axes], np.int32)
+        position = ref.position
+        spatial = "YX" if ref.ndim == 2 else "ZYX"
+        order = [spatial.index(a) for a in axes if a not in position]
+        place = tuple(position.get(a, slice(None)) for a in axes)
+        self._arrays[at][place] = labels.transpose(order)
+        self._left[at] -= 1
+        if self._left[at]:
+            return None
+        path = self._name(stack)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [stack.axes.index(a) for a in axes]
+        write_labels(
+            path,
+            self._arrays.pop(at),
+            axes,
+            tuple(stack.scale[i] for i in kept),
+            tuple(stack.units[i] for i in kept),
+        )
+        return path
+
+
+def new_folder(path: Path) -> Path:
+    """Make a folder to write into.
+
+    Raises
+    ------
+    NucleateError
+        If it has files already: nothing is overwritten.
+    """
+    try:
+        if path.is_dir() and any(path.iterdir()):
+            raise NucleateError(f"{path} is not empty; choose a new folder, nothing is overwritten.")
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NucleateError(f"{path} can't be made: {error.strerror}.") from error
+    return path
+
+
+def in_lockstep(
+    truths: Path, predictions: Path
+) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
+    """Names, true labels and predicted labels of two folders or stacks, file by file."""
+    pairs = pair(_flat(truths), _flat(predictions))
+    if not pairs:
+        raise NucleateError(f"No file of {predictions} has the name of one of {truths}.")
+    for one, other in pairs:
+        yield one.key, truth(one), truth(other)
+
+
+def _flat(path: Path) -> list[ImageRef]:
+    """Images as large as they come: volumes where there is depth, planes elsewhere."""
+    return [r for s in read_images(path) for r in s.images(3 if "Z" in s.axes else 2)]

@@ -1,0 +1,132 @@
+"""Show long work on the terminal: bars with time left, and a line where something is worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from napari_nucleate.core.events import (
+    Accepted,
+    Prediction,
+    RoundStarted,
+    Started,
+    Step,
+    Tile,
+    Trained,
+    Validated,
+    Warned,
+)
+
+Event = TypeVar("Event")
+
+console = Console(stderr=True)
+"""For people; what machines read goes to the standard output."""
+
+
+class Follower:
+    """Draws bars for the events of a generator.
+
+    Parameters
+    ----------
+    images : int
+        How many images will be predicted; 0 where none.
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, images: int = 0, quiet: bool = False) -> None:
+        self._images = images
+        self._predicted = 0
+        self._task: TaskID | None = None
+        self._quiet = quiet
+        self._progress = Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=quiet,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def follow(self, events: Generator[Event, None, Any]) -> Generator[Event, None, None]:
+        """Pass events on, showing each."""
+        try:
+            for event in events:
+                self.show(event)
+                yield event
+        finally:
+            events.close()
+
+    def show(self, event: object) -> None:
+        """Show one event."""
+        if isinstance(event, Started):
+            self._begin("Training")
+            self.say(
+                f"Training on {event.examples} image(s), {event.device}, "
+                f"{event.parameters / 1e6:.1f} M parameters. {event.note}"
+            )
+        elif isinstance(event, Step):
+            self._to(event.fraction, f"step {event.step}, loss {event.loss:.3f}")
+        elif isinstance(event, Validated):
+            best = ", best so far" if event.model else ""
+            self.say(
+                f"  {event.fraction:4.0%}  validation loss {event.loss:.3f}, mean AP "
+                f"{event.ap:.3f}, Dice {event.dice:.3f}{best}"
+            )
+        elif isinstance(event, Trained):
+            self._predicted = 0
+            self._end()
+        elif isinstance(event, Tile):
+            if self._task is None:
+                self._begin("Predicting")
+            at = (self._predicted + event.done / event.total) / max(self._images, 1)
+            self._to(at, event.key)
+        elif isinstance(event, Prediction):
+            self._predicted += 1
+            if self._predicted == self._images:
+                self._end()
+        elif isinstance(event, RoundStarted):
+            self.say(
+                f"[bold]Round {event.number}[/bold]: {event.human} image(s) labelled by a person, "
+                f"{event.pseudo} by the program"
+            )
+        elif isinstance(event, Accepted):
+            self.say(event.note)
+        elif isinstance(event, Warned):
+            self.say(f"[yellow]{event.message}[/yellow]")
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        if not self._quiet:
+            self._progress.console.print(line, highlight=False)
+
+    def _begin(self, what: str) -> None:
+        self._end()
+        self._task = self._progress.add_task(what, total=1.0, note="")
+
+    def _to(self, fraction: float, note: str) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, completed=fraction, note=note)
+
+    def _end(self) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, completed=1.0)
+            self._progress.remove_task(self._task)
+            self._task = None
