@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_nucleate.core.annotation import Known, annotate, as_labels
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.images import ImageRef, NDim, Stack
 from napari_nucleate.core.patches import Example
 from napari_nucleate.io.read import pair, read_images
 from napari_nucleate.io.write import write_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
+
+    from napari_nucleate.core.images import ImageRef, NDim, Stack
 
 
 def references(path: Path, ndim: NDim, axes: str | None = None) -> list[ImageRef]:
@@ -28,10 +31,9 @@ def references(path: Path, ndim: NDim, axes: str | None = None) -> list[ImageRef
         If two files give images of the same name, or one can't be read.
     """
     refs = [ref for stack in read_images(path, axes) for ref in stack.images(ndim)]
-    names = [ref.key for ref in refs]
-    twice = next((n for n in names if names.count(n) > 1), None) if len(set(names)) < len(names) else None
-    if twice:
-        raise NucleateError(f"{path} has two images called {twice}; rename one of the files.")
+    name, count = Counter(ref.key for ref in refs).most_common(1)[0]
+    if count > 1:
+        raise NucleateError(f"{path} has {count} images called {name}; rename the files.")
     return refs
 
 
@@ -95,17 +97,17 @@ class LabelWriter:
     ----------
     refs : sequence of ImageRef
         All images whose labels will come.
-    name : callable
-        Path of the file for a stack.
+    folder : Path
+        Where `NAME.tif` goes for each stack.
     """
 
-    def __init__(self, refs: Sequence[ImageRef], name: Callable[[Stack], Path]) -> None:
+    def __init__(self, refs: Sequence[ImageRef], folder: Path) -> None:
         self._refs = {ref.key: ref for ref in refs}
         self._left: dict[int, int] = {}
         for ref in refs:
             self._left[id(ref.stack)] = self._left.get(id(ref.stack), 0) + 1
         self._arrays: dict[int, NDArray[np.int32]] = {}
-        self._name = name
+        self._folder = folder
 
     def add(self, key: str, labels: NDArray[np.int32]) -> Path | None:
         """Take the labels of one image; returns the file where its stack is complete."""
@@ -123,7 +125,7 @@ class LabelWriter:
         self._left[at] -= 1
         if self._left[at]:
             return None
-        path = self._name(stack)
+        path = self._folder / f"{file_name(stack)}.tif"
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [stack.axes.index(a) for a in axes]
         write_labels(
@@ -136,6 +138,11 @@ class LabelWriter:
         return path
 
 
+def file_name(stack: Stack) -> str:
+    """The stack's name without what no file system takes at its end."""
+    return stack.name.rstrip(". ") or "image"
+
+
 def new_folder(path: Path) -> Path:
     """Make a folder to write into.
 
@@ -146,7 +153,9 @@ def new_folder(path: Path) -> Path:
     """
     try:
         if path.is_dir() and any(path.iterdir()):
-            raise NucleateError(f"{path} is not empty; choose a new folder, nothing is overwritten.")
+            raise NucleateError(
+                f"{path} is not empty; choose a new folder, nothing is overwritten."
+            )
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NucleateError(f"{path} can't be made: {error.strerror}.") from error

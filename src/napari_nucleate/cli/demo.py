@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_nucleate.cli.data import LabelWriter, matched, new_folder, references, truth
+from napari_nucleate.cli.data import LabelWriter, file_name, matched, new_folder, references, truth
 from napari_nucleate.cli.exporting import measured
 from napari_nucleate.cli.loop import Loop
 from napari_nucleate.cli.options import merged
 from napari_nucleate.cli.picture import Panel, draw
 from napari_nucleate.cli.progress import Follower, console
+from napari_nucleate.cli.sampling import write_sample
 from napari_nucleate.cli.tables import print_scores
 from napari_nucleate.core.choose import representative
 from napari_nucleate.core.classical import otsu_watershed
@@ -25,9 +25,10 @@ from napari_nucleate.core.samples import NucleiSample
 from napari_nucleate.io.atomic import write_text
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.table import Row, write_table
-from napari_nucleate.io.write import write_image, write_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -76,7 +77,7 @@ def run_demo(
     """
     folder = new_folder(out or _free("nucleate-demo"))
     if images is None or masks is None:
-        images, masks = _sample(folder / "sample", seed)
+        images, masks = write_sample(NucleiSample(seed=seed), folder / "sample")
     refs = references(images, 2)
     pairs = matched(refs, masks, 2)
     if len(pairs) <= labelled:
@@ -152,7 +153,7 @@ def _score(hidden: Mapping[str, ImageRef], found: Labels) -> Evaluation:
 
 def _export(folder: Path, loop: Loop, found: Labels) -> None:
     """Write the labels of the pool and the table of measurements."""
-    writer = LabelWriter(loop.pool, lambda stack: folder / "labels" / f"{stack.name}.tif")
+    writer = LabelWriter(loop.pool, folder / "labels")
     for key, labels in found.items():
         writer.add(key, labels)
     rows: list[Row] = []
@@ -160,7 +161,7 @@ def _export(folder: Path, loop: Loop, found: Labels) -> None:
         prediction = loop.store.load_prediction(ref.key)
         if prediction is None:
             raise NucleateError(f"The prediction of {ref.key} is gone from {loop.store.folder}.")
-        written = read_stack(folder / "labels" / f"{ref.stack.name}.tif").images(2)[0]
+        written = read_stack(folder / "labels" / f"{file_name(ref.stack)}.tif").images(2)[0]
         rows += measured(written, ref, prediction.scores.objects)
     write_table(folder / "measurements.csv", rows)
 
@@ -179,19 +180,6 @@ def _draw(
         confidence = loop.state.item(key).confidence or 0.0
         panels.append(Panel(f"{key}  ({confidence:.2f})", refs[key].read(), columns))
     draw(path, panels)
-
-
-def _sample(folder: Path, seed: int) -> tuple[Path, Path]:
-    made = NucleiSample(seed=seed).make()
-    for name, stack, write in (
-        ("images", made.images, write_image),
-        ("masks", made.labels, write_labels),
-    ):
-        (folder / name).mkdir(parents=True)
-        for i, pixels in enumerate(stack.data):
-            path = folder / name / f"nuclei_{i:02}.tif"
-            write(path, pixels, stack.axes[1:], stack.scale[1:], stack.units[1:])
-    return folder / "images", folder / "masks"
 
 
 def _free(name: str) -> Path:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_nucleate.cli.data import references, truth
 from napari_nucleate.core.images import SPATIAL, ImageRef, NDim
 from napari_nucleate.io.read import pair
 from napari_nucleate.io.table import Row, measure, write_table
 from napari_nucleate.io.write import write_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 
 def measured(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_nucleate.cli.data import check_same_channels, example, matched
 from napari_nucleate.cli.options import merged
-from napari_nucleate.core.annotation import Known
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import RoundEvent
-from napari_nucleate.core.images import ImageRef
 from napari_nucleate.core.model import Card
-from napari_nucleate.core.patches import Example
-from napari_nucleate.core.recipe import Recipe
-from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.project import run
 from napari_nucleate.project.model import Item, State
 from napari_nucleate.project.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from napari_nucleate.core.annotation import Known
+    from napari_nucleate.core.events import RoundEvent
+    from napari_nucleate.core.images import ImageRef
+    from napari_nucleate.core.patches import Example
+    from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.core.rounds import SelfTraining
 
 
 @dataclass

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from napari_nucleate.core.params import Params
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 P = TypeVar("P", bound=Params)
 
@@ -105,7 +107,7 @@ def _put(values: dict[str, Any], path: str, value: Any) -> None:
 def _option(name: str, field: FieldInfo) -> inspect.Parameter:
     kind, bounds = _plain(field)
     default = field.get_default()
-    shown = "" if default is None or default == "" else f" [default: {default}]"
+    shown = "" if default is None or default == "" else f" (default: {default})"
     info = typer.Option(help=f"{field.description}{shown}", show_default=False, **bounds)
     return inspect.Parameter(
         name,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +11,9 @@ from napari_nucleate.core.normalise import Normalisation
 from napari_nucleate.io.atomic import atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 SIDE = 320
@@ -72,7 +73,9 @@ def coloured(grey: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np
     colours = np.stack([0.5 + 0.5 * np.cos(2 * np.pi * (hue + k / 3)) for k in range(3)], -1)
     colours[0] = 0
     paint = colours[labels].astype(np.float32)
-    mixed = np.where((labels > 0)[..., None], 0.55 * grey[..., None] + 0.45 * paint, grey[..., None])
+    mixed = np.where(
+        (labels > 0)[..., None], 0.55 * grey[..., None] + 0.45 * paint, grey[..., None]
+    )
     outline = find_boundaries(labels, mode="inner")
     mixed[outline] = 0.25 + 0.75 * paint[outline]
     return mixed.clip(0, 1).astype(np.float32)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -20,6 +18,10 @@ from napari_nucleate.core.events import (
     Validated,
     Warned,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import TracebackType
 
 Event = TypeVar("Event")
 
@@ -76,6 +78,21 @@ class Follower:
 
     def show(self, event: object) -> None:
         """Show one event."""
+        if isinstance(event, Started | Step | Validated | Trained):
+            self._show_training(event)
+        elif isinstance(event, Tile | Prediction):
+            self._show_prediction(event)
+        elif isinstance(event, RoundStarted):
+            self.say(
+                f"[bold]Round {event.number}[/bold]: {event.human} image(s) labelled by a person, "
+                f"{event.pseudo} by the program"
+            )
+        elif isinstance(event, Accepted):
+            self.say(event.note)
+        elif isinstance(event, Warned):
+            self.say(f"[yellow]{event.message}[/yellow]")
+
+    def _show_training(self, event: Started | Step | Validated | Trained) -> None:
         if isinstance(event, Started):
             self._begin("Training")
             self.say(
@@ -87,30 +104,23 @@ class Follower:
         elif isinstance(event, Validated):
             best = ", best so far" if event.model else ""
             self.say(
-                f"  {event.fraction:4.0%}  validation loss {event.loss:.3f}, mean AP "
-                f"{event.ap:.3f}, Dice {event.dice:.3f}{best}"
+                f"  {event.fraction:4.0%}  step {event.step}, validation loss {event.loss:.3f}, "
+                f"mean AP {event.ap:.3f}, Dice {event.dice:.3f}{best}"
             )
-        elif isinstance(event, Trained):
+        else:
             self._predicted = 0
             self._end()
-        elif isinstance(event, Tile):
-            if self._task is None:
-                self._begin("Predicting")
-            at = (self._predicted + event.done / event.total) / max(self._images, 1)
-            self._to(at, event.key)
-        elif isinstance(event, Prediction):
+
+    def _show_prediction(self, event: Tile | Prediction) -> None:
+        if isinstance(event, Prediction):
             self._predicted += 1
             if self._predicted == self._images:
                 self._end()
-        elif isinstance(event, RoundStarted):
-            self.say(
-                f"[bold]Round {event.number}[/bold]: {event.human} image(s) labelled by a person, "
-                f"{event.pseudo} by the program"
-            )
-        elif isinstance(event, Accepted):
-            self.say(event.note)
-        elif isinstance(event, Warned):
-            self.say(f"[yellow]{event.message}[/yellow]")
+            return
+        if self._task is None:
+            self._begin("Predicting")
+        at = (self._predicted + event.done / event.total) / max(self._images, 1)
+        self._to(at, event.key)
 
     def say(self, line: str) -> None:
         """Print a line above the bars."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_nucleate.core.metrics import Evaluation, Score
 
 
@@ -35,25 +36,27 @@ def print_evaluation(result: Evaluation) -> None:
         )
     console = Console()
     console.print(table)
-    print_scores("All images, by IoU threshold", {"": result.total})
+    _print_thresholds(result.total)
 
 
 def print_scores(title: str, scores: Mapping[str, Score]) -> None:
-    """Print AP, precision, recall and F1 at each IoU threshold, a row a score."""
+    """Print average precision, a row a score: the mean, and at every second IoU threshold."""
     table = Table(title=title)
     table.add_column("")
-    thresholds = [t for t, _ in next(iter(scores.values())).matches]
-    for name in ("mean AP", *(f"{t:g}" for t in thresholds)):
-        table.add_column(name, justify="right")
+    shown = [t for t, _ in next(iter(scores.values())).matches[::2]]
+    for name in ("mean AP", *(f"AP@{t:g}" for t in shown)):
+        table.add_column(name, justify="right", no_wrap=True)
     for label, score in scores.items():
-        rows = {
-            "AP": "average_precision",
-            "precision": "precision",
-            "recall": "recall",
-            "F1": "f1",
-        }
-        for shown, attribute in rows.items() if len(scores) == 1 else [("AP", "average_precision")]:
-            values = [f"{getattr(m, attribute):.3f}" for _, m in score.matches]
-            mean = f"{score.mean_ap:.3f}" if shown == "AP" else ""
-            table.add_row(f"{label} {shown}".strip(), mean, *values)
+        values = [f"{score.at(t).average_precision:.3f}" for t in shown]
+        table.add_row(label, f"{score.mean_ap:.3f}", *values)
+    Console().print(table)
+
+
+def _print_thresholds(score: Score) -> None:
+    table = Table(title="All images, by IoU threshold")
+    for name in ("IoU", "AP", "precision", "recall", "F1"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for threshold, matches in score.matches:
+        values = (matches.average_precision, matches.precision, matches.recall, matches.f1)
+        table.add_row(f"{threshold:g}", *(f"{v:.3f}" for v in values))
     Console().print(table)

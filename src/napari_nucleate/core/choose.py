@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from napari_nucleate.core.normalise import Normalisation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_nucleate.core.predict import Source
@@ -35,7 +37,7 @@ def describe(image: NDArray[np.generic]) -> NDArray[np.float64]:
         plane = plane.max(0)
     deciles = np.percentile(plane, range(10, 100, 10))
     blurred = [plane] + [gaussian_filter(plane, 2.0**level) for level in range(6)]
-    lost = [float(np.std(a - b)) for a, b in zip(blurred, blurred[1:], strict=False)]
+    lost = [float(np.std(a - b)) for a, b in itertools.pairwise(blurred)]
     return np.concatenate([deciles, np.array(lost) / max(sum(lost), 1e-6)])
 
 

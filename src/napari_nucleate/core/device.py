@@ -57,7 +57,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 @functools.cache
 def _half_precision_pays(kind: str) -> bool:
     if kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if kind != "cpu":
         return False
     # Only processors with AMX gain; others emulate. No flag tells on every system: measure.

@@ -167,4 +167,5 @@ class _Site:
         else:
             flat = self._known_at[rng.integers(len(self._known_at))]
             middle = np.array(np.unravel_index(flat, self.known.shape), float)
-        return middle + rng.uniform(-0.125, 0.125, len(middle)) * np.asarray(self._patch_shape)
+        jitter = np.asarray(self._patch_shape) / 8
+        return np.asarray(middle + rng.uniform(-jitter, jitter))

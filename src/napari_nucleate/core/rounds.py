@@ -12,12 +12,12 @@ from napari_nucleate.core.confidence import Confidence
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
     Accepted,
+    PredictEvent,
     Prediction,
     Ranked,
     RoundEvent,
     RoundFinished,
     RoundStarted,
-    Trained,
 )
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.params import Params
@@ -159,7 +159,6 @@ def rounds(
     NucleateError
         If an image is both labelled and in the pool, or as `train` and `predict` do.
     """
-    from napari_nucleate.core.predict import predict
     from napari_nucleate.core.train import train
 
     options = options or SelfTraining()
@@ -173,40 +172,43 @@ def rounds(
     for number in range(options.rounds + 1):
         yield RoundStarted(number, options.rounds, len(labelled), len(pseudo))
         record = Record(name=f"round-{number}", round=number)
-        training = train(
+        model = yield from train(
             [*labelled, *pseudo],
             recipe if number == 0 else (refine or recipe),
             card=card.model_copy(update={"record": record}),
             initial=model,
         )
-        for event in training:
-            yield event
-            if isinstance(event, Trained):
-                model = event.model
-        assert model is not None  # noqa: S101  # train ends with Trained or raises
-        last = number == options.rounds
-        confidences: dict[str, float] = {}
-        candidates: dict[str, Annotation] = {}
-        predicting = predict(
-            model,
-            pool,
-            tiling=tiling,
-            confidence=options.confidence,
-            device=recipe.optimisation.device,
-        )
-        for shown in predicting:
-            yield shown
-            if isinstance(shown, Prediction):
-                confidences[shown.key] = shown.scores.image
-                if not last and shown.scores.image >= options.least:
-                    candidates[shown.key] = pseudo_label(shown, recipe.target, options)
-        order = rank(confidences)
+        order, labels = yield from _predict_pool(model, pool, options, tiling)
         yield Ranked(number, tuple(order))
-        if not last:
+        if number < options.rounds:
             accepted = choose(order, options, len(labelled), number)
             yield accepted
             pseudo = [
-                Example(k, sources[k].read(), candidates[k], options.weight, pseudo=True)
+                Example(k, sources[k].read(), labels[k], options.weight, pseudo=True)
                 for k in accepted.keys
             ]
         yield RoundFinished(number, model)
+
+
+def _predict_pool(
+    model: Model, pool: Sequence[Source], options: SelfTraining, tiling: Tiling | None
+) -> Generator[PredictEvent, None, tuple[list[tuple[str, float]], dict[str, Annotation]]]:
+    """Predict all images; returns their ranking and the labels of those worth learning from."""
+    from napari_nucleate.core.predict import predict
+
+    confidences: dict[str, float] = {}
+    labels: dict[str, Annotation] = {}
+    predicting = predict(
+        model,
+        pool,
+        tiling=tiling,
+        confidence=options.confidence,
+        device=model.recipe.optimisation.device,
+    )
+    for event in predicting:
+        yield event
+        if isinstance(event, Prediction):
+            confidences[event.key] = event.scores.image
+            if event.scores.image >= options.least:
+                labels[event.key] = pseudo_label(event, model.recipe.target, options)
+    return rank(confidences), labels

@@ -52,7 +52,7 @@ def train(
     card: Card | None = None,
     initial: Model | None = None,
     view: View | None = None,
-) -> Generator[TrainEvent, None, None]:
+) -> Generator[TrainEvent, None, Model]:
     """Train by a recipe, saying at each step what happens.
 
     Closing the generator stops at the next step; the best weights went out with the last
@@ -74,6 +74,11 @@ def train(
     Yields
     ------
     Started, Step, Validated, Warned, Preview, Trained
+
+    Returns
+    -------
+    Model
+        The one of `Trained`.
 
     Raises
     ------
@@ -140,6 +145,7 @@ def train(
     if best is None:
         raise NucleateError("The validation never gave a number; train again with a lower rate.")
     yield Trained(best)
+    return best
 
 
 def hold_out(

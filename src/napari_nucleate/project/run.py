@@ -5,7 +5,7 @@ The command line and the docks both run these, so that a project looks the same 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_nucleate.core.events import (
     Accepted,
@@ -197,7 +197,7 @@ def entered(state: State, model: Model) -> State:
     return state.model_copy(update={"rounds": (*state.rounds, entry)})
 
 
-def _keep_best(store: Store, steps: Generator[Event, None, None]) -> Generator[Event, None, None]:
+def _keep_best(store: Store, steps: Generator[Event, None, Any]) -> Generator[Event, None, None]:
     try:
         for event in steps:
             if isinstance(event, Validated) and event.model is not None:

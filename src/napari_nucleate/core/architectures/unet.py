@@ -33,7 +33,7 @@ class UNet(Params):
         strides = [self.stem * 2**level for level in range(self.levels)]
         # Two 3-wide convolutions down and two up a level, and the alignment of each pooling.
         reach = sum(5 * stride for stride in strides) + 4
-        return -(-reach // self.multiple) * self.multiple
+        return int(-(-reach // self.multiple) * self.multiple)
 
     def build(self, ndim: int, n_inputs: int, n_outputs: int) -> nn.Module:
         """Make the network with random weights.

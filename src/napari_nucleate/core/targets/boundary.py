@@ -83,5 +83,7 @@ def _near_another(labels: NDArray[np.int32], width: int) -> NDArray[np.bool_]:
     size = 2 * width + 1
     # Background must not look like a smaller label: it becomes the largest for the minimum.
     top = np.where(labels == 0, np.iinfo(np.int32).max, labels)
-    near = maximum_filter(labels, size, mode="nearest") != labels
-    return near | (minimum_filter(top, size, mode="nearest") != top)
+    larger = maximum_filter(labels, size, mode="nearest") != labels
+    smaller = minimum_filter(top, size, mode="nearest") != top
+    near: NDArray[np.bool_] = larger | smaller
+    return near

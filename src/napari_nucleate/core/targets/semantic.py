@@ -53,7 +53,8 @@ class Semantic(TargetBase):
                 "raise the number of classes, or choose the boundary target to separate objects."
             )
         classes = np.arange(self.n_maps).reshape(-1, *[1] * labels.ndim)
-        return (labels == classes).astype(np.float32)
+        one_hot: NDArray[np.float32] = (labels == classes).astype(np.float32)
+        return one_hot
 
     def loss(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """The chosen loss over all classes."""
@@ -73,4 +74,5 @@ class Semantic(TargetBase):
         """The likeliest class of each pixel, or objects of the foreground with a splitter."""
         if splitter is not None:
             return splitter.split(self.maps(maps))
-        return maps.argmax(0).astype(np.int32)
+        likeliest: NDArray[np.int32] = maps.argmax(0).astype(np.int32)
+        return likeliest

@@ -55,7 +55,7 @@ class StarConvexTarget(TargetBase):
                 f"The star-convex target is 2D, the labels have shape {labels.shape}; "
                 "choose 2D or the boundary target."
             )
-        from napari_nucleate.core.instances.star_convex import centre_probability, ray_distances
+        from napari_nucleate.core.instances.rays import centre_probability, ray_distances
 
         return np.concatenate(
             [

@@ -1,0 +1,167 @@
+"""Commands that learn and predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_nucleate.cli.arguments import (
+    RECIPE_PATHS,
+    Classes,
+    Epochs,
+    Images,
+    Json,
+    KnownOption,
+    Masks,
+    Out,
+    RecipeFile,
+    Seconds,
+    Steps,
+    Target,
+    recipe_from,
+    report,
+)
+from napari_nucleate.cli.data import (
+    LabelWriter,
+    check_same_channels,
+    example,
+    matched,
+    new_folder,
+    references,
+)
+from napari_nucleate.cli.options import merged, with_options
+from napari_nucleate.cli.progress import Follower
+from napari_nucleate.core.events import Prediction, Trained, Validated
+from napari_nucleate.core.model import Card, Model, Record
+from napari_nucleate.core.predict import Tiling
+from napari_nucleate.core.recipe import Recipe
+from napari_nucleate.core.rounds import SelfTraining
+
+
+@with_options("given", Recipe, *RECIPE_PATHS)
+def train(
+    images: Images,
+    masks: Masks,
+    out: Out,
+    given: dict[str, Any],
+    recipe: RecipeFile = None,
+    known: KnownOption = "dense",
+    target: Target = None,
+    classes: Classes = None,
+    seconds: Seconds = None,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    initial: Annotated[
+        Path | None, typer.Option("--from", help="Start from the weights of this model.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model on images and their masks."""
+    from napari_nucleate.core.train import train as training
+    from napari_nucleate.io.model import load_model, save_model
+
+    chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps)
+    pairs = matched(references(images, chosen.ndim), masks, chosen.ndim)
+    chosen = merged(chosen, {"channels": check_same_channels([i for i, _ in pairs])})
+    new_folder(out)
+    stack = pairs[0][0].stack
+    card = Card(
+        recipe=chosen,
+        channels=stack.channels,
+        spacing=stack.spacing(chosen.ndim),
+        units=stack.spacing_units(chosen.ndim),
+        record=Record(name=out.name),
+    )
+    examples = [example(i, m, known) for i, m in pairs]
+    start_from = load_model(initial) if initial else None
+    model: Model | None = None
+    with Follower() as follower:
+        events = training(examples, chosen, card=card, initial=start_from)
+        for event in follower.follow(events):
+            if isinstance(event, Validated | Trained) and event.model is not None:
+                model = event.model
+                save_model(model, out, overwrite=True)
+    if model is not None:
+        report({"model": str(out), **model.card.record.model_dump()}, as_json, f"Model: {out}")
+
+
+@with_options("tiling", Tiling)
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder of the model.")],
+    images: Images,
+    out: Out,
+    tiling: dict[str, Any],
+    maps: Annotated[bool, typer.Option(help="Write the network's maps too.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Predict labels of images, with a confidence for each image and object."""
+    from napari_nucleate.core.images import SPATIAL
+    from napari_nucleate.core.predict import predict as predicting
+    from napari_nucleate.io.model import load_model
+    from napari_nucleate.io.table import write_table
+    from napari_nucleate.io.write import write_image
+
+    loaded = load_model(model)
+    refs = references(images, loaded.recipe.ndim)
+    new_folder(out)
+    writer = LabelWriter(refs, out)
+    rows: list[dict[str, float | int | str]] = []
+    with Follower(len(refs)) as follower:
+        events = predicting(loaded, refs, tiling=Tiling.parse(tiling), device=device)
+        for event in follower.follow(events):
+            if not isinstance(event, Prediction):
+                continue
+            writer.add(event.key, event.labels)
+            rows.append(
+                {
+                    "image": event.key,
+                    "objects": len(event.scores.objects),
+                    "confidence": round(event.scores.image, 4),
+                    "weakness": event.scores.reason,
+                }
+            )
+            if maps:
+                path = out / "maps" / f"{event.key}.tif"
+                path.parent.mkdir(exist_ok=True)
+                write_image(path, event.maps.astype("float32"), "C" + SPATIAL[event.labels.ndim])
+    write_table(out / "confidence.csv", rows)
+    report({"out": str(out), "images": rows}, as_json, f"{len(rows)} image(s) predicted: {out}")
+
+
+@with_options("rounds", SelfTraining, "rounds", "best", "least", "sure", "margin", "weight")
+@with_options("given", Recipe, *RECIPE_PATHS)
+def self_train(
+    images: Images,
+    masks: Masks,
+    out: Out,
+    given: dict[str, Any],
+    rounds: dict[str, Any],
+    recipe: RecipeFile = None,
+    known: KnownOption = "dense",
+    target: Target = None,
+    classes: Classes = None,
+    seconds: Seconds = None,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    as_json: Json = False,
+) -> None:
+    """Train on the images that have masks, predict the others, keep the best, train again."""
+    from napari_nucleate.cli.loop import Loop
+
+    chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps)
+    loop = Loop.prepare(
+        references(images, chosen.ndim),
+        masks,
+        new_folder(out),
+        chosen,
+        SelfTraining.parse(rounds),
+        known,
+    )
+    with Follower(len(loop.pool)) as follower:
+        for _ in follower.follow(loop.run()):
+            pass
+    result = {"project": str(out), "rounds": [r.model_dump() for r in loop.state.rounds]}
+    report(result, as_json, f"Project: {out}; labels of the pool: {out / 'predictions'}")
