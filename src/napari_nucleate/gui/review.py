@@ -1,0 +1,206 @@
+"""The Review dock: the predictions, ranked, and a person's word on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Prediction
+from napari_nucleate.gui.card import CardDelegate
+from napari_nucleate.gui.gallery import ITEM, Gallery, GalleryModel, Ranking
+from napari_nucleate.gui.session import session_of
+from napari_nucleate.gui.thumbnails import Thumbnails
+from napari_nucleate.gui.widgets import GatedButton, Sentence, follow
+from napari_nucleate.project.model import HUMAN
+from napari_nucleate.project.plan import Gate
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from numpy.typing import NDArray
+
+FILTERS: dict[str, tuple[str, ...]] = {
+    "All": (),
+    "To review": ("predicted",),
+    "Accepted": ("accepted",),
+    "Rejected": ("rejected",),
+}
+HINTS = {
+    "All": "Predicted images appear here, ranked by confidence: "
+    "train on a few labelled images, then predict the others.",
+    "To review": "Nothing is left to review.",
+    "Accepted": "Nothing is accepted.",
+    "Rejected": "Nothing is rejected.",
+}
+
+
+class ReviewDock(QWidget):
+    """Shows all predicted images, best first, and takes the person's word on them.
+
+    Never changes the person's annotation layer: accepting only marks an image to train with.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._session = session_of(viewer)
+        self._source: object = None
+        self._own_count = False
+        self.thumbnails = Thumbnails(self._read, self)
+        self.model = GalleryModel(self.thumbnails, self)
+        self.ranking = Ranking(self.model)
+        self.gallery = Gallery(self.ranking, CardDelegate(ITEM, viewer.theme))
+        self.counts = Sentence()
+        self.show_only, self.order = QComboBox(), QComboBox()
+        self.accept = GatedButton("Accept  (A)", "Train with the selected predictions.")
+        self.reject = GatedButton("Reject  (R)", "Never train with the selected predictions.")
+        self.open = GatedButton("Open  (Enter)", "Show the image in the viewer (or double-click).")
+        self.accept_best = GatedButton(
+            "Accept the best", "Accept those with the highest confidence among those to review."
+        )
+        self.count = QSpinBox()
+        self.train_again = GatedButton(
+            "Train again", "Start the next round, from the newest model's weights."
+        )
+        self.reason = Sentence()
+        self._fill()
+        self._lay_out()
+        self._connect()
+        self.gallery.set_theme(viewer.theme)
+        self._on_filter(self.show_only.currentText())
+        self._apply()
+
+    def _fill(self) -> None:
+        self.show_only.addItems(list(FILTERS))
+        self.show_only.setToolTip("Which predictions are shown.")
+        self.order.addItems(["Best first", "Worst first"])
+        self.order.setToolTip("By confidence. The worst ones are those worth labelling yourself.")
+        self.count.setRange(1, 100_000)
+        self.count.setToolTip("How many; at first as many as you labelled yourself.")
+        self.counts.setToolTip("Your own labelled images are not listed; they always train.")
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.counts)
+        layout.addLayout(_row(self.show_only, self.order))
+        layout.addWidget(self.gallery, 1)
+        layout.addLayout(_row(self.accept, self.reject, self.open))
+        layout.addLayout(_row(self.accept_best, self.count))
+        layout.addWidget(self.train_again)
+        layout.addWidget(self.reason)
+
+    def _connect(self) -> None:
+        self.show_only.currentTextChanged.connect(self._on_filter)
+        self.order.currentIndexChanged.connect(lambda at: self.ranking.order(best_first=at == 0))
+        self.gallery.judged.connect(self._judge)
+        self.gallery.opened.connect(self._open)
+        self.gallery.selectionModel().selectionChanged.connect(self._apply_gates)
+        self.accept.clicked.connect(lambda: self._judge(accept=True))
+        self.reject.clicked.connect(lambda: self._judge(accept=False))
+        self.open.clicked.connect(self._open)
+        self.accept_best.clicked.connect(lambda: self._session.accept_best(self.count.value()))
+        self.count.valueChanged.connect(self._on_count)
+        self.train_again.clicked.connect(self._train_again)
+        self._session.happened.connect(self._on_event)
+        self._session.changed.connect(self._apply)
+        follow(self, self._viewer.events.theme, self._on_theme)
+        self.destroyed.connect(self.thumbnails.close)
+
+    # -- the state, shown -----------------------------------------------------------------
+
+    def _apply(self) -> None:
+        session = self._session
+        if session.source is not self._source:
+            self._source = session.source
+            self.thumbnails.clear()
+        items = session.state.ranked()
+        self.model.show_items(items)
+        accepted, rejected = (
+            sum(i.status == status for i in items) for status in ("accepted", "rejected")
+        )
+        self.counts.say(f"{len(items)} predicted, {accepted} accepted, {rejected} rejected")
+        self.train_again.setText(
+            f"Train again with {accepted} accepted" if accepted else "Train again with accepted"
+        )
+        if not self._own_count:
+            human = len(session.state.keys(*HUMAN))
+            self.count.blockSignals(True)
+            self.count.setValue(session.state.self_training.best or max(human, 1))
+            self.count.blockSignals(False)
+        self._apply_gates()
+
+    def _apply_gates(self) -> None:
+        plan = self._session.plan
+        selected = "" if self.gallery.selected else "Select images in the gallery first."
+        gate = Gate(plan.accept.why or selected)
+        for button in (self.accept, self.reject, self.open):
+            button.apply(gate)
+        waiting = self._session.state.keys("predicted")
+        judged = "" if waiting else "Every prediction is accepted or rejected already."
+        self.accept_best.apply(Gate(plan.accept.why or judged))
+        self.train_again.apply(plan.train_again)
+        self.reason.say(plan.accept.why or plan.train_again.why)
+
+    def _on_event(self, event: object) -> None:
+        if isinstance(event, Prediction):
+            self.thumbnails.forget(event.key)
+
+    def _on_filter(self, text: str) -> None:
+        self.gallery.hint = HINTS[text]
+        self.ranking.show_statuses(FILTERS[text])
+
+    def _on_theme(self, event: Any) -> None:
+        self.gallery.set_theme(event.value)
+
+    def _read(self, key: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Read what a thumbnail shows; in a thread."""
+        ref, store = self._session.ref(key), self._session.store
+        return ref.read(), store.load_predicted_labels(key)
+
+    # -- what the person does -------------------------------------------------------------
+
+    def _judge(self, accept: bool) -> None:
+        keys, row = self.gallery.selected, self.gallery.currentIndex().row()
+        if not keys:
+            return
+        self._session.review(keys, accept)
+        if len(keys) == 1 and self.ranking.rowCount():
+            # On to the next one; where the judged one is no longer listed, it is in its place.
+            still = self.gallery.selected == keys
+            self.gallery.setCurrentIndex(
+                self.ranking.index(min(row + still, self.ranking.rowCount() - 1), 0)
+            )
+
+    def _open(self) -> None:
+        key = self.gallery.current
+        if not key:
+            return
+        try:
+            self._session.go_to(key)
+        except NucleateError as error:
+            self._session.notify(error)
+        if self._session.prediction is not None:
+            self._session.prediction.visible = True
+
+    def _on_count(self) -> None:
+        self._own_count = True
+
+    def _train_again(self) -> None:
+        try:
+            self._session.train_again()
+        except NucleateError as error:
+            self._session.notify(error)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setAlignment(Qt.AlignmentFlag.AlignTop)
+    for widget in widgets:
+        row.addWidget(widget, 1)
+    return row
