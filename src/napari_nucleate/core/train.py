@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,6 @@ def train(
     per_step = recipe.optimisation.batch * math.prod(recipe.patch_shape)
     epoch = max(1, -(-known // per_step))
     best: Model | None = None
-    best_score = (-math.inf, -math.inf)
     step, fraction, due = 0, 0.0, list(VALIDATE_AT)
     while fraction < 1:
         loss, rate, warning = learner.learn(sampler, fraction)
@@ -127,21 +127,20 @@ def train(
             yield learner.preview(viewed, step)
         if fraction >= due[0]:
             due = [at for at in due if at > fraction]
-            validated = judge.judge(learner)
-            score = (validated[1], -validated[0])
-            better = all(map(math.isfinite, score)) and score >= best_score
+            verdict = judge.judge(learner)
+            better = judge.prefers(verdict)
             if better:
-                best_score = score
                 update = {
                     "seconds": time.perf_counter() - started,
                     "steps": step,
                     "best_step": step,
-                    "validation_loss": validated[0],
-                    "validation_ap": validated[1],
+                    "validation_loss": verdict.loss,
+                    "validation_ap": verdict.ap,
                 }
                 entry = record.model_copy(update=update)
                 best = Model(card.model_copy(update={"record": entry}), weights_of(learner.average))
-            yield Validated(step, *validated, fraction, best if better else None)
+            kept = best if better else None
+            yield Validated(step, verdict.loss, verdict.ap, verdict.dice, fraction, kept)
     if best is None:
         raise NucleateError("The validation never gave a number; train again with a lower rate.")
     yield Trained(best)
@@ -274,12 +273,23 @@ class _Learner:
         return f"Memory ran out: going on with {self._batch} patch(es) a step."
 
 
+@dataclass(frozen=True)
+class _Verdict:
+    """Cross-entropy of the foreground, mean AP at IoU 0.5 to 0.9, Dice, number of objects."""
+
+    loss: float
+    ap: float
+    dice: float
+    objects: int
+
+
 class _Judge:
     """Measures the averaged weights on whole images."""
 
     def __init__(self, examples: Sequence[Example], recipe: Recipe) -> None:
         chosen = np.unique(np.linspace(0, len(examples) - 1, MOST_VALIDATED).round().astype(int))
         self._recipe = recipe
+        self._highest = 0.0
         self._cases = [
             (
                 recipe.normalisation.apply(examples[i].image),
@@ -289,8 +299,22 @@ class _Judge:
             for i in chosen
         ]
 
-    def judge(self, learner: _Learner) -> tuple[float, float, float]:
-        """Cross-entropy of the foreground, mean AP at IoU 0.5 to 0.9, and Dice."""
+    def prefers(self, verdict: _Verdict) -> bool:
+        """Whether these weights are to be kept in the place of the last kept.
+
+        Later weights learned from more, and few validation images can't tell them from earlier
+        ones: they are kept unless their AP is lower than the highest by more than its standard
+        error. What is not a number is never kept.
+        """
+        if not (math.isfinite(verdict.loss) and math.isfinite(verdict.ap)):
+            return False
+        error = 0.5 / math.sqrt(max(verdict.objects, 1))
+        better = verdict.ap >= self._highest - error
+        self._highest = max(self._highest, verdict.ap)
+        return better
+
+    def judge(self, learner: _Learner) -> _Verdict:
+        """Predict and compare with the annotations, where pixels are known."""
         target = self._recipe.target
         losses, cases = [], []
         for pixels, wanted, annotation in self._cases:
@@ -309,4 +333,5 @@ class _Judge:
                 )
             )
         total = evaluate(cases).total
-        return float(np.mean(losses)), total.mean_ap, total.pixels.dice
+        objects = total.at(0.5).tp + total.at(0.5).fn
+        return _Verdict(float(np.mean(losses)), total.mean_ap, total.pixels.dice, objects)
