@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Colour = Literal["channels", "grey"]
 
 
-def guess_axes(layer: Image) -> str:
-    """Guess what the axes of an image layer are, from its labels and its shape.
+def guess_axes(layer: Image | Labels) -> str:
+    """Guess what the axes of an image or label layer are, from its labels and its shape.
 
     For a person to correct: a third axis is Z, because most stacks are.
 
@@ -37,28 +37,30 @@ def guess_axes(layer: Image) -> str:
 
 @dataclass(frozen=True)
 class LayerSource:
-    """An image layer read as a stack, and where its images lie in other layers.
+    """An image or label layer read as a stack, and where its images lie in other layers.
 
     Parameters
     ----------
-    layer : napari.layers.Image
+    layer : napari.layers.Image or Labels
     stack : Stack
         Over the layer's data; for colour images with the colours as last axis C.
     ndim : 2 or 3
         Dimensions of an image.
     """
 
-    layer: Image
+    layer: Image | Labels
     stack: Stack
     ndim: NDim
 
     @classmethod
-    def of(cls, layer: Image, axes: str, ndim: NDim, colour: Colour | None = None) -> LayerSource:
+    def of(
+        cls, layer: Image | Labels, axes: str, ndim: NDim, colour: Colour | None = None
+    ) -> LayerSource:
         """Read a layer.
 
         Parameters
         ----------
-        layer : napari.layers.Image
+        layer : napari.layers.Image or Labels
         axes : str
             One letter an axis, without colours.
         ndim : 2 or 3
@@ -79,7 +81,7 @@ class LayerSource:
         data = layer.data[0] if layer.multiscale else layer.data
         scale = tuple(float(s) for s in layer.scale)
         units = tuple(str(u) for u in layer.units)
-        if layer.rgb:
+        if getattr(layer, "rgb", False):  # label layers have no such property
             if colour is None:
                 raise NucleateError(
                     f"{layer.name!r} is a colour image; say whether its colours are channels or "
