@@ -1,0 +1,41 @@
+"""What every benchmark shares: arguments, machine, results."""
+
+import argparse
+import json
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def arguments(description: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="the same on less data, in 2 minutes")
+    parser.add_argument("--out", type=Path, help="write the JSON there as well")
+    return parser.parse_args()
+
+
+def machine() -> dict[str, Any]:
+    import os
+
+    import torch
+
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "versions": {n: version(n) for n in ("napari-nucleate", "torch", "numpy", "numba")},
+    }
+
+
+def finish(options: argparse.Namespace, entries: dict[str, Any]) -> None:
+    text = json.dumps({"machine": machine(), "quick": options.quick, "entries": entries}, indent=2)
+    print(text)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text + "\n")
