@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import common
-
 from napari_nucleate.cli.demo import run_demo
 
 OTSU = "Otsu + watershed"
