@@ -8,7 +8,6 @@ from napari.layers import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.gui.dock import rows
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.layers import LayerSource, guess_axes
 from napari_nucleate.gui.widgets import GatedButton, LayerCombo, Sentence, follow
@@ -119,12 +119,10 @@ class ImageChooser(QWidget):
         self.summary.say(text)
 
     def _lay_out(self) -> None:
-        rows = QFormLayout()
-        rows.setSpacing(4)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows.addRow("Image layer", self.layers)
-        rows.addRow("Its axes", self._axes_row)
-        rows.addRow("Work in", _row(self.two, self.three))
+        form = rows()
+        form.addRow("Image layer", self.layers)
+        form.addRow("Its axes", self._axes_row)
+        form.addRow("Work in", _row(self.two, self.three))
         self._colours = QWidget()
         column = QVBoxLayout(self._colours)
         column.setContentsMargins(0, 0, 0, 0)
@@ -133,7 +131,7 @@ class ImageChooser(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(rows)
+        layout.addLayout(form)
         layout.addWidget(self._colours)
         layout.addWidget(self.summary)
         layout.addWidget(self.use)

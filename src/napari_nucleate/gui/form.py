@@ -14,7 +14,7 @@ from napari_nucleate.core.params import Params
 from napari_nucleate.gui.fields import Choice, Editor, Fold, in_words, leaf
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pydantic.fields import FieldInfo
 
@@ -33,14 +33,19 @@ class ParamsForm(QWidget):
         Only these fields; the others keep the values of `value`.
     fold : sequence of str
         Fields that lie folded away under "More".
+    names : mapping of str to str, optional
+        What a person calls the classes of a union, by their `kind`.
 
     Signals
     -------
     changed(object)
         The new value, after an edit that left all values valid.
+    edited
+        After every edit by the person; `message` tells whether the values are valid.
     """
 
     changed = Signal(object)
+    edited = Signal()
 
     def __init__(
         self,
@@ -49,6 +54,7 @@ class ParamsForm(QWidget):
         *,
         show: Sequence[str] | None = None,
         fold: Sequence[str] = (),
+        names: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         classes = members(kind)
@@ -56,7 +62,7 @@ class ParamsForm(QWidget):
         first = value if value is not None else classes[0]()
         self._body: _Fields | _Kinds
         if len(classes) > 1:
-            self._body = _Kinds(classes, first, show, fold)
+            self._body = _Kinds(classes, first, show, fold, names or {})
         else:
             self._body = _Fields(classes[0], first, show, fold)
         self._message = QLabel()
@@ -108,9 +114,10 @@ class ParamsForm(QWidget):
             value = self.value
         except NucleateError as error:
             self._say(str(error))
-            return
-        self._say("")
-        self.changed.emit(value)
+        else:
+            self._say("")
+            self.changed.emit(value)
+        self.edited.emit()
 
     def _say(self, message: str) -> None:
         self._message.setText(message)
@@ -189,22 +196,25 @@ class _Kinds(QWidget):
         value: Params,
         show: Sequence[str] | None = None,
         fold: Sequence[str] = (),
+        names: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self.choice = Choice([(kind_in_words(c), i) for i, c in enumerate(classes)])
+        names = names or {}
+        kinds = [str(c.model_fields["kind"].default) for c in classes]
+        self.choice = Choice([(names.get(k, in_words(k)), i) for i, k in enumerate(kinds)])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.choice)
+        self._help = QLabel()
+        self._help.setWordWrap(True)
+        layout.addWidget(self._help)
         self._forms: list[_Fields] = []
-        for at, kind in enumerate(classes):
-            first = value if isinstance(value, kind) else kind()
-            form = _Fields(kind, first, show, fold)
+        for kind in classes:
+            form = _Fields(kind, value if isinstance(value, kind) else kind(), show, fold)
             form.edited.connect(self.edited.emit)
             layout.addWidget(form)
             self._forms.append(form)
-            help_ = (kind.__doc__ or "").strip().splitlines()[0]
-            self.choice.setItemData(at, help_, Qt.ItemDataRole.ToolTipRole)
         self.choice.edited.connect(self._switch)
         self.show_value(value)
 
@@ -236,7 +246,7 @@ class _Kinds(QWidget):
     def _reveal(self) -> None:
         for form in self._forms:
             form.setVisible(form is self.current and bool(form.editors))
-        self.choice.setToolTip(self.choice.currentData(Qt.ItemDataRole.ToolTipRole) or "")
+        self._help.setText((self.current.kind.__doc__ or "").strip().splitlines()[0])
 
 
 def members(kind: Any) -> list[type[Params]]:
@@ -254,12 +264,6 @@ def members(kind: Any) -> list[type[Params]]:
     if isinstance(kind, type) and issubclass(kind, Params):
         return [kind]
     raise TypeError(f"No form for {kind!r}.")
-
-
-def kind_in_words(kind: type[Params]) -> str:
-    """What a person calls a class: its title in the model's configuration, or its `kind`."""
-    title = kind.model_config.get("title")
-    return title or in_words(str(kind.model_fields["kind"].default))
 
 
 def _rows(parent: QWidget) -> QFormLayout:

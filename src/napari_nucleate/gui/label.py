@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_nucleate.core.annotation import KNOWN_HELP
-from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.choose import ImageChooser
+from napari_nucleate.gui.dock import column, on_click, reasons, rows
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.images_table import ImagesTable
 from napari_nucleate.gui.session import session_of
@@ -17,8 +17,6 @@ from napari_nucleate.gui.widgets import GatedButton, Sentence, follow
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from napari import Viewer
 
     from napari_nucleate.core.annotation import Known
@@ -58,9 +56,9 @@ class LabelDock(QWidget):
         self._lay_out()
         self.table.picked.connect(self.session.go_to)
         self.known.edited.connect(lambda: self.session.set_known(self.known.raw()))
-        self._connect(self.annotate, self.session.annotate)
-        self._connect(self.next, self.session.next_unlabelled)
-        self._connect(self.empty, lambda: self.session.confirm_empty(self.session.current))
+        on_click(self.session, self.annotate, self.session.annotate)
+        on_click(self.session, self.next, self.session.next_unlabelled)
+        on_click(self.session, self.empty, lambda: self.session.confirm_empty(self.session.current))
         self.session.changed.connect(self.refresh)
         follow(self, viewer.dims.events.point, self._on_slider)
         self.refresh()
@@ -81,39 +79,28 @@ class LabelDock(QWidget):
         self.reasons.say(reasons(gates))
 
     def _lay_out(self) -> None:
-        rows = QFormLayout()
-        rows.setSpacing(4)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows.addRow("What counts", self.known)
+        known = rows()
+        known.addRow("What counts", self.known)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
         for button in (self.annotate, self.next, self.empty):
             buttons.addWidget(button, 1)
         choose, images, paint = QGroupBox("Choose"), QGroupBox("Images"), QGroupBox("Paint")
-        _column(choose).addWidget(self.chooser)
-        column = _column(images)
-        column.addWidget(self.table, 1)
-        column.addWidget(self.counts)
-        column = _column(paint)
-        column.addLayout(rows)
-        column.addWidget(self.known_help)
-        column.addLayout(buttons)
-        column.addWidget(self.reasons)
+        column(choose).addWidget(self.chooser)
+        listed = column(images)
+        listed.addWidget(self.table, 1)
+        listed.addWidget(self.counts)
+        painting = column(paint)
+        painting.addLayout(known)
+        painting.addWidget(self.known_help)
+        painting.addLayout(buttons)
+        painting.addWidget(self.reasons)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(8)
         layout.addWidget(choose)
         layout.addWidget(images, 1)
         layout.addWidget(paint)
-
-    def _connect(self, button: GatedButton, action: Callable[[], object]) -> None:
-        def act() -> None:
-            try:
-                action()
-            except NucleateError as error:
-                self.session.notify(error)
-
-        button.clicked.connect(act)
 
     def _on_slider(self, event: object = None) -> None:
         del event
@@ -139,15 +126,3 @@ def count_in_words(state: State) -> str:
         "unlabelled",
     )
     return ", ".join(f"{counts[status]} {status}" for status in order if counts[status])
-
-
-def reasons(gates: Iterable[Gate]) -> str:
-    """Join the sentences that say why buttons are closed, each once."""
-    return " ".join(dict.fromkeys(gate.why for gate in gates if gate.why))
-
-
-def _column(group: QGroupBox) -> QVBoxLayout:
-    column = QVBoxLayout(group)
-    column.setContentsMargins(8, 8, 8, 8)
-    column.setSpacing(6)
-    return column

@@ -23,7 +23,7 @@ from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.job import Ending, Failed, Job
 from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of
 from napari_nucleate.project import run
-from napari_nucleate.project.model import HUMAN, Item, State
+from napari_nucleate.project.model import HUMAN, Item, State, Status
 from napari_nucleate.project.plan import Plan, Situation, plan
 from napari_nucleate.project.store import Store
 
@@ -79,8 +79,12 @@ class Session(QObject):
         self._best: Model | None = None
         self._eye = _Eye(self)
         self._splittable = self._exportable = False
+        # How many images the last prediction was asked for.
+        self.predicting = 0
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.point.connect(self._eye.look)
+        viewer.camera.events.center.connect(self._eye.look)
+        viewer.camera.events.zoom.connect(self._eye.look)
         viewer.window._qt_window.destroyed.connect(self.job.close)
 
     # -- what there is ------------------------------------------------------------------
@@ -153,6 +157,7 @@ class Session(QObject):
             self.annotation.events.labels_update.connect(self._on_painted)
             if self.state.known == "sparse":
                 self.annotation.selected_label = 2
+        self._need_boxes()
         self.viewer.layers.selection.active = self.annotation
         self.annotation.mode = "paint"
         self.changed.emit()
@@ -161,7 +166,11 @@ class Session(QObject):
     def set_known(self, known: Known) -> None:
         """Choose how unpainted pixels count; boxes get a layer to draw rectangles on."""
         self.state = self.state.model_copy(update={"known": known})
-        if known == "boxes" and self.boxes is None and self.source is not None:
+        self._need_boxes()
+        self.changed.emit()
+
+    def _need_boxes(self) -> None:
+        if self.state.known == "boxes" and self.boxes is None and self.source is not None:
             self.boxes = self.viewer.add_shapes(
                 name="known boxes",
                 ndim=len(self.source.shape),
@@ -171,7 +180,6 @@ class Session(QObject):
                 **self.source.geometry(),
             )
             self.boxes.mode = "add_rectangle"
-        self.changed.emit()
 
     def painted(self, key: str) -> NDArray[Any]:
         """What is painted on an image, as in the layer; a copy (*spatial)."""
@@ -257,6 +265,8 @@ class Session(QObject):
             yield from run.training(store, examples, state.recipe, card, initial=initial, view=eye)
 
         self._eye.look()
+        if self.preview is not None:
+            self.preview.visible = True
         self.job.start("training", work)
         self.changed.emit()
 
@@ -287,6 +297,10 @@ class Session(QObject):
                 store, model, refs, state.self_training, spacing=spacing, units=units
             )
 
+        self.predicting = len(refs)
+        if self.preview is not None:
+            # It shows the same again, and would hide the colours.
+            self.preview.visible = False
         self.job.start("prediction", work)
         self.changed.emit()
 
@@ -344,8 +358,8 @@ class Session(QObject):
             if painted and item.status != "labelled":
                 state = state.mark(item.key, "labelled")
             elif not painted and item.status == "labelled":
-                status = "unlabelled" if item.confidence is None else "predicted"
-                state = state.mark(item.key, status)
+                before: Status = "unlabelled" if item.confidence is None else "predicted"
+                state = state.mark(item.key, before)
         if state != self.state:
             self._set(state)
 
@@ -371,10 +385,11 @@ class Session(QObject):
     def _on_painted(self) -> None:
         if self.annotation is None or self.source is None:
             return
+        # Undo and a stroke across planes change other images than the one in view, too; those
+        # are looked at before a training.
         key = self.current
-        item = self.state.item(key)
-        if item.status != "labelled" and self.painted(key).any():
-            self._set(self.state.mark(key, "labelled"))
+        if (self.state.item(key).status == "labelled") != bool(self.painted(key).any()):
+            self.refresh_statuses()
 
     def _on_event(self, event: object) -> None:
         self.state = run.after(self.state, event)
@@ -416,10 +431,13 @@ class Session(QObject):
         if source is None or event.key not in self._refs:
             return
         if self.prediction is None:
+            active = self.viewer.layers.selection.active
             self.prediction = self.viewer.add_labels(
                 np.zeros(source.shape, np.int32), name="prediction", **source.geometry()
             )
             self.prediction.opacity = 0.5
+            # The person goes on painting where they were.
+            self.viewer.layers.selection.active = active
         self.prediction.data[source.place(self.ref(event.key))] = event.labels
         if event.key == self.current:
             self.prediction.refresh()

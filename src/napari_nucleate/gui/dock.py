@@ -1,0 +1,48 @@
+"""What the docks are built from: groups, rows, and buttons that act on the session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QFormLayout, QGroupBox, QPushButton, QVBoxLayout
+
+from napari_nucleate.core.errors import NucleateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from napari_nucleate.gui.session import Session
+    from napari_nucleate.project.plan import Gate
+
+
+def column(group: QGroupBox) -> QVBoxLayout:
+    """Give a group a column of widgets, spaced as in all docks."""
+    layout = QVBoxLayout(group)
+    layout.setContentsMargins(8, 8, 8, 8)
+    layout.setSpacing(6)
+    return layout
+
+
+def rows() -> QFormLayout:
+    """Make a layout of names and fields, spaced as in all docks."""
+    layout = QFormLayout()
+    layout.setSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return layout
+
+
+def reasons(gates: Iterable[Gate]) -> str:
+    """Join the sentences that say why buttons are closed, each once."""
+    return " ".join(dict.fromkeys(gate.why for gate in gates if gate.why))
+
+
+def on_click(session: Session, button: QPushButton, action: Callable[[], object]) -> None:
+    """Let a button act; where it can't, the person reads the sentence that says why."""
+
+    def act() -> None:
+        try:
+            action()
+        except NucleateError as error:
+            session.notify(error)
+
+    button.clicked.connect(act)

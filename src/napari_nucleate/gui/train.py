@@ -1,0 +1,193 @@
+"""The second dock: train a network on the labels, watch it learn, predict the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, QUrl
+from qtpy.QtWidgets import QFrame, QGroupBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_nucleate.core.events import Prediction, Started, Step, Trained, Validated, Warned
+from napari_nucleate.gui.chart import LearningChart
+from napari_nucleate.gui.dock import column, on_click
+from napari_nucleate.gui.job import Ending, Failed, Stopped
+from napari_nucleate.gui.recipe_form import RecipeForm
+from napari_nucleate.gui.session import session_of
+from napari_nucleate.gui.widgets import GatedButton, Sentence
+from napari_nucleate.gui.work_bar import WorkBar
+from napari_nucleate.project.plan import Gate
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_nucleate.project.model import Status
+
+WAITING: tuple[Status, ...] = ("unlabelled", "predicted", "rejected")
+
+
+class TrainDock(QWidget):
+    """Train on what is labelled, follow the curve, and predict the other images.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.session = session_of(viewer)
+        self.recipe = RecipeForm(self.session.state.recipe)
+        self.train = GatedButton("Train", "Train a new network on all labels.")
+        self.resume = GatedButton("Continue", "Train the newest model further.")
+        self.stop = GatedButton("Stop", "End at the next step; the best weights are kept.")
+        self.predict = GatedButton(
+            "Predict the rest", "Predict all images that nobody labelled or accepted."
+        )
+        self.why_train, self.why_predict = Sentence(), Sentence()
+        self.bar = WorkBar(self.session)
+        self.chart = LearningChart(viewer)
+        self.status = Sentence()
+        self.best = Sentence()
+        self.folder = QLabel()
+        self._kept: Validated | None = None
+        self._task = ""
+        self._lay_out()
+        self.recipe.edited.connect(self._on_recipe)
+        on_click(self.session, self.train, self.session.train)
+        on_click(self.session, self.resume, lambda: self.session.train(resume=True))
+        on_click(self.session, self.stop, self.session.stop)
+        on_click(self.session, self.predict, self.session.predict)
+        self.session.changed.connect(self.refresh)
+        self.session.job.started.connect(self._on_started)
+        self.session.happened.connect(self._on_event)
+        self.session.ended.connect(self._on_ended)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the session's state, and open and close the buttons."""
+        session, plan = self.session, self.session.plan
+        if not self.recipe.problem and self.recipe.value != session.state.recipe:
+            self.recipe.value = session.state.recipe
+        problem = Gate(self.recipe.problem)
+        self.train.apply(problem if plan.train and not problem else plan.train)
+        self.resume.apply(problem if plan.resume and not problem else plan.resume)
+        self.stop.apply(plan.stop)
+        waiting = len(session.state.keys(*WAITING))
+        self.predict.setText(f"Predict the rest ({waiting})" if waiting else "Predict the rest")
+        none_left = Gate("Every image is labelled or accepted; there is none to predict.")
+        gate = none_left if plan.predict and not waiting else plan.predict
+        self.predict.apply(gate)
+        # While something runs, the bar tells; the reason would only repeat it.
+        running = bool(session.job.running)
+        self.why_train.say("" if running else plan.train.why)
+        self.why_predict.say("" if running or not plan.train else gate.why)
+        self._show_folder()
+
+    def _on_recipe(self) -> None:
+        if self.recipe.problem:
+            self.refresh()
+        else:
+            self.session.set_recipe(self.recipe.value)
+
+    def _on_started(self, what: str) -> None:
+        self._task = what
+        self.status.say(f"{what.capitalize()} starts.")
+        if what == "training":
+            self._kept = None
+            self.best.say("")
+            self.chart.clear()
+
+    def _on_event(self, event: object) -> None:
+        if isinstance(event, Step):
+            self.chart.add_step(event)
+        elif isinstance(event, Validated):
+            self.chart.add_validation(event)
+            if event.model is not None:
+                self._kept = event
+                self.best.say(f"Best so far: {_scores(event)}.")
+        elif isinstance(event, Started):
+            self.status.say(started_in_words(event))
+        elif isinstance(event, Warned):
+            self.status.warn(event.message)
+        elif isinstance(event, Prediction):
+            self.status.say(f"Predicted {event.key}: confidence {event.scores.image:.2f}.")
+        elif isinstance(event, Trained):
+            self.chart.draw()
+
+    def _on_ended(self, ending: Ending) -> None:
+        if isinstance(ending, Failed):
+            self.status.warn(ending.message)
+        else:
+            self.status.say(self._ended_in_words(isinstance(ending, Stopped)))
+        if self._task == "training":
+            self.best.say("" if self._kept is None else f"Kept: {_scores(self._kept)}.")
+        self.refresh()
+
+    def _ended_in_words(self, stopped: bool) -> str:
+        if self._task != "training":
+            return f"{self._task.capitalize()} {'stopped' if stopped else 'finished'}."
+        if not stopped:
+            return "Training finished; the best weights are kept."
+        if self._kept is None:
+            return "Stopped before the first validation: no weights were kept."
+        return "Stopped; the best weights so far are kept."
+
+    def _show_folder(self) -> None:
+        rounds = self.session.state.rounds
+        self.folder.setVisible(bool(rounds))
+        if rounds:
+            path = self.session.store.folder / "models" / rounds[-1].model
+            # Paths have no spaces to wrap at.
+            shown = str(path).replace("/", "/\u200b").replace("\\", "\\\u200b")
+            link = QUrl.fromLocalFile(str(path)).toString()
+            self.folder.setText(f'Model: <a style="color: #6aa9f0" href="{link}">{shown}</a>')
+            self.folder.setToolTip("Open the folder of the newest model.")
+
+    def _lay_out(self) -> None:
+        self.folder.setWordWrap(True)
+        self.folder.setOpenExternalLinks(True)
+        recipe, learn, rest = QGroupBox("Recipe"), QGroupBox("Train"), QGroupBox("Predict")
+        column(recipe).addWidget(self.recipe)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(4)
+        for button in (self.train, self.stop, self.resume):
+            buttons.addWidget(button, 1)
+        rows = column(learn)
+        rows.addLayout(buttons)
+        for widget in (self.why_train, self.bar, self.status, self.best, self.chart, self.folder):
+            rows.addWidget(widget)
+        rows = column(rest)
+        rows.addWidget(self.predict)
+        rows.addWidget(self.why_predict)
+        inside = QWidget()
+        layout = QVBoxLayout(inside)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(8)
+        for group in (recipe, learn, rest):
+            layout.addWidget(group)
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inside)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(scroll)
+
+
+def started_in_words(event: Started) -> str:
+    """Say what a training works on and where.
+
+    Examples
+    --------
+    >>> started_in_words(Started(3, (), "cpu", 1_930_000, "Validated on the 3 training image(s)."))
+    'Learning from 3 images on cpu, 1.9 million weights. Validated on the 3 training image(s).'
+    """
+    images = f"{event.examples} image{'s' * (event.examples != 1)}"
+    weights = f"{event.parameters / 1e6:.1f} million weights"
+    return f"Learning from {images} on {event.device}, {weights}. {event.note}"
+
+
+def _scores(event: Validated) -> str:
+    return f"AP {event.ap:.2f}, Dice {event.dice:.2f} at step {event.step}"
