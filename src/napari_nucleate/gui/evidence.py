@@ -1,0 +1,208 @@
+"""What a layer holds for a splitter: a mask, probabilities, or the network's own maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.images import ImageRef, NDim
+from napari_nucleate.core.instances import from_mask_like
+from napari_nucleate.core.instances.maps import Maps
+from napari_nucleate.gui.layers import LayerSource, guess_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.instances import Splitter
+    from napari_nucleate.core.targets import Target
+    from napari_nucleate.gui.session import Session
+    from napari_nucleate.project.store import Store
+
+MADE = "nucleate"
+"""Under this key a layer's metadata says its axes and the dimensions of its images."""
+
+Region = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class SplitImage:
+    """One image was split: `labels` int32 (*spatial) with ids 1..n of its own."""
+
+    ref: ImageRef
+    labels: NDArray[np.int32]
+    done: int
+    total: int
+
+
+class OfLayer:
+    """A mask, labels, or probabilities in any layer.
+
+    Parameters
+    ----------
+    source : LayerSource
+    """
+
+    drawn: tuple[str, ...] = ()
+    """Which optional maps there are: "border", "distances"."""
+
+    def __init__(self, source: LayerSource) -> None:
+        self.source = source
+        self._labels = isinstance(source.layer, Labels)
+        name = source.layer.name
+        self.note = f"Splits the mask {name!r}." if self._labels else f"Splits {name!r}."
+
+    def maps(self, ref: ImageRef, region: Region = ()) -> Maps:
+        """Read an image, or a region (*spatial) of it; called in a thread.
+
+        Raises
+        ------
+        NucleateError
+            If the pixels are neither a mask nor probabilities.
+        """
+        place = list(self.source.place(ref))
+        for at, part in zip(
+            [i for i, p in enumerate(place) if p == slice(None)], region, strict=False
+        ):
+            place[at] = part
+        values = np.asarray(self.source.stack.data[tuple(place)])
+        name = self.source.layer.name
+        if not self._labels and values.dtype.kind in "iu" and not _two_values(values):
+            raise NucleateError(
+                f"{name!r} looks like a raw image, not like a mask: it has more than two values. "
+                "Choose labels, a mask, or probabilities from 0 to 1."
+            )
+        try:
+            return from_mask_like(values)
+        except NucleateError as error:
+            raise NucleateError(f"{name!r} can't be split. {error}") from error
+
+
+class OfPrediction:
+    """The maps that a network drew, as the project keeps them; nothing is predicted again.
+
+    Parameters
+    ----------
+    source : LayerSource
+        Of the prediction layer.
+    session : Session
+    """
+
+    note = "Splits the network's maps again; nothing is predicted anew."
+
+    def __init__(self, source: LayerSource, session: Session) -> None:
+        self.source = source
+        self._store: Store = session.store
+        self._stack = source.stack if session.source is None else session.source.stack
+        self._models = {item.key: item.model for item in session.state.items}
+        self._target = session.state.recipe.target
+        self.drawn = {"boundary": ("border",), "star-convex": ("distances",)}.get(
+            self._newest().kind, ()
+        )
+        self._last: tuple[str, Maps] | None = None
+
+    def maps(self, ref: ImageRef, region: Region = ()) -> Maps:
+        """Read an image, or a region of it; empty where there is no prediction."""
+        key = ImageRef(self._stack, ref.ndim, ref.index).key
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._load(key, ref)
+        whole, part = self._last[1], region or (slice(None),) * ref.ndim
+        return Maps(
+            whole.foreground[part],
+            None if whole.border is None else whole.border[part],
+            None if whole.centre is None else whole.centre[part],
+            None if whole.distances is None else whole.distances[(slice(None), *part)],
+        )
+
+    def _load(self, key: str, ref: ImageRef) -> Maps:
+        prediction = self._store.load_prediction(key)
+        if prediction is None:
+            return Maps(np.zeros(self.source.stack.data[self.source.place(ref)].shape, np.float32))
+        return self._trained(self._models.get(key, "")).maps(prediction.maps.astype(np.float32))
+
+    def _newest(self) -> Target:
+        names = [name for name in self._models.values() if name]
+        return self._trained(names[-1] if names else "")
+
+    def _trained(self, model: str) -> Target:
+        """The target of a model: the recipe may have changed since the training."""
+        return self._store.load_card(model).recipe.target if model else self._target
+
+
+Evidence = OfLayer | OfPrediction
+
+
+def evidence_of(session: Session, layer: Image | Labels, ndim: NDim) -> Evidence:
+    """Take a layer as something to split: the project's prediction with its maps, others as masks.
+
+    Raises
+    ------
+    NucleateError
+        If the layer is empty, has colours or channels, or lacks a third dimension for 3D.
+    """
+    source = source_of(session, layer, ndim)
+    if source.stack.n_channels > 1:
+        raise NucleateError(
+            f"{layer.name!r} has {source.stack.n_channels} channels; split them with "
+            "Layers > Split Stack, and choose one."
+        )
+    if layer is session.prediction:
+        return OfPrediction(source, session)
+    return OfLayer(source)
+
+
+def source_of(session: Session, layer: Image | Labels, ndim: NDim) -> LayerSource:
+    """Read any layer as a stack of images with `ndim` dimensions.
+
+    Raises
+    ------
+    NucleateError
+        If it is empty, a colour image, or has no third dimension for 3D.
+    """
+    shape = layer.data[0].shape if layer.multiscale else layer.data.shape
+    if 0 in shape:
+        raise NucleateError(f"{layer.name!r} is empty; choose another layer.")
+    if getattr(layer, "rgb", False):
+        raise NucleateError(f"{layer.name!r} is a colour image; choose labels or a mask.")
+    return LayerSource.of(layer, axes_of(session, layer), ndim)
+
+
+def axes_of(session: Session, layer: Image | Labels) -> str:
+    """Axes of a layer: the project's where it belongs to it, what it was made with, or a guess."""
+    if session.source is not None and _of_project(session, layer):
+        return session.source.axes
+    made = layer.metadata.get(MADE, {})
+    return str(made["axes"]) if made and len(made["axes"]) == layer.ndim else guess_axes(layer)
+
+
+def usual_ndim(session: Session, layer: Image | Labels) -> NDim:
+    """Dimensions that a layer's images most likely have: 3 where an axis is named Z."""
+    if session.source is not None and _of_project(session, layer):
+        return session.source.ndim
+    made = layer.metadata.get(MADE, {})
+    if made:
+        return 3 if made["ndim"] == 3 else 2
+    return 3 if any(label.lower().startswith("z") for label in layer.axis_labels) else 2
+
+
+def split_all(evidence: Evidence, splitter: Splitter) -> Generator[SplitImage, None, None]:
+    """Split all images of a layer."""
+    refs = evidence.source.stack.images(evidence.source.ndim)
+    for done, ref in enumerate(refs, 1):
+        labels = splitter.split(evidence.maps(ref)).astype(np.int32, copy=False)
+        yield SplitImage(ref, labels, done, len(refs))
+
+
+def _of_project(session: Session, layer: Any) -> bool:
+    ours = (session.prediction, session.annotation, session.source and session.source.layer)
+    return any(layer is other for other in ours)
+
+
+def _two_values(values: NDArray[Any]) -> bool:
+    return bool(((values == values.min()) | (values == values.max())).all())

@@ -1,0 +1,192 @@
+"""Splitting what is visible, again and again while parameters move; the newest request wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.gui.job import Failed, Job
+from napari_nucleate.gui.widgets import follow
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari import Viewer
+    from napari.layers import Labels
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.images import ImageRef
+    from napari_nucleate.core.instances import Splitter
+    from napari_nucleate.gui.evidence import Evidence
+    from napari_nucleate.gui.layers import LayerSource
+
+NAME = "split (live)"
+LARGEST = {2: (1024, 1024), 3: (32, 256, 256)}
+"""Longest sides of the region split live, in pixels, by the dimensions of an image."""
+WAIT = 100
+"""Milliseconds without a change before the work starts."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Split a region of an image."""
+
+    evidence: Evidence
+    splitter: Splitter
+    ref: ImageRef
+    region: tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Labels of a request, int32 of its region's shape."""
+
+    request: Request
+    labels: NDArray[np.int32]
+
+
+class Live(QObject):
+    """Keeps a layer with the visible region split, while there is something to split.
+
+    The layer belongs to the program: it is made, changed and removed here.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    parent : QObject, optional
+
+    Signals
+    -------
+    shown(int)
+        The layer was redrawn, with so many objects.
+    failed(str)
+        The region can't be split; the sentence says why.
+    dismissed
+        The person removed the layer; nothing is split until `split` is called.
+    """
+
+    shown = Signal(int)
+    failed = Signal(str)
+    dismissed = Signal()
+
+    def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self.layer: Labels | None = None
+        self._task: tuple[Evidence, Splitter] | None = None
+        self._drawn_for: Evidence | None = None
+        self._again = False
+        self.job = Job(self)
+        self.job.happened.connect(self._show)
+        self.job.ended.connect(self._on_ended)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(WAIT)
+        self._timer.timeout.connect(self._start)
+        for emitter in (viewer.dims.events.point, viewer.dims.events.order):
+            follow(self, emitter, self._moved)
+        for emitter in (viewer.camera.events.center, viewer.camera.events.zoom):
+            follow(self, emitter, self._moved)
+        follow(self, viewer.layers.events.removed, self._on_removed)
+
+    def split(self, evidence: Evidence, splitter: Splitter) -> None:
+        """Split the visible region with these parameters soon, and again whenever it moves."""
+        self._task = evidence, splitter
+        self._timer.start()
+
+    def end(self) -> None:
+        """Stop, and remove the layer."""
+        self._task = None
+        self._timer.stop()
+        self._remove()
+
+    def close(self) -> None:
+        """End the thread; the layer stays as it is, for the window closes."""
+        self._task = None
+        self._timer.stop()
+        self.job.close()
+
+    def _remove(self) -> None:
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+    def _moved(self, event: Any = None) -> None:
+        del event
+        if self._task is not None:
+            self._timer.start()
+
+    def _start(self) -> None:
+        if self._task is None:
+            return
+        if self.job.running:
+            self._again = True
+            return
+        evidence, splitter = self._task
+        ref = evidence.source.in_view(self._viewer)
+        request = Request(evidence, splitter, ref, visible_region(evidence.source, self._viewer))
+
+        def work() -> Generator[Answer, None, None]:
+            maps = request.evidence.maps(request.ref, request.region)
+            yield Answer(request, request.splitter.split(maps).astype(np.int32, copy=False))
+
+        self.job.start("live splitting", work)
+
+    def _on_ended(self, ending: object) -> None:
+        if isinstance(ending, Failed) and self._task is not None:
+            self.failed.emit(ending.message)
+        if self._again:
+            self._again = False
+            self._start()
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self.layer:
+            self.layer, self._task = None, None
+            self.dismissed.emit()
+
+    def _show(self, answer: Answer) -> None:
+        request = answer.request
+        if self._task is None or self._task[0] is not request.evidence:
+            return
+        source = request.evidence.source
+        offset = tuple(part.start for part in request.region)
+        values, geometry = source.expand(answer.labels), source.geometry_at(request.ref, offset)
+        if self._drawn_for is not request.evidence:
+            self._remove()  # it may lie below what it is to be seen upon, or elsewhere
+            self._drawn_for = request.evidence
+        if self.layer is None:
+            active = self._viewer.layers.selection.active
+            self.layer = self._viewer.add_labels(values, name=NAME, **geometry)
+            self.layer.contour = 2
+            self.layer.opacity = 1
+            self.layer.editable = False
+            self._viewer.layers.selection.active = active
+        else:
+            self.layer.data = values
+            self.layer.translate = geometry["translate"]
+        self.shown.emit(int(np.count_nonzero(np.bincount(answer.labels.ravel())[1:])))
+
+
+def visible_region(source: LayerSource, viewer: Viewer) -> tuple[slice, ...]:
+    """The part of an image (*spatial) that is on the screen, at most `LARGEST` long."""
+    layer = source.layer
+    corners = np.asarray(layer.corner_pixels)
+    shown = [axis - (viewer.dims.ndim - layer.ndim) for axis in viewer.dims.displayed]
+    point = np.asarray(layer.world_to_data(np.asarray(viewer.dims.point, float)[-layer.ndim :]))
+    region = []
+    for axis, longest in zip(SPATIAL[source.ndim], LARGEST[source.ndim], strict=True):
+        at = source.axes.index(axis)
+        size = int(source.stack.data.shape[at])
+        low, high = int(corners[0, at]), int(corners[1, at]) + 1
+        if at not in shown or not 0 <= low < high - 1 <= size:
+            low, high = 0, size
+        if high - low > longest:
+            middle = (low + high) / 2 if at in shown else point[at]
+            low = int(np.clip(middle - longest / 2, 0, size - longest))
+            high = low + longest
+        region.append(slice(low, min(high, size)))
+    return tuple(region)

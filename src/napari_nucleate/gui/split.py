@@ -1,0 +1,242 @@
+"""The Split dock: from a mask, probabilities or a prediction to single objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QGroupBox,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Prediction
+from napari_nucleate.core.instances import Splitter, Watershed
+from napari_nucleate.gui.dock import column, on_click, rows
+from napari_nucleate.gui.evidence import (
+    Evidence,
+    OfPrediction,
+    axes_of,
+    evidence_of,
+    usual_ndim,
+)
+from napari_nucleate.gui.fields import Choice
+from napari_nucleate.gui.form import ParamsForm
+from napari_nucleate.gui.live import NAME, Live
+from napari_nucleate.gui.session import session_of
+from napari_nucleate.gui.split_everything import SplitEverything, count_objects
+from napari_nucleate.gui.widgets import LayerCombo, Sentence
+from napari_nucleate.project.plan import Gate
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+METHODS = {
+    "components": "Connected components",
+    "watershed": "Watershed",
+    "star-convex": "Star-convex polygons",
+}
+FOLDED = ("sigma", "seed_size", "fill_holes", "anisotropy", "n_rays")
+WITH_MAPS = {"watershed": ("seed_threshold", "border_separation"), "star-convex": ("probability",)}
+"""Fields that act only on the maps of a network that draws borders, or rays."""
+WITHOUT_MAPS = {
+    "watershed": ("separation",),
+    "star-convex": ("threshold", "separation", "n_rays"),
+}
+"""Fields that act only without those."""
+
+
+class SplitDock(QWidget):
+    """Splits any mask, probabilities, labels or prediction into single objects.
+
+    The region in view is split live while the parameters move; *Apply to everything* makes a new
+    layer. Each image has ids 1, 2, … of its own, as in the prediction layer: the same number in
+    two images doesn't mean the same object. The layer that is split is never changed.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._session = session_of(viewer)
+        self._evidence: Evidence | None = None
+        self._picked = self._edited = False
+        self.layers = LayerCombo(viewer, (Image, Labels), _can_be_split)
+        self.dimensions = Choice([("2D, each plane by itself", 2), ("3D", 3)])
+        self.note = Sentence()
+        self.form = ParamsForm(Splitter, Watershed(), fold=FOLDED, names=METHODS)
+        self.live_on = QCheckBox("Show the region in view live")
+        self.live_count = Sentence()
+        self.everything = SplitEverything(viewer)
+        self.live = Live(viewer, self)
+        self._lay_out()
+        self._connect()
+        self._on_chosen(self.layers.layer)
+
+    def _lay_out(self) -> None:
+        self.layers.setToolTip("What is split. It is never changed.")
+        self.live_on.setChecked(True)
+        what, how = QGroupBox("What"), QGroupBox("How")
+        fields = rows()
+        fields.addRow("Layer", self.layers)
+        fields.addRow("Objects", self.dimensions)
+        column(what).addLayout(fields)
+        what.layout().addWidget(self.note)
+        scroll = QScrollArea()
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inside = QWidget()
+        padded = QVBoxLayout(inside)
+        padded.setContentsMargins(0, 0, 4, 0)
+        padded.addWidget(self.form)
+        padded.addSpacing(8)
+        padded.addWidget(self.live_on)
+        padded.addWidget(self.live_count)
+        padded.addStretch(1)
+        scroll.setWidget(inside)
+        column(how).addWidget(scroll, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(8)
+        layout.addWidget(what)
+        layout.addWidget(how, 1)
+        layout.addWidget(self.everything)
+
+    def _connect(self) -> None:
+        self.layers.chosen.connect(self._on_chosen)
+        self.layers.activated.connect(self._on_picked)
+        self.dimensions.edited.connect(self._choose)
+        self.form.changed.connect(self._on_edited)
+        self.live_on.toggled.connect(self._renew)
+        self.live.shown.connect(self._on_live)
+        self.live.failed.connect(self._on_live_failed)
+        on_click(self._session, self.everything.button, self._apply_all)
+        self.everything.made.connect(lambda: self.live_on.setChecked(False))
+        self._session.changed.connect(self._apply)
+        self._session.happened.connect(self._on_event)
+        self.live.dismissed.connect(lambda: self.live_on.setChecked(False))
+        self.destroyed.connect(self.live.close)
+
+    # -- what is split --------------------------------------------------------------------
+
+    def _on_picked(self) -> None:
+        self._picked = True
+
+    def _on_chosen(self, layer: Layer | None) -> None:
+        if layer is not None:
+            deep = "Z" in axes_of(self._session, layer)
+            self.dimensions.setEnabled(deep)
+            self.dimensions.setToolTip(
+                "Whether objects reach through planes." if deep else "The layer has no Z axis."
+            )
+            self.dimensions.show_value(usual_ndim(self._session, layer) if deep else 2)
+        self._choose()
+
+    def _choose(self) -> None:
+        """Look at the layer anew: whether and how it can be split."""
+        layer = self.layers.layer
+        self._evidence = None
+        self.note.say("")
+        if layer is not None:
+            try:
+                self._evidence = evidence_of(self._session, layer, self.dimensions.raw())
+            except NucleateError as error:
+                self.note.warn(str(error))
+            else:
+                self.note.say(self._evidence.note)
+                self._suggest(self._evidence)
+        self._show_fields()
+        self._session.set_choices(splittable=self._evidence is not None)
+        self._apply()
+        self._renew()
+
+    def _suggest(self, evidence: Evidence) -> None:
+        """Begin with the splitter that suits the layer, until the person chose another."""
+        if self._edited:
+            return
+        splitter: Any = Watershed()
+        if isinstance(evidence, OfPrediction):
+            splitter = getattr(self._session.state.recipe.target, "splitter", splitter)
+        if evidence.source.ndim == 3 and isinstance(splitter, Watershed):
+            z, _, x = evidence.source.stack.spacing(3)
+            splitter = splitter.model_copy(update={"anisotropy": float(np.clip(z / x, 0.01, 100))})
+        self.form.value = splitter
+
+    def _show_fields(self) -> None:
+        """Show only the parameters that act on what is split."""
+        kind = self.form.value.kind
+        drawn = {"watershed": "border", "star-convex": "distances"}.get(kind, "")
+        has = drawn in getattr(self._evidence, "drawn", ())
+        for fields, wanted in ((WITH_MAPS, has), (WITHOUT_MAPS, not has)):
+            for name in fields.get(kind, ()):
+                editor = self.form.editor(name)
+                editor.parentWidget().layout().setRowVisible(editor, wanted)
+
+    def _on_event(self, event: object) -> None:
+        if isinstance(event, Prediction) and isinstance(self._evidence, OfPrediction):
+            self._choose()  # the maps are others now
+
+    def _apply(self) -> None:
+        prediction = self._session.prediction
+        if prediction is not None and not self._picked and self.layers.layer is not prediction:
+            self.layers.choose(prediction)
+        broken = self._evidence is None and self.note.text()
+        self.everything.button.apply(Gate(broken) if broken else self._session.plan.split)
+
+    # -- live -----------------------------------------------------------------------------
+
+    def _on_edited(self, splitter: object) -> None:
+        del splitter
+        self._edited = True
+        self._show_fields()
+        if self.live_on.isChecked():
+            self._renew()
+        else:
+            self.live_on.setChecked(True)
+
+    def _renew(self) -> None:
+        """Split live what is in view, if it can be seen and is wanted."""
+        if self._evidence is None or not self.live_on.isChecked() or not self.isVisible():
+            self.live.end()
+            self.live_count.say("")
+            return
+        try:
+            self.live.split(self._evidence, self.form.value)
+        except NucleateError:
+            self.live.end()  # the form says what is wrong
+
+    def _on_live(self, count: int) -> None:
+        self.live_count.say(count_objects(count) + " in view")
+
+    def _on_live_failed(self, message: str) -> None:
+        self.live_count.warn(message)
+
+    def showEvent(self, event: Any) -> None:
+        """Split live again."""
+        super().showEvent(event)
+        self._renew()
+
+    def hideEvent(self, event: Any) -> None:
+        """Take the live layer away while the dock is hidden."""
+        super().hideEvent(event)
+        self._renew()
+
+    def _apply_all(self) -> None:
+        if self._evidence is not None:
+            self.everything.start(self._evidence, self.form.value)
+
+
+def _can_be_split(layer: Layer) -> bool:
+    return layer.name != NAME and not getattr(layer, "rgb", False)
