@@ -91,7 +91,7 @@ class Job(QObject):
         if self._run:
             self._run.stopping.set()
 
-    def close(self, seconds: float = 60) -> None:
+    def close(self, *, seconds: float = 60) -> None:
         """End the work and wait for its thread; nothing is emitted any more."""
         self._timer.stop()
         run, self._run = self._run, None
@@ -130,7 +130,7 @@ class _Run:
             ending = self._drive()
         except NucleateError as error:
             ending = Failed(str(error), error)
-        except Exception as error:  # noqa: BLE001  # a thread's last words: whatever it was, say it
+        except Exception as error:  # a thread's last words: whatever it was, say it
             log.exception("%s failed", self.what)
             ending = Failed(f"{self.what.capitalize()} failed: {error}", error)
         self.events.put(ending)

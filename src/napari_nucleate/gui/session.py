@@ -8,11 +8,11 @@ import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QApplication
 
 from napari_nucleate.core.annotation import Annotation, Known, annotate
 from napari_nucleate.core.errors import NucleateError
@@ -39,10 +39,11 @@ LARGEST_PREVIEW = {2: 1024, 3: 128}
 
 
 def session_of(viewer: Viewer) -> Session:
-    """The viewer's session; made at the first call."""
-    if viewer not in _sessions:
-        _sessions[viewer] = Session(viewer)
-    return _sessions[viewer]
+    """The viewer's session; made at the first call, gone with the viewer's window."""
+    # napari gives plugins a proxy of the viewer.
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    window = viewer.window._qt_window  # noqa: SLF001
+    return window.findChild(Session) or Session(viewer)
 
 
 class Session(QObject):
@@ -63,7 +64,8 @@ class Session(QObject):
     ended = Signal(object)
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
+        window = viewer.window._qt_window  # noqa: SLF001
+        super().__init__(window)
         self.viewer = viewer
         self.state = State()
         self.store = Store(default_folder("project"))
@@ -85,7 +87,8 @@ class Session(QObject):
         viewer.dims.events.point.connect(self._eye.look)
         viewer.camera.events.center.connect(self._eye.look)
         viewer.camera.events.zoom.connect(self._eye.look)
-        viewer.window._qt_window.destroyed.connect(self.job.close)
+        window.destroyed.connect(self.job.close)
+        QApplication.instance().aboutToQuit.connect(self.job.close)
 
     # -- what there is ------------------------------------------------------------------
 
@@ -527,6 +530,3 @@ def default_folder(name: str) -> Path:
     stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H.%M.%S")
     clean = "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(". ")
     return base / f"{clean or 'project'} {stamp}"
-
-
-_sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
