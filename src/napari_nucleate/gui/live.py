@@ -89,7 +89,7 @@ class Live(QObject):
         self._timer.timeout.connect(self._start)
         for emitter in (viewer.dims.events.point, viewer.dims.events.order):
             follow(self, emitter, self._moved)
-        for emitter in (viewer.camera.events.center, viewer.camera.events.zoom):
+        for emitter in (viewer.scene.camera.events.center, viewer.scene.camera.events.zoom):
             follow(self, emitter, self._moved)
         follow(self, viewer.layers.events.removed, self._on_removed)
 

@@ -85,8 +85,8 @@ class Session(QObject):
         self.predicting = 0
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.point.connect(self._eye.look)
-        viewer.camera.events.center.connect(self._eye.look)
-        viewer.camera.events.zoom.connect(self._eye.look)
+        viewer.scene.camera.events.center.connect(self._eye.look)
+        viewer.scene.camera.events.zoom.connect(self._eye.look)
         window.destroyed.connect(self.job.close)
         QApplication.instance().aboutToQuit.connect(self.job.close)
 
