@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -40,6 +40,8 @@ class Record(Params):
 
 class Card(Params):
     """All of a model but its weights: the content of `model.json`."""
+
+    version_field: ClassVar[str] = "format"
 
     format: Literal[1] = Field(1, description="Version of this format.")
     recipe: Recipe

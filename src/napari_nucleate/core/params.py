@@ -7,7 +7,7 @@ same classes, so that a field is described once.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -33,6 +33,9 @@ class Params(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    version_field: ClassVar[str] = ""
+    """The field that says by which version of a format a file was written, where there is one."""
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:
@@ -65,7 +68,8 @@ class Params(BaseModel):
         Raises
         ------
         NucleateError
-            If the file is missing, isn't JSON, or its values aren't valid.
+            If the file is missing, isn't JSON, comes from a newer version, or its values aren't
+            valid.
         """
         try:
             values = json.loads(path.read_text("utf-8"))
@@ -75,7 +79,18 @@ class Params(BaseModel):
             raise NucleateError(f"{path} can't be read as JSON: {error}.") from error
         if not isinstance(values, dict):
             raise NucleateError(f"{path} holds {type(values).__name__}, not a JSON object.")
-        return cls.parse(values)
+        if cls.version_field:
+            known = cls.model_fields[cls.version_field].default
+            written = values.get(cls.version_field, known)
+            if isinstance(written, int) and written > known:
+                raise NucleateError(
+                    f"{path} has format {written} of a newer napari-nucleate, this one reads "
+                    f"{known}; update napari-nucleate."
+                )
+        try:
+            return cls.parse(values)
+        except NucleateError as error:
+            raise NucleateError(f"{path}: {error}") from error
 
     def to_json(self) -> str:
         """Indented JSON that `load` reads back to an equal object."""
@@ -85,6 +100,9 @@ class Params(BaseModel):
 def explain(error: ValidationError, what: str) -> str:
     """Turn the first of pydantic's errors into one sentence with the offending value."""
     first = error.errors(include_url=False)[0]
+    if first["type"] == "value_error":
+        # A rule of ours between several fields: its sentence says all.
+        return f"{what}: {first['ctx']['error']}."
     where = ".".join(str(part) for part in first["loc"]) or what
     more = error.error_count() - 1
     tail = f" ({more} more like it)" if more else ""

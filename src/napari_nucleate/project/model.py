@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -49,6 +49,8 @@ class RoundEntry(Params):
 
 class State(Params):
     """All of a project but its pixels: the content of `nucleate.json`."""
+
+    version_field: ClassVar[str] = "version"
 
     version: Literal[1] = Field(1, description="Version of this format.")
     name: str = Field("project", description="What the person calls it.")
