@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 NAME = "split (live)"
 LARGEST = {2: (1024, 1024), 3: (32, 256, 256)}
 """Longest sides of the region split live, in pixels, by the dimensions of an image."""
+MARGIN = 8
+"""Pixels beyond the edge of what is visible that are split too; napari rounds it inwards."""
 WAIT = 100
 """Milliseconds without a change before the work starts."""
 
@@ -184,9 +186,10 @@ def visible_region(source: LayerSource, viewer: Viewer) -> tuple[slice, ...]:
         low, high = int(corners[0, at]), int(corners[1, at]) + 1
         if at not in shown or not 0 <= low < high - 1 <= size:
             low, high = 0, size
+        low, high = max(low - MARGIN, 0), min(high + MARGIN, size)
         if high - low > longest:
             middle = (low + high) / 2 if at in shown else point[at]
             low = int(np.clip(middle - longest / 2, 0, size - longest))
             high = low + longest
-        region.append(slice(low, min(high, size)))
+        region.append(slice(low, high))
     return tuple(region)
