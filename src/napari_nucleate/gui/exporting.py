@@ -1,0 +1,216 @@
+"""Label layers to files: TIFF with scale and units, measurements as CSV."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.images import SPATIAL, ImageRef
+from napari_nucleate.io.table import Row, measure, write_table
+from napari_nucleate.io.write import write_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_nucleate.gui.layers import LayerSource
+
+
+Scores = Callable[[ImageRef], Mapping[int, float]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is written, and where.
+
+    Parameters
+    ----------
+    folder : Path
+    one_file : bool
+        One TIFF for a whole layer; otherwise one for each image, in a folder of the layer's name.
+    table : bool
+        Write measurements too, as LAYER.csv.
+    overwrite : bool
+        Replace files that exist.
+    """
+
+    folder: Path
+    one_file: bool = True
+    table: bool = True
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class LabelExport:
+    """One label layer to write.
+
+    Parameters
+    ----------
+    labels : LayerSource
+    image : LayerSource, optional
+        What intensities are measured on, and what images are called.
+    scores : callable, optional
+        Gives the confidence of each object of an image, by its label.
+    """
+
+    labels: LayerSource
+    image: LayerSource | None = None
+    scores: Scores | None = None
+
+    @property
+    def name(self) -> str:
+        """The layer's name, valid as the name of a file."""
+        return ImageRef(self.labels.stack, self.labels.ndim, ()).key
+
+    @property
+    def refs(self) -> list[ImageRef]:
+        """All images of the layer."""
+        return self.labels.stack.images(self.labels.ndim)
+
+    def image_of(self, ref: ImageRef) -> ImageRef:
+        """The image that labels belong to; the labels' own reference without an image layer."""
+        return ref if self.image is None else ImageRef(self.image.stack, ref.ndim, ref.index)
+
+    def check(self) -> None:
+        """Check that the image layer has an image for all labels.
+
+        Raises
+        ------
+        NucleateError
+            If axes or sizes differ.
+        """
+        if self.image is None:
+            return
+        sizes = [
+            {a: n for a, n in zip(s.axes, s.shape, strict=True) if a != "C"}
+            for s in (self.labels, self.image)
+        ]
+        if sizes[0] != sizes[1]:
+            raise NucleateError(
+                f"{self.labels.layer.name!r} has axes {_in_words(sizes[0])} and "
+                f"{self.image.layer.name!r} has {_in_words(sizes[1])}; choose the image that the "
+                "labels belong to, or none."
+            )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """So much is done; `path` was written, where it is not None."""
+
+    done: int
+    total: int
+    path: Path | None = None
+
+
+def files(exports: Sequence[LabelExport], wanted: Wanted) -> list[Path]:
+    """List the files that will be written. Pure.
+
+    Raises
+    ------
+    NucleateError
+        If two would have the same name.
+    """
+    paths = [path for export in exports for path in _files(export, wanted)]
+    twice = [path for path, count in Counter(paths).items() if count > 1]
+    if twice:
+        raise NucleateError(f"Two layers would be written as {twice[0].name}; rename one.")
+    return paths
+
+
+def write(exports: Sequence[LabelExport], wanted: Wanted) -> Generator[Progress, None, None]:
+    """Write the layers, each file whole or not at all.
+
+    Raises
+    ------
+    NucleateError
+        If a file exists and may not be replaced, or can't be written or measured.
+    """
+    total, done = sum(len(export.refs) + 1 for export in exports), 0
+    for export in exports:
+        _make(wanted.folder if wanted.one_file else wanted.folder / export.name)
+        rows: list[Row] = []
+        for ref in export.refs:
+            path = None
+            if not wanted.one_file:
+                path = _image_file(export, wanted, ref)
+                _write_image(path, export, ref, wanted.overwrite)
+            if wanted.table:
+                rows += _measured(export, ref)
+            done += 1
+            yield Progress(done, total, path)
+        if wanted.one_file:
+            path = wanted.folder / f"{export.name}.tif"
+            _write_stack(path, export, wanted.overwrite)
+            yield Progress(done, total, path)
+        done += 1
+        if wanted.table:
+            path = wanted.folder / f"{export.name}.csv"
+            write_table(path, rows, wanted.overwrite)
+            yield Progress(done, total, path)
+
+
+def _files(export: LabelExport, wanted: Wanted) -> list[Path]:
+    table = [wanted.folder / f"{export.name}.csv"] if wanted.table else []
+    if wanted.one_file:
+        return [wanted.folder / f"{export.name}.tif", *table]
+    return [*(_image_file(export, wanted, ref) for ref in export.refs), *table]
+
+
+def _image_file(export: LabelExport, wanted: Wanted, ref: ImageRef) -> Path:
+    return wanted.folder / export.name / f"{export.image_of(ref).key}.tif"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NucleateError(f"{folder} can't be made: {error.strerror}; choose another.") from error
+
+
+def _pixels(export: LabelExport, ref: ImageRef) -> NDArray[Any]:
+    return np.asarray(export.labels.stack.data[export.labels.place(ref)])
+
+
+def _write_image(path: Path, export: LabelExport, ref: ImageRef, overwrite: bool) -> None:
+    spacing, units = ref.spacing, ref.stack.spacing_units(ref.ndim)
+    write_labels(path, _pixels(export, ref), SPATIAL[ref.ndim], spacing, units, overwrite)
+
+
+def _write_stack(path: Path, export: LabelExport, overwrite: bool) -> None:
+    stack = export.labels.stack
+    kept = [i for i, axis in enumerate(stack.axes) if axis != "C"]
+    where = tuple(0 if axis == "C" else slice(None) for axis in stack.axes)
+    write_labels(
+        path,
+        np.asarray(stack.data[where]),
+        "".join(stack.axes[i] for i in kept),
+        tuple(stack.scale[i] for i in kept),
+        tuple(stack.units[i] for i in kept),
+        overwrite,
+    )
+
+
+def _measured(export: LabelExport, ref: ImageRef) -> list[Row]:
+    image = export.image_of(ref)
+    rows = measure(
+        _pixels(export, ref),
+        None if export.image is None else image.read(),
+        ref.spacing,
+        ref.stack.spacing_units(ref.ndim),
+        export.scores(ref) if export.scores else None,
+        (image.stack.name,) if image.stack.n_channels == 1 else image.stack.channels,
+    )
+    place: Row = {axis.lower(): at for axis, at in ref.index}
+    return [{"image": image.key, **place, **row} for row in rows]
+
+
+def _in_words(sizes: Mapping[str, int]) -> str:
+    """Say axes and their lengths, as in "T 5, Y 64, X 64"."""
+    return ", ".join(f"{axis} {n}" for axis, n in sizes.items())
