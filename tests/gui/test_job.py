@@ -96,6 +96,21 @@ def test_a_second_start_is_refused(job, qtbot):
     assert ending(job, qtbot, Work(count=1)) == Finished()
 
 
+def test_listeners_hear_the_start_before_the_end(job, qtbot):
+    heard = []
+    # As napari's activity dock does, which lets Qt handle events while it makes a bar.
+    job.started.connect(lambda _: (qtbot.wait(100), heard.append("started")))
+    job.ended.connect(lambda _: heard.append("ended"))
+    assert ending(job, qtbot, Work(count=1)) == Finished()
+    assert heard == ["started", "ended"]
+
+
+def test_closing_before_the_thread_began(job, qtbot):
+    job.started.connect(lambda _: job.close())
+    job.start("training", Work())
+    assert job.running == ""
+
+
 def test_close_waits_for_the_thread_and_is_quiet_after(job, qtbot):
     work = Work()
     with qtbot.assertNotEmitted(job.ended, wait=100):

@@ -81,10 +81,12 @@ class Job(QObject):
         """
         if self._run:
             raise NucleateError(f"Wait: {self.running} is under way; press Stop to end it.")
-        self._run = _Run(what, make)
-        self._run.thread.start()
-        self._timer.start()
+        run = self._run = _Run(what, make)
+        # Who listens may let Qt handle events meanwhile; nothing can end before all were told.
         self.started.emit(what)
+        if self._run is run:
+            run.thread.start()
+            self._timer.start()
 
     def stop(self) -> None:
         """Ask the work to end at its next event; `ended` tells when it has."""
@@ -97,7 +99,8 @@ class Job(QObject):
         run, self._run = self._run, None
         if run:
             run.stopping.set()
-            run.thread.join(seconds)
+            if run.thread.is_alive():
+                run.thread.join(seconds)
 
     def _drain(self) -> None:
         run = self._run
