@@ -75,18 +75,14 @@ class Augmentation(Params):
 
     def _displacement(self, size: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
         """A smooth random field: a coarse grid of vectors, interpolated (U-Net 2015)."""
-        from scipy.ndimage import zoom
-
         coarse = tuple(max(2, round(n / 24) + 1) for n in size)
         field = rng.uniform(-self.elastic, self.elastic, (len(size), *coarse)).astype(np.float32)
         if len(size) == 3:
             field[0] *= 0.25  # planes lie further apart than pixels
-        return np.stack(
-            [
-                zoom(f, np.divide(size, coarse), order=1, mode="nearest", grid_mode=True)
-                for f in field
-            ]
-        )
+        for n, knots in zip(size, coarse, strict=True):
+            # Linear interpolation along an axis is a product with a matrix; axes take turns.
+            field = np.tensordot(field, _interpolation(knots, n), (1, 0))
+        return field
 
     def recolour(self, image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Vary grey levels, sharpness and noise of a normalised patch. Pure.
@@ -117,3 +113,31 @@ class Augmentation(Params):
             width = np.float32(rng.uniform(0, self.noise))
             result = result + width * rng.standard_normal(image.shape, np.float32)
         return result.astype(np.float32)
+
+
+def _interpolation(knots: int, n: int) -> NDArray[np.float32]:
+    """Weights (knots, n) of linear interpolation from evenly spaced knots to n points."""
+    at = np.linspace(0, knots - 1, n)
+    return np.maximum(0, 1 - np.abs(at - np.arange(knots)[:, np.newaxis])).astype(np.float32)
+
+
+def nearest(values: NDArray[np.int32], where: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Look values up at the nearest pixel; beyond the edge the image is mirrored.
+
+    Parameters
+    ----------
+    values : ndarray of int32, shape (*spatial)
+    where : ndarray of float32, shape (ndim, *size)
+        Coordinates in pixels.
+
+    Returns
+    -------
+    ndarray of int32, shape (*size)
+        What scipy's `map_coordinates` with order 0 gives, at a tenth of the time.
+    """
+    index = []
+    for at, n in zip(np.rint(where).astype(np.intp), values.shape, strict=True):
+        period = max(2 * (n - 1), 1)
+        folded = np.abs(at) % period
+        index.append(np.minimum(folded, period - folded) if n > 1 else np.zeros_like(at))
+    return values[tuple(index)]

@@ -12,6 +12,8 @@ from napari_nucleate.core.params import Params
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+FARTHEST = 10_000.0
+
 
 class Normalisation(Params):
     """Percentiles of each channel that become 0 and 1."""
@@ -30,7 +32,8 @@ class Normalisation(Params):
         Returns
         -------
         ndarray of float32, same shape
-            Not clipped. Pixels that aren't finite, and constant channels, become 0.
+            Clipped only far beyond any signal, at ±10 000: the fill values of some files would
+            overflow. Pixels that aren't finite, and constant channels, become 0.
 
         Examples
         --------
@@ -40,15 +43,18 @@ class Normalisation(Params):
         result = np.zeros(image.shape, np.float32)
         for channel, out in zip(image, result, strict=True):
             finite = np.isfinite(channel)
-            values = channel[finite]
+            values = channel[finite].astype(np.float64)
             if not values.size:
                 continue
+            np.clip(values, -1e300, 1e300, out=values)  # differences must not overflow
             # Percentiles of a million pixels are those of all of them, at a hundredth of the time.
             sample = values[:: max(1, values.size // 1_000_000)]
-            low, high = np.percentile(sample.astype(np.float64), [self.low, self.high])
+            low, high = np.percentile(sample, [self.low, self.high])
             if high <= low:
                 # A few bright pixels on a constant ground: the percentiles coincide.
                 low, high = float(values.min()), float(values.max())
             if high > low:
-                out[finite] = (values - low) / (high - low)
+                values -= low
+                values /= high - low
+                out[finite] = np.clip(values, -FARTHEST, FARTHEST, out=values)
         return result

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.core.annotation import Annotation
+from napari_nucleate.core.augment import nearest
 from napari_nucleate.core.errors import NucleateError
 
 if TYPE_CHECKING:
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.recipe import Recipe
 
 
@@ -116,17 +117,15 @@ class Sampler:
     def _patch(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         from scipy.ndimage import map_coordinates
 
-        from napari_nucleate.core.annotation import Annotation
-
         recipe, rng = self._recipe, self._rng
         site = self._sites[rng.choice(len(self._sites), p=self._share)]
         # Targets such as ray distances look beyond the patch: cut wider, encode, then crop.
         margin = recipe.target.margin
         size = tuple(n + 2 * margin for n in recipe.patch_shape)
         where = recipe.augmentation.coordinates(site.centre(rng), size, rng)
-        known = map_coordinates(site.known, where, order=0, mode="mirror")
-        labels = map_coordinates(site.example.annotation.labels, where, order=0, mode="mirror")
-        target = recipe.target.encode(Annotation(labels, known.astype(bool)))
+        labels = nearest(site.labels, where)
+        known = labels >= 0
+        target = recipe.target.encode(Annotation(np.maximum(labels, 0), known))
         crop = (slice(None), *(slice(margin, n - margin) for n in size))
         image = np.stack(
             [
@@ -149,8 +148,10 @@ class _Site:
         self._patch_shape = patch_shape
         self.example = example
         self.pixels = pixels
-        self.known = example.annotation.known.astype(np.uint8)
-        labels = np.where(example.annotation.known, example.annotation.labels, 0)
+        known = example.annotation.known
+        # Labels and known pixels in one array, to be warped at once: -1 is unknown.
+        self.labels = np.where(known, example.annotation.labels, -1).astype(np.int32)
+        labels = np.where(known, example.annotation.labels, 0)
         values, compact = np.unique(labels, return_inverse=True)
         compact = compact.reshape(labels.shape) + (values[0] != 0)
         self.objects = [
@@ -158,7 +159,7 @@ class _Site:
             for box in find_objects(compact)
             if box is not None
         ]
-        self._known_at = np.flatnonzero(self.known)
+        self._known_at = np.flatnonzero(known)
 
     def centre(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """An object's middle, or in a quarter of the draws any known pixel; jittered."""
@@ -166,6 +167,6 @@ class _Site:
             middle = self.objects[rng.integers(len(self.objects))]
         else:
             flat = self._known_at[rng.integers(len(self._known_at))]
-            middle = np.array(np.unravel_index(flat, self.known.shape), float)
+            middle = np.array(np.unravel_index(flat, self.labels.shape), float)
         jitter = np.asarray(self._patch_shape) / 8
         return np.asarray(middle + rng.uniform(-jitter, jitter))

@@ -28,10 +28,7 @@ def double(ndim: int, n_in: int, n_out: int) -> nn.Sequential:
 
 
 class UNetModule(nn.Module):
-    """Encoder, decoder and skips; with a stem of 2 the levels run at half resolution.
-
-    Then a thin full-resolution skip keeps outlines sharp: it costs a tenth of the time.
-    """
+    """Encoder, decoder and skips; with a stem of 2 the levels run at half resolution."""
 
     def __init__(
         self, ndim: int, n_inputs: int, n_outputs: int, width: int, levels: int, stem: int
@@ -47,15 +44,12 @@ class UNetModule(nn.Module):
         pairs = list(zip(widths[1:], widths, strict=False))[::-1]
         self.up = nn.ModuleList(TRANSPOSED[ndim](n_in, n_out, 2, 2) for n_in, n_out in pairs)
         self.join = nn.ModuleList(double(ndim, 2 * n_out, n_out) for _, n_out in pairs)
-        self.sharp: nn.Module | None = None
-        last = width
-        if stem > 1:
-            fine = max(8, width // 4)
-            self.sharp = convolution(ndim, n_inputs, fine)
-            self.restore = TRANSPOSED[ndim](width, fine, stem, stem)
-            self.blend = convolution(ndim, 2 * fine, 2 * fine)
-            last = 2 * fine
-        self.head = CONVOLUTION[ndim](last, n_outputs, 1)
+        # With a stem the image itself joins the last convolution, at full resolution: it keeps
+        # outlines sharp, and costs less than a level of full-resolution features would.
+        fine = max(8, width // 2) if stem > 1 else width
+        self.restore = TRANSPOSED[ndim](width, fine, stem, stem) if stem > 1 else None
+        sides = fine + n_inputs if stem > 1 else fine
+        self.head = CONVOLUTION[ndim](sides, n_outputs, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
         """From (B, C, *spatial) to (B, K, *spatial)."""
@@ -67,7 +61,7 @@ class UNetModule(nn.Module):
         skips.pop()
         for up, join in zip(self.up, self.join, strict=True):
             x = join(torch.cat([up(x), skips.pop()], 1))
-        if self.sharp is not None:
-            x = self.blend(torch.cat([self.restore(x), self.sharp(image)], 1))
+        if self.restore is not None:
+            x = torch.cat([self.restore(x), image], 1)
         result: Tensor = self.head(x)
         return result

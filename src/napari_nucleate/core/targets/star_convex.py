@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from napari_nucleate.core.annotation import Annotation
 
 
+UNIT = 8.0
+"""Distances are drawn in this many pixels: an untrained network starts near a nucleus's radius."""
+
+
 class StarConvexTarget(TargetBase):
     """Foreground, closeness to the object's centre, and the distance to its edge along rays.
 
@@ -74,7 +78,7 @@ class StarConvexTarget(TargetBase):
         centre = target[:, 1:2]
         foreground = self.loss_function(*binary(logits[:, :1], target[:, :1]), weight)
         probability = (cross_entropy(logits[:, 1:2], centre, reduction="none") * weight).sum()
-        error = (softplus(logits[:, 2:]) - target[:, 2:]).abs().mean(1, keepdim=True)
+        error = (UNIT * softplus(logits[:, 2:]) - target[:, 2:]).abs().mean(1, keepdim=True)
         inside = (centre * weight).sum().clamp(min=1e-6)
         distance = (error * centre * weight).sum() / inside
         return foreground + probability / known + self.distance_weight * distance
@@ -84,7 +88,7 @@ class StarConvexTarget(TargetBase):
         import torch
         from torch.nn.functional import softplus
 
-        return torch.cat([logits[:, :2].sigmoid(), softplus(logits[:, 2:])], 1)
+        return torch.cat([logits[:, :2].sigmoid(), UNIT * softplus(logits[:, 2:])], 1)
 
     def maps(self, maps: NDArray[np.float32]) -> Maps:
         """All of them."""
