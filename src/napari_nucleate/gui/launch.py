@@ -1,0 +1,128 @@
+"""Opening the docks: all five as tabs, or one alone; never the same twice."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QWidget
+
+from napari_nucleate.gui.export import ExportDock
+from napari_nucleate.gui.label import LabelDock
+from napari_nucleate.gui.review import ReviewDock
+from napari_nucleate.gui.split import SplitDock
+from napari_nucleate.gui.train import TrainDock
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+DOCKS: dict[str, Any] = {
+    "Label": LabelDock,
+    "Train": TrainDock,
+    "Review": ReviewDock,
+    "Split": SplitDock,
+    "Export": ExportDock,
+}
+"""The docks by their names, in the order of the work."""
+
+WIDTH = 400
+
+
+def open_docks(viewer: Viewer) -> dict[str, QWidget]:
+    """Open the five docks as tabs on the right, Label in front; open ones are moved there.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+
+    Returns
+    -------
+    dict of str to QWidget
+        The docks' widgets by name, in the order of the work.
+    """
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    window = viewer.window._qt_window  # noqa: SLF001
+    docks = {}
+    for name, kind in DOCKS.items():
+        dock = _dock_of(viewer, kind)
+        if dock is None:
+            # The name under which the Plugins menu opens and closes it.
+            title = f"{name} (Nucleate)"
+            dock = viewer.window.add_dock_widget(kind(viewer), name=title, area="right")
+        dock.setWindowTitle(name)
+        dock.title.title.setText(name)
+        dock.show()
+        docks[name] = dock
+    for before, after in pairwise(docks.values()):
+        window.tabifyDockWidget(before, after)
+    first = docks["Label"]
+    first.raise_()
+    if first.width() < WIDTH:
+        window.resizeDocks([first], [WIDTH], Qt.Orientation.Horizontal)
+    return {name: dock.widget() for name, dock in docks.items()}
+
+
+class Label(LabelDock):
+    """The Label dock alone, as the Plugins menu opens it."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(_without(napari_viewer, LabelDock))
+
+
+class Train(TrainDock):
+    """The Train dock alone."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(_without(napari_viewer, TrainDock))
+
+
+class Review(ReviewDock):
+    """The Review dock alone."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(_without(napari_viewer, ReviewDock))
+
+
+class Split(SplitDock):
+    """The Split dock alone."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(_without(napari_viewer, SplitDock))
+
+
+class Export(ExportDock):
+    """The Export dock alone."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(_without(napari_viewer, ExportDock))
+
+
+class Nucleate(Label):
+    """All five docks: the Label dock, which brings the others along once it is docked."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        # napari docks this widget after making it; the others follow then.
+        QTimer.singleShot(0, self._gather)
+
+    def _gather(self) -> None:
+        open_docks(self.session.viewer)
+
+
+def _without(viewer: Viewer, kind: type[QWidget]) -> Viewer:
+    """Close a dock of that kind, so that the new one takes its place; the state is not in it."""
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    dock = _dock_of(viewer, kind)
+    if dock is not None:
+        widget = dock.widget()
+        viewer.window.remove_dock_widget(dock)
+        widget.deleteLater()
+    return viewer
+
+
+def _dock_of(viewer: Viewer, kind: type[QWidget]) -> Any:
+    """The dock that holds a widget of that kind, or None."""
+    window = viewer.window._qt_window  # noqa: SLF001
+    docks = (dock for dock in window.findChildren(QDockWidget))
+    return next((dock for dock in docks if isinstance(dock.widget(), kind)), None)
