@@ -9,6 +9,7 @@ from napari.utils import progress
 from qtpy.QtWidgets import QLabel, QProgressBar
 
 from napari_nucleate.core.events import Prediction, Step, Tile
+from napari_nucleate.gui.evidence import SplitImage
 
 if TYPE_CHECKING:
     from napari_nucleate.gui.session import Session
@@ -59,6 +60,8 @@ class WorkBar(QProgressBar):
         elif isinstance(event, Prediction):
             self._images += 1
             self._fraction = self._images / self._wanted()
+        elif isinstance(event, SplitImage):
+            self._fraction = event.done / event.total
         now = time.perf_counter()
         if now - self._drawn > 0.5 or self._fraction >= 1:
             self._drawn = now
