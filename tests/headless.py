@@ -9,11 +9,24 @@ import shutil
 import subprocess
 import sys
 
-PACKAGES = (
-    "xvfb xauth libegl1 libgl1 libgl1-mesa-dri libdbus-1-3 libfontconfig1 libglib2.0-0 "
-    "libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 "
-    "libxcb-render-util0 libxcb-shape0 libxcb-xkb1"
-).split()
+PACKAGES = [
+    "xvfb",
+    "xauth",
+    "libegl1",
+    "libgl1",
+    "libgl1-mesa-dri",
+    "libdbus-1-3",
+    "libfontconfig1",
+    "libglib2.0-0",
+    "libxkbcommon-x11-0",
+    "libxcb-cursor0",
+    "libxcb-icccm4",
+    "libxcb-image0",
+    "libxcb-keysyms1",
+    "libxcb-render-util0",
+    "libxcb-shape0",
+    "libxcb-xkb1",
+]
 
 
 def main() -> int:

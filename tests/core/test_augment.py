@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from napari_nucleate.core.augment import Augmentation
+from napari_nucleate.core.augment import Augmentation, nearest
 
 NOTHING = Augmentation(
     flip=False,
@@ -181,3 +181,15 @@ def test_gamma_leaves_black_white_and_what_lies_beyond():
     assert got[0, 0, [0, 1, 3, 4]].tolist() == [-0.5, 0, 1, 3]
     assert 0 < got[0, 0, 2] < 1
     assert got[0, 0, 2] != pytest.approx(0.25)
+
+
+@BOTH
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_the_nearest_pixel_is_scipys_with_a_mirror_at_every_edge(ndim, seed):
+    draw = rng(seed)
+    values = draw.integers(-1, 99, tuple(draw.integers(1, 9, ndim))).astype(np.int32)
+    # Halfway between two pixels either is right: stay away from there.
+    where = draw.integers(-30, 30, (ndim, 4, 5)) + draw.uniform(-0.45, 0.45, (ndim, 4, 5))
+    expected = map_coordinates(values, where, order=0, mode="mirror")
+    np.testing.assert_array_equal(nearest(values, where.astype(np.float32)), expected)

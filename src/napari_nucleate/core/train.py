@@ -93,7 +93,7 @@ def train(
     rng = np.random.default_rng(recipe.optimisation.seed)
     sampler = Sampler(learn, recipe, rng)
     learner = _Learner(recipe, initial)
-    judge = _Judge(held_out or learn, recipe)
+    judge = _Judge(_validating(learn, held_out), recipe)
     started = time.perf_counter()
     record = (card.record if card else Record()).model_copy(
         update={
@@ -158,7 +158,8 @@ def hold_out(
     human = [e for e in examples if not e.pseudo]
     share = recipe.optimisation.validation
     if len(human) < 5 or not share:
-        return list(examples), [], f"Validated on the {len(human)} training image(s)."
+        count = len(human or examples)
+        return list(examples), [], f"Validated on the {count} training image(s)."
     count = max(1, round(share * len(human)))
     rng = np.random.default_rng(recipe.optimisation.seed)
     order = rng.permutation(sorted(e.key for e in human))
@@ -166,6 +167,39 @@ def hold_out(
     held = [e for e in human if e.key in chosen]
     learn = [e for e in examples if e.pseudo or e.key not in chosen]
     return learn, held, f"Validated on {count} of {len(human)} labelled images."
+
+
+def _validating(learn: Sequence[Example], held_out: Sequence[Example]) -> Sequence[Example]:
+    """Choose what to validate on: what is held out, else a person's labels, else all."""
+    human = [e for e in learn if not e.pseudo]
+    for examples in (held_out, human):
+        if known := [e for e in examples if e.annotation.known.any()]:
+            return known
+    return [e for e in learn if e.annotation.known.any()]
+
+
+def _start_from(initial: Model, recipe: Recipe) -> Model:
+    """The weights under the new recipe.
+
+    Raises
+    ------
+    NucleateError
+        If its network is another one, or draws or sees other maps.
+    """
+    old = initial.recipe
+    for what, one, other in (
+        ("dimensions", old.ndim, recipe.ndim),
+        ("channels", old.channels, recipe.channels),
+        ("network", old.architecture, recipe.architecture),
+        ("number of maps", old.target.n_maps, recipe.target.n_maps),
+        ("target", old.target.kind, recipe.target.kind),
+    ):
+        if one != other:
+            raise NucleateError(
+                f"Model {initial.card.record.name!r} can't be trained further: its {what} "
+                f"({one}) differ from the recipe's ({other}); choose the same, or start afresh."
+            )
+    return Model(initial.card.model_copy(update={"recipe": recipe}), initial.weights)
 
 
 class _Learner:
@@ -178,7 +212,7 @@ class _Learner:
         if initial is None:
             self.network = place(build(recipe), self.device)
         else:
-            self.network = initial.network(self.device)
+            self.network = _start_from(initial, recipe).network(self.device)
         self.average: nn.Module = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._optimiser = AdamW(self.network.parameters(), options.weight_decay)
         self._batch = options.batch
@@ -238,14 +272,13 @@ class _Learner:
         self._steps += 1
         keep = min(self.recipe.optimisation.averaging, self._steps / (self._steps + 10))
         with torch.no_grad():
-            pairs = zip(
-                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-            )
+            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
             for mean, now in pairs:
-                if mean.is_floating_point():
-                    mean.lerp_(now, 1 - keep)
-                else:
-                    mean.copy_(now)
+                mean.lerp_(now, 1 - keep)
+            # Statistics of batch normalisation are running means already: a mean of them lags.
+            buffers = zip(self.average.buffers(), self.network.buffers(), strict=True)
+            for mean, now in buffers:
+                mean.copy_(now)
 
     def _recover(self) -> str:
         """Go back to the averaged weights and halve the rate; the second time, give up."""

@@ -24,7 +24,7 @@ MOST_POINTS = 2000
 class LearningChart(QWidget):
     """Two plots over the steps: the loss, and AP and Dice on the validation images.
 
-    Drawn at most once a second, however many steps come; long trainings are thinned out.
+    Hidden until there is something to draw. Drawn at most once a second, however many steps come; long trainings are thinned out.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -65,6 +65,7 @@ class LearningChart(QWidget):
         self._viewer = viewer
         follow(self, viewer.events.theme, self._on_theme)
         self._on_theme()
+        self.hide()
 
     def clear(self) -> None:
         """Begin anew."""
@@ -89,6 +90,7 @@ class LearningChart(QWidget):
 
     def draw(self) -> None:
         """Draw what was noted, now."""
+        self.setVisible(bool(self._steps or self._scores))
         steps = np.array(self._steps).reshape(-1, 2)
         scores = np.array(self._scores).reshape(-1, 3)
         self.loss_line.setData(steps[:, 0], _smooth(steps[:, 1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_nucleate.core.annotation import KNOWN_HELP
@@ -89,7 +90,7 @@ class LabelDock(QWidget):
         column(choose).addWidget(self.chooser)
         listed = column(images)
         listed.addWidget(self.table, 1)
-        listed.addWidget(self.counts)
+        listed.addWidget(self.counts, 0, Qt.AlignmentFlag.AlignTop)
         painting = column(paint)
         painting.addLayout(known)
         painting.addWidget(self.known_help)

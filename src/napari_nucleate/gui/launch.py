@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
@@ -43,19 +42,21 @@ def open_docks(viewer: Viewer) -> dict[str, QWidget]:
     """
     viewer = getattr(viewer, "__wrapped__", viewer)
     window = viewer.window._qt_window  # noqa: SLF001
-    docks = {}
+    docks: dict[str, Any] = {}
     for name, kind in DOCKS.items():
         dock = _dock_of(viewer, kind)
         if dock is None:
-            # The name under which the Plugins menu opens and closes it.
-            title = f"{name} (Nucleate)"
-            dock = viewer.window.add_dock_widget(kind(viewer), name=title, area="right")
+            # The name under which the Plugins menu opens and closes it. A tab from the start:
+            # five docks below each other would make the window grow.
+            dock = viewer.window.add_dock_widget(
+                kind(viewer), name=f"{name} (Nucleate)", area="right", tabify=bool(docks)
+            )
+        if docks:
+            window.tabifyDockWidget(list(docks.values())[-1], dock)
         dock.setWindowTitle(name)
         dock.title.title.setText(name)
         dock.show()
         docks[name] = dock
-    for before, after in pairwise(docks.values()):
-        window.tabifyDockWidget(before, after)
     first = docks["Label"]
     first.raise_()
     if first.width() < WIDTH:
