@@ -24,7 +24,8 @@ MOST_POINTS = 2000
 class LearningChart(QWidget):
     """Two plots over the steps: the loss, and AP and Dice on the validation images.
 
-    Hidden until there is something to draw. Drawn at most once a second, however many steps come; long trainings are thinned out.
+    Hidden until there is something to draw. Drawn at most once a second, however many steps come;
+    long trainings are thinned out.
     """
 
     def __init__(self, viewer: Viewer) -> None:

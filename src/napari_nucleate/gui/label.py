@@ -29,6 +29,8 @@ KNOWN_NAMES: dict[Known, str] = {
     "sparse": "Painted pixels only",
 }
 
+OWN_LABEL = "Paint each object in its own label: the key M picks a new one."
+
 
 class LabelDock(QWidget):
     """Choose the images, paint on them, and see which are labelled.
@@ -77,7 +79,8 @@ class LabelDock(QWidget):
             gates = (Gate(f"Press “{self.chooser.use.text()}” above first."),) * 3
         for button, gate in zip((self.annotate, self.next, self.empty), gates, strict=True):
             button.apply(gate)
-        self.reasons.say(reasons(gates))
+        hint = "" if state.recipe.target.semantic else OWN_LABEL
+        self.reasons.say(reasons(gates) or hint)
 
     def _lay_out(self) -> None:
         known = rows()
