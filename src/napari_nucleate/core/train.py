@@ -191,8 +191,8 @@ def _start_from(initial: Model, recipe: Recipe) -> Model:
         ("dimensions", old.ndim, recipe.ndim),
         ("channels", old.channels, recipe.channels),
         ("network", old.architecture, recipe.architecture),
-        ("number of maps", old.target.n_maps, recipe.target.n_maps),
         ("target", old.target.kind, recipe.target.kind),
+        ("number of maps", old.target.n_maps, recipe.target.n_maps),
     ):
         if one != other:
             raise NucleateError(
