@@ -89,7 +89,7 @@ def gui(
     ] = None,
 ) -> None:
     """Open napari with the five docks."""
-    from napari_nucleate.gui.launch import run
+    from napari_nucleate.gui.start import run
 
     run(images or [])
 
