@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +68,13 @@ def representative(sources: Sequence[Source], count: int, seed: int = 0) -> list
         return list(range(len(sources)))
     features = np.stack([describe(s.read()) for s in sources])
     features = (features - features.mean(0)) / (features.std(0) + 1e-6)
-    centres, _ = kmeans2(features, count, minit="++", rng=np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    # Equal images would leave k-means without a second centre to draw.
+    features = features + rng.normal(0, 1e-6, features.shape)
+    with warnings.catch_warnings():
+        # An empty cluster keeps its centre, and that one's nearest image is as good as another.
+        warnings.filterwarnings("ignore", "One of the clusters is empty", UserWarning)
+        centres, _ = kmeans2(features, count, minit="++", rng=rng)
     distance = cdist(centres, features)
     chosen: list[int] = []
     for row in distance:

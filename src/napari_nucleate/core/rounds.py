@@ -82,7 +82,7 @@ def choose(
     number : int
         The round just predicted, from 0.
     """
-    wanted = (options.best or human) * (number + 1)
+    wanted = min((options.best or human) * (number + 1), len(order))
     good = [key for key, confidence in order if confidence >= options.least]
     keys = tuple(good[:wanted])
     note = f"{len(keys)} of {len(order)} predictions accepted."
