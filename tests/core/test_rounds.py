@@ -1,0 +1,295 @@
+"""Self-training: the person's labels stay, the best predictions join, doubtful pixels don't."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.confidence import Confidence, Scores
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import (
+    Accepted,
+    Prediction,
+    Ranked,
+    RoundFinished,
+    RoundStarted,
+    Started,
+    Trained,
+)
+from napari_nucleate.core.model import Card
+from napari_nucleate.core.rounds import SelfTraining, choose, pseudo_label, rank, rounds
+from napari_nucleate.core.targets import Boundary, Semantic
+
+BOTH = pytest.mark.parametrize("ndim", [2, 3])
+ORDER = [("a", 0.9), ("b", 0.8), ("c", 0.7), ("d", 0.65), ("e", 0.3)]
+
+
+def of(kind, events):
+    return [e for e in events if isinstance(e, kind)]
+
+
+class TestRank:
+    def test_the_best_come_first(self):
+        assert rank({"x": 0.1, "y": 0.9, "z": 0.5}) == [("y", 0.9), ("z", 0.5), ("x", 0.1)]
+
+    def test_equal_ones_come_by_name_whatever_the_order_they_came_in(self):
+        assert [k for k, _ in rank({"b": 0.5, "ä": 0.5, "a": 0.5, "c": 0.7})] == [
+            "c",
+            "a",
+            "b",
+            "ä",
+        ]
+        assert rank({"b": 0.5, "a": 0.5}) == rank({"a": 0.5, "b": 0.5})
+
+    def test_an_empty_pool_has_an_empty_ranking(self):
+        assert rank({}) == []
+
+
+class TestChoose:
+    def test_as_many_as_a_person_labelled_join_and_as_many_again_each_round(self):
+        options = SelfTraining(least=0)
+        assert choose(ORDER, options, human=1, number=0).keys == ("a",)
+        assert choose(ORDER, options, human=1, number=1).keys == ("a", "b")
+        assert choose(ORDER, options, human=2, number=1).keys == ("a", "b", "c", "d")
+
+    def test_a_number_given_takes_the_place_of_the_persons(self):
+        assert choose(ORDER, SelfTraining(best=3), human=1, number=0).keys == ("a", "b", "c")
+
+    def test_poor_ones_never_join_and_it_is_said(self):
+        got = choose(ORDER, SelfTraining(best=5, least=0.65), human=1, number=0)
+        assert got.keys == ("a", "b", "c", "d")
+        assert got.note.startswith("Only 4 of 5 predictions reach a confidence of 0.65, 5 were")
+
+    def test_enough_good_ones_are_counted(self):
+        assert choose(ORDER, SelfTraining(best=2), 1, 0).note == "2 of 5 predictions accepted."
+
+    def test_a_pool_smaller_than_wanted_is_no_complaint_about_confidence(self):
+        got = choose(ORDER[:2], SelfTraining(best=9), human=1, number=0)
+        assert got.keys == ("a", "b")
+        assert got.note == "2 of 2 predictions accepted."
+
+    def test_an_empty_pool_gives_nothing(self):
+        assert choose([], SelfTraining(), human=3, number=0).keys == ()
+
+
+def prediction(labels, foreground, objects):
+    maps = np.stack([1 - foreground, foreground, np.zeros_like(foreground)]).astype(np.float16)
+    return Prediction("a", maps, labels, Scores(0.9, objects))
+
+
+class TestPseudoLabel:
+    def row(self, values, ndim):
+        return np.broadcast_to(np.asarray(values), (*[5] * (ndim - 1), len(values))).copy()
+
+    @BOTH
+    def test_doubtful_pixels_are_unknown_and_sure_ones_known(self, ndim):
+        labels = self.row([0, 0, 0, 1, 1, 1, 0], ndim).astype(np.int32)
+        foreground = self.row([0.01, 0.3, 0.2, 0.6, 0.9, 0.99, 0.7], ndim)
+        got = pseudo_label(prediction(labels, foreground, {1: 0.9}), Boundary(), SelfTraining())
+        # certainty |2p - 1|: background of 0.3 is doubtful (0.4), of 0.2 is not (0.6)
+        expected = self.row([True, False, True, True, True, True, False], ndim)
+        np.testing.assert_array_equal(got.known, expected)
+        np.testing.assert_array_equal(got.labels, labels)
+
+    @BOTH
+    def test_an_object_of_low_confidence_is_unknown_with_its_surroundings(self, ndim):
+        labels = self.row([0, 0, 0, 1, 0, 0, 0, 2, 2], ndim).astype(np.int32)
+        foreground = (labels > 0).astype(float)
+        scored = prediction(labels, foreground, {1: 0.4, 2: 0.9})
+        got = pseudo_label(scored, Boundary(), SelfTraining(sure=0.6))
+        expected = self.row([True] + [False] * 5 + [True] * 3, ndim)
+        np.testing.assert_array_equal(got.known, expected)
+        assert set(np.unique(got.labels)) == {0, 2}
+        all_trusted = pseudo_label(scored, Boundary(), SelfTraining(sure=0.0))
+        assert all_trusted.known.all()
+        np.testing.assert_array_equal(all_trusted.labels, labels)
+
+    @BOTH
+    def test_a_sure_object_stays_known_beside_a_doubtful_one(self, ndim):
+        labels = self.row([0, 1, 1, 2, 2, 0, 0, 0], ndim).astype(np.int32)
+        scored = prediction(labels, (labels > 0).astype(float), {1: 0.2, 2: 0.9})
+        got = pseudo_label(scored, Boundary(), SelfTraining())
+        assert got.known[labels == 2].all()
+        assert not got.known[labels == 1].any()
+
+    @BOTH
+    def test_bright_pixels_without_an_object_are_no_background(self, ndim):
+        labels = self.row([0, 0, 0, 1], ndim).astype(np.int32)
+        foreground = self.row([0.0, 0.99, 0.0, 0.99], ndim)
+        got = pseudo_label(prediction(labels, foreground, {1: 1.0}), Boundary(), SelfTraining())
+        np.testing.assert_array_equal(got.known, self.row([True, False, True, True], ndim))
+
+    def test_classes_are_labels_too(self):
+        labels = np.array([[0, 1, 2]], np.int32)
+        maps = np.eye(3)[:, np.newaxis].astype(np.float16)
+        scored = Prediction("a", maps, labels, Scores(0.9, {1: 0.9, 2: 0.9}))
+        got = pseudo_label(scored, Semantic(classes=2), SelfTraining())
+        assert got.labels.tolist() == [[0, 1, 2]]
+        assert got.known.all()
+
+    def test_the_prediction_is_not_changed(self):
+        labels = np.array([[0, 1, 1]], np.int32)
+        scored = prediction(labels, (labels > 0).astype(float), {1: 0.1})
+        pseudo_label(scored, Boundary(), SelfTraining())
+        assert scored.labels.tolist() == [[0, 1, 1]]
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Notes what each round learns from, and lets the first training's model predict the truth."""
+    from napari_nucleate.core import train as module
+
+    seen = []
+    true = module.train
+
+    def train(examples, recipe, **options):
+        seen.append((list(examples), recipe, options))
+        return (yield from true(examples, recipe, **options))
+
+    monkeypatch.setattr(module, "train", train)
+    return seen
+
+
+@pytest.fixture
+def pool(nuclei, picture):
+    def make(ndim, count):
+        examples = nuclei(ndim, count, seed=7)
+        return [picture(f"pool {i}", e.image) for i, e in enumerate(examples)]
+
+    return make
+
+
+def options(**given):
+    once = Confidence(agreement=False)
+    return SelfTraining(**{"rounds": 2, "least": 0, "confidence": once} | given)
+
+
+@BOTH
+def test_each_round_trains_predicts_ranks_and_accepts(nuclei, tiny, pool, trainings, ndim):
+    human, others = nuclei(ndim, 1), pool(ndim, 3)
+    events = list(rounds(human, others, tiny(ndim, steps=2), options()))
+    started = of(RoundStarted, events)
+    assert [(e.number, e.total, e.human, e.pseudo) for e in started] == [
+        (0, 2, 1, 0),
+        (1, 2, 1, 1),
+        (2, 2, 1, 2),
+    ]
+    kinds = (RoundStarted, Started, Trained, Ranked, Accepted, RoundFinished)
+    order = [type(e) for e in events if isinstance(e, kinds)]
+    one = [RoundStarted, Started, Trained, Ranked, Accepted, RoundFinished]
+    assert order == one * 2 + [k for k in one if k is not Accepted]
+    assert len(of(Prediction, events)) == 9
+    for ranked in of(Ranked, events):
+        assert {k for k, _ in ranked.order} == {s.key for s in others}
+        assert [c for _, c in ranked.order] == sorted((c for _, c in ranked.order), reverse=True)
+
+
+@BOTH
+def test_the_persons_examples_are_in_every_round_and_pseudo_labels_are_made_anew(
+    nuclei, tiny, pool, trainings, ndim
+):
+    human = nuclei(ndim, 2)
+    events = list(rounds(human, pool(ndim, 3), tiny(ndim, steps=2), options(best=1, weight=0.25)))
+    accepted = of(Accepted, events)
+    assert len(trainings) == 3
+    for number, (examples, _, _) in enumerate(trainings):
+        assert all(a is b for a, b in zip(examples[:2], human, strict=True))
+        pseudo = examples[2:]
+        assert len(pseudo) == number
+        if number:
+            assert tuple(e.key for e in pseudo) == accepted[number - 1].keys
+        for example in pseudo:
+            assert example.pseudo
+            assert example.weight == 0.25
+    # The same image, labelled by two models: not one annotation carried on.
+    first = {e.key: e.annotation for e in trainings[1][0][2:]}
+    again = {e.key: e.annotation for e in trainings[2][0][2:]}
+    for key in first.keys() & again.keys():
+        assert first[key] is not again[key]
+
+
+def test_each_model_carries_its_round_and_where_its_labels_came_from(nuclei, tiny, pool, trainings):
+    refine = tiny(steps=1, learning_rate=0.001)
+    events = list(
+        rounds(
+            nuclei(count=1),
+            pool(2, 2),
+            tiny(steps=2),
+            options(rounds=1),
+            refine=refine,
+            card=Card(recipe=tiny(), spacing=(0.5, 0.5)),
+        )
+    )
+    zero, one = (e.model for e in of(RoundFinished, events))
+    assert (zero.card.record.name, one.card.record.name) == ("round-0", "round-1")
+    assert (zero.card.record.round, one.card.record.round) == (0, 1)
+    assert zero.card.record.pseudo == ()
+    assert one.card.record.pseudo == of(Accepted, events)[0].keys
+    assert zero.card.record.human == one.card.record.human == (nuclei(count=1)[0].key,)
+    assert one.card.spacing == (0.5, 0.5)
+    assert zero.recipe.optimisation.budget.value == 2
+    assert one.recipe == refine
+    # A round goes on from the weights of the one before.
+    assert trainings[0][2]["initial"] is None
+    assert trainings[1][2]["initial"] is zero
+
+
+def test_with_too_few_good_ones_it_goes_on_with_less_and_says_so(nuclei, tiny, pool, trainings):
+    events = list(rounds(nuclei(count=2), pool(2, 3), tiny(steps=1), options(rounds=1, least=1)))
+    (accepted,) = of(Accepted, events)
+    assert accepted.keys == ()
+    assert accepted.note.startswith("Only 0 of 3 predictions reach a confidence of 1, 2 were")
+    assert [len(examples) for examples, _, _ in trainings] == [2, 2]
+
+
+def test_no_rounds_is_one_training_and_a_prediction_of_the_pool(nuclei, tiny, pool):
+    events = list(rounds(nuclei(count=1), pool(2, 2), tiny(steps=1), options(rounds=0)))
+    assert len(of(RoundFinished, events)) == 1
+    assert len(of(Prediction, events)) == 2
+    assert of(Accepted, events) == []
+
+
+def test_an_empty_pool_trains_on_the_persons_labels_alone(nuclei, tiny, trainings):
+    events = list(rounds(nuclei(count=1), [], tiny(steps=1), options(rounds=1)))
+    assert [r.order for r in of(Ranked, events)] == [(), ()]
+    assert of(Accepted, events)[0].keys == ()
+    assert [len(examples) for examples, _, _ in trainings] == [1, 1]
+
+
+def test_an_image_both_labelled_and_in_the_pool_is_refused_by_name(nuclei, tiny, picture):
+    example = nuclei(count=1)[0]
+    both = [picture("other", example.image), picture(example.key, example.image)]
+    with pytest.raises(NucleateError, match=f"^{example.key} is both labelled and in the pool"):
+        next(rounds([example], both, tiny()))
+
+
+def test_nothing_labelled_is_refused(tiny, pool):
+    with pytest.raises(NucleateError, match="Nothing is labelled yet"):
+        list(rounds([], pool(2, 1), tiny()))
+
+
+def test_a_pool_with_other_channels_is_refused_by_name(nuclei, tiny, picture):
+    wrong = [picture("wrong", np.zeros((2, 40, 40)))]
+    with pytest.raises(NucleateError, match=r"wrong has 2 channel\(s\)"):
+        list(rounds(nuclei(count=1), wrong, tiny(steps=1), options(rounds=0)))
+
+
+def test_it_can_be_stopped_at_any_event(nuclei, tiny, pool):
+    human, others = nuclei(count=1), pool(2, 2)
+    total = len(list(rounds(human, others, tiny(steps=2), options(rounds=1))))
+    for stop in (1, 3, total // 2, total - 2):
+        events = rounds(human, others, tiny(steps=2), options(rounds=1))
+        with contextlib.closing(events):
+            for _ in range(stop):
+                next(events)
+        with pytest.raises(StopIteration):
+            next(events)
+
+
+def test_the_persons_labels_are_not_changed(nuclei, tiny, pool):
+    example = nuclei(count=1)[0]
+    before = annotate(example.annotation.labels.copy())
+    list(rounds([example], pool(2, 2), tiny(steps=2), options(rounds=1)))
+    np.testing.assert_array_equal(example.annotation.labels, before.labels)
+    assert example.annotation.known.all()
