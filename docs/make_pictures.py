@@ -1,6 +1,7 @@
 """Make the README's pictures: run the loop in a real window and take screenshots.
 
-Run it where there is a screen, or with: xvfb-run -s "-screen 0 1500x900x24" python docs/make_pictures.py
+Run it where there is a screen, or under Xvfb:
+xvfb-run -s "-screen 0 1500x900x24" python docs/make_pictures.py
 """
 
 import os
