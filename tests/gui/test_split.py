@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QWidget
 
 from napari_nucleate.core.instances import Components, StarConvex, Watershed
 from napari_nucleate.gui.live import LARGEST, NAME, visible_region
@@ -193,6 +194,19 @@ def test_the_live_layer_goes_with_the_dock_and_with_the_person(viewer, dock, qtb
     viewer.layers.remove(layer)
     assert len(viewer.layers) == 0
     assert not dock.everything.button.isEnabled()
+
+
+def test_nothing_is_live_behind_another_tab(viewer, dock, qtbot):
+    frame = dock.parent()
+    other = viewer.window.add_dock_widget(QWidget(), name="other", tabify=True)
+    other.raise_()
+    viewer.add_labels(discs(40, 48))
+    qtbot.wait(400)
+    assert NAME not in viewer.layers
+    frame.raise_()
+    wait_live(dock, qtbot)
+    other.raise_()
+    qtbot.waitUntil(lambda: NAME not in viewer.layers)
 
 
 def test_the_region_in_view_is_limited(viewer, dock):

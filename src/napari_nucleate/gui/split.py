@@ -9,9 +9,11 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
+    QDockWidget,
     QFrame,
     QGroupBox,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -72,6 +74,8 @@ class SplitDock(QWidget):
         self._session = session_of(viewer)
         self._evidence: Evidence | None = None
         self._picked = self._edited = False
+        self._frame: QDockWidget | None = None
+        self._in_front = True
         self.layers = LayerCombo(viewer, (Image, Labels), _can_be_split)
         self.dimensions = Choice([("2D, each plane by itself", 2), ("3D", 3)])
         self.note = Sentence()
@@ -107,6 +111,8 @@ class SplitDock(QWidget):
         padded.addStretch(1)
         scroll.setWidget(inside)
         column(how).addWidget(scroll, 1)
+        # Or napari would leave half of the dock empty.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(8)
@@ -208,7 +214,7 @@ class SplitDock(QWidget):
 
     def _renew(self) -> None:
         """Split live what is in view, if it can be seen and is wanted."""
-        if self._evidence is None or not self.live_on.isChecked() or not self.isVisible():
+        if self._evidence is None or not self.live_on.isChecked() or not self._seen:
             self.live.end()
             self.live_count.say("")
             return
@@ -223,9 +229,22 @@ class SplitDock(QWidget):
     def _on_live_failed(self, message: str) -> None:
         self.live_count.warn(message)
 
+    @property
+    def _seen(self) -> bool:
+        """Whether a person can see the dock: behind another tab, Qt calls it visible too."""
+        return self.isVisible() and self._in_front
+
+    def _on_front(self, in_front: bool) -> None:
+        self._in_front = in_front
+        self._renew()
+
     def showEvent(self, event: Any) -> None:
         """Split live again."""
         super().showEvent(event)
+        frame = self.parent()
+        if isinstance(frame, QDockWidget) and frame is not self._frame:
+            self._frame = frame
+            frame.visibilityChanged.connect(self._on_front)
         self._renew()
 
     def hideEvent(self, event: Any) -> None:
