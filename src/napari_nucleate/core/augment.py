@@ -118,7 +118,8 @@ class Augmentation(Params):
 def _interpolation(knots: int, n: int) -> NDArray[np.float32]:
     """Weights (knots, n) of linear interpolation from evenly spaced knots to n points."""
     at = np.linspace(0, knots - 1, n)
-    return np.maximum(0, 1 - np.abs(at - np.arange(knots)[:, np.newaxis])).astype(np.float32)
+    weights = np.maximum(0, 1 - np.abs(at - np.arange(knots)[:, np.newaxis]))
+    return np.asarray(weights, np.float32)
 
 
 def nearest(values: NDArray[np.int32], where: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -140,4 +141,5 @@ def nearest(values: NDArray[np.int32], where: NDArray[np.float32]) -> NDArray[np
         period = max(2 * (n - 1), 1)
         folded = np.abs(at) % period
         index.append(np.minimum(folded, period - folded) if n > 1 else np.zeros_like(at))
-    return values[tuple(index)]
+    found: NDArray[np.int32] = values[tuple(index)]
+    return found

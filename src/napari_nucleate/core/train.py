@@ -272,13 +272,13 @@ class _Learner:
         self._steps += 1
         keep = min(self.recipe.optimisation.averaging, self._steps / (self._steps + 10))
         with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
-            for mean, now in pairs:
+            weights = zip(self.average.parameters(), self.network.parameters(), strict=True)
+            for mean, now in weights:
                 mean.lerp_(now, 1 - keep)
             # Statistics of batch normalisation are running means already: a mean of them lags.
-            buffers = zip(self.average.buffers(), self.network.buffers(), strict=True)
-            for mean, now in buffers:
-                mean.copy_(now)
+            statistics = zip(self.average.buffers(), self.network.buffers(), strict=True)
+            for old, new in statistics:
+                old.copy_(new)
 
     def _recover(self) -> str:
         """Go back to the averaged weights and halve the rate; the second time, give up."""
