@@ -87,9 +87,11 @@ class Model:
         try:
             network.load_state_dict(tensors)
         except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            reason = reason if len(reason) <= 120 else reason[:119] + "…"
             raise NucleateError(
-                f"The weights of model {self.card.record.name!r} don't fit its recipe: "
-                f"{str(error).splitlines()[-1].strip()}"
+                f"The weights of model {self.card.record.name!r} don't fit its recipe ({reason}); "
+                "copy both its files again."
             ) from error
         return place(network, device).eval()
 

@@ -45,7 +45,7 @@ def save_model(model: Model, folder: Path, overwrite: bool = False) -> Path:
     except OSError as error:
         raise NucleateError(f"{folder} can't be made: {error.strerror}.") from error
     tensors: dict[str, np.ndarray[Any, Any]] = {
-        k: np.ascontiguousarray(v) for k, v in model.weights.items()
+        k: np.asarray(v, order="C") for k, v in model.weights.items()
     }
     with atomic(folder / WEIGHTS, overwrite=overwrite) as beside:
         beside.write_bytes(save(tensors))
@@ -71,6 +71,6 @@ def load_model(folder: Path) -> Model:
         weights = load_file(folder / WEIGHTS)
     except FileNotFoundError as error:
         raise NucleateError(f"{folder} has no {WEIGHTS}; copy the whole folder.") from error
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise NucleateError(f"{folder / WEIGHTS} is damaged: {error}.") from error
     return Model(card, weights)

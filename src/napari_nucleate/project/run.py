@@ -175,7 +175,7 @@ def after(state: State, event: object) -> State:
             *(
                 i.model_copy(update={"status": "accepted"})
                 for i in accepted
-                if i.status not in HUMAN
+                if i.status not in HUMAN and i.status != "rejected"
             )
         )
     if isinstance(event, Trained):

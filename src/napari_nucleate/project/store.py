@@ -2,13 +2,14 @@
 
 nucleate.json        the state
 annotations/KEY.tif  what the person painted
-predictions/KEY.tif  the labels a model drew; KEY.maps.tif its maps; KEY.json the scores
+predictions/KEY.tif  the labels a model drew; maps/KEY.tif its maps; KEY.json the scores
 models/NAME/         weights.safetensors and model.json
 """
 
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,7 +106,7 @@ class Store:
             overwrite=True,
         )
         write_image(
-            folder / f"{prediction.key}.maps.tif",
+            self._made(folder / "maps") / f"{prediction.key}.tif",
             prediction.maps.astype(np.float32),
             "C" + axes,
             overwrite=True,
@@ -113,6 +114,7 @@ class Store:
         scores = {
             "image": prediction.scores.image,
             "reason": prediction.scores.reason,
+            "shape": prediction.labels.shape,
             "objects": {str(k): round(v, 4) for k, v in prediction.scores.objects.items()},
         }
         write_text(folder / f"{prediction.key}.json", json.dumps(scores), overwrite=True)
@@ -128,16 +130,27 @@ class Store:
         scores = self.load_scores(key)
         if scores is None:
             return None
-        labels = as_labels(_pixels(self._prediction(key, ".tif")))
-        maps = _pixels(self._prediction(key, ".maps.tif")).astype(np.float16)
-        # A single map comes back without its channel axis.
-        maps = maps if maps.ndim > labels.ndim else maps[np.newaxis]
+        labels = self.load_predicted_labels(key)
+        if labels is None:
+            return None
+        maps = _pixels(self._maps(key), "C" + SPATIAL[labels.ndim])
+        # A file tells neither a single map nor a single plane.
+        maps = maps.reshape(-1, *labels.shape).astype(np.float16)
         return Prediction(key, maps, labels, scores)
 
     def load_predicted_labels(self, key: str) -> NDArray[np.int32] | None:
         """Read the labels of a prediction without its maps, or None where there is none."""
-        path = self._prediction(key, ".tif")
-        return as_labels(_pixels(path)) if self._prediction(key, ".json").is_file() else None
+        raw = self._read_scores(key)
+        if raw is None:
+            return None
+        shape = tuple(raw["shape"])
+        labels = as_labels(_pixels(self._prediction(key, ".tif"), SPATIAL[len(shape)]))
+        if labels.size != math.prod(shape):
+            raise NucleateError(
+                f"{self._prediction(key, '.tif')} has shape {labels.shape} instead of {shape}; "
+                "predict the image again."
+            )
+        return labels.reshape(shape)
 
     def load_scores(self, key: str) -> Scores | None:
         """Read the scores of a prediction, or None where there is none.
@@ -147,14 +160,25 @@ class Store:
         NucleateError
             If the file is damaged.
         """
+        raw = self._read_scores(key)
+        return None if raw is None else Scores(raw["image"], raw["objects"], raw["reason"])
+
+    def _read_scores(self, key: str) -> dict[str, Any] | None:
         path = self._prediction(key, ".json")
         if not path.is_file():
             return None
         try:
             raw = json.loads(path.read_text("utf-8"))
-            objects = {int(k): float(v) for k, v in raw["objects"].items()}
-            return Scores(float(raw["image"]), objects, str(raw["reason"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            shape = [int(n) for n in raw["shape"]]
+            if len(shape) not in SPATIAL:
+                raise ValueError(f"shape {shape}")
+            return {
+                "image": float(raw["image"]),
+                "reason": str(raw["reason"]),
+                "objects": {int(k): float(v) for k, v in raw["objects"].items()},
+                "shape": shape,
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise NucleateError(f"{path} is damaged ({error}); predict the image again.") from error
 
     def save_model(self, model: Model) -> Path:
@@ -181,6 +205,9 @@ class Store:
     def _prediction(self, key: str, suffix: str) -> Path:
         return self.folder / "predictions" / f"{key}{suffix}"
 
+    def _maps(self, key: str) -> Path:
+        return self.folder / "predictions" / "maps" / f"{key}.tif"
+
     def _made(self, folder: Path) -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -191,5 +218,12 @@ class Store:
         return folder
 
 
-def _pixels(path: Path) -> NDArray[Any]:
-    return np.asarray(read_stack(path).data[...])
+def _pixels(path: Path, axes: str = "") -> NDArray[Any]:
+    """Read a file, its axes in this order; those of length 1 are left out."""
+    stack = read_stack(path)
+    pixels = np.asarray(stack.data[...])
+    if not axes:
+        return pixels
+    if not set(stack.axes) <= set(axes):
+        raise NucleateError(f"{path} has axes {stack.axes} instead of {axes}; make it again.")
+    return pixels.transpose([stack.axes.index(a) for a in axes if a in stack.axes])
