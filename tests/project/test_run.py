@@ -1,0 +1,197 @@
+"""Long work on a project: what matters is on disk before it is said."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.confidence import Confidence, Scores
+from napari_nucleate.core.events import Accepted, Prediction, RoundFinished, Step, Tile, Validated
+from napari_nucleate.core.model import Card, Model, Record
+from napari_nucleate.core.rounds import SelfTraining
+from napari_nucleate.project.model import Item, State
+from napari_nucleate.project.run import (
+    after,
+    entered,
+    gather,
+    predicting,
+    self_training,
+    training,
+)
+from napari_nucleate.project.store import Store
+
+ONCE = Confidence(agreement=False)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "project")
+
+
+def said(key, confidence=0.7, reason="because"):
+    shape = (16, 16)
+    ids = np.zeros(shape, np.int32)
+    ids[2:7, 2:7], ids[9:14, 9:14] = 1, 2
+    maps = np.stack([ids == 0, ids > 0, np.zeros(shape)]).astype(np.float16)
+    return Prediction(key, maps, ids, Scores(confidence, {1: 0.9, 2: 0.1}, reason))
+
+
+def state(**statuses):
+    items = []
+    for key, status in statuses.items():
+        predicted = status in ("predicted", "accepted", "rejected")
+        items.append(
+            Item(key=key, status=status, confidence=0.5 if predicted else None, source="s")
+        )
+    return State(items=tuple(items))
+
+
+class TestAfter:
+    def test_a_prediction_is_entered_with_its_model_and_round(self, tiny):
+        record = Record(name="round-3", round=3)
+        known = entered(state(a="unlabelled"), Model(Card(recipe=tiny(), record=record), {}))
+        item = after(known, said("a")).item("a")
+        assert item == Item(
+            key="a",
+            source="s",
+            status="predicted",
+            model="round-3",
+            round=3,
+            confidence=0.7,
+            reason="because",
+        )
+
+    @pytest.mark.parametrize("status", ["labelled", "empty"])
+    def test_a_persons_image_stays_as_it_is(self, status):
+        before = state(a=status, b="predicted")
+        assert after(before, said("a")) == before
+        assert after(before, Accepted(0, ("a",), "")) == before
+
+    def test_a_rejected_image_stays_rejected_with_its_new_confidence(self):
+        before = state(a="rejected")
+        got = after(before, said("a")).item("a")
+        assert (got.status, got.confidence) == ("rejected", 0.7)
+        assert after(before, Accepted(0, ("a",), "")).item("a").status == "rejected"
+
+    def test_an_accepted_prediction_waits_again_when_a_newer_one_takes_its_place(self):
+        assert after(state(a="accepted"), said("a")).item("a").status == "predicted"
+
+    def test_what_a_round_accepts_is_marked(self):
+        got = after(state(a="predicted", b="predicted"), Accepted(0, ("b",), ""))
+        assert [i.status for i in got.items] == ["predicted", "accepted"]
+
+    def test_other_events_and_strange_images_change_nothing(self):
+        before = state(a="predicted")
+        for event in (said("stranger"), Step(1, 0.5, 0.1, 0.2, 3.0), Tile("a", 1, 2), "anything"):
+            assert after(before, event) is before
+
+    def test_it_is_pure(self):
+        before = state(a="unlabelled", b="predicted")
+        copy = before.model_copy(deep=True)
+        after(before, said("a"))
+        after(before, Accepted(0, ("b",), ""))
+        assert before == copy
+
+    def test_a_finished_training_joins_the_history(self, tiny):
+        record = Record(
+            name="round-1", round=1, human=("a", "b"), pseudo=("c",), seconds=4, validation_ap=0.5
+        )
+        before = state(a="labelled")
+        got = entered(before, Model(Card(recipe=tiny(), record=record), {}))
+        (entry,) = got.rounds
+        assert (entry.number, entry.model, entry.human, entry.pseudo) == (1, "round-1", 2, 1)
+        assert (entry.seconds, entry.validation_ap) == (4, 0.5)
+        assert before.rounds == ()
+
+
+class TestGather:
+    def test_labelled_empty_and_accepted_images_are_learned_from(self, store, picture):
+        for key in ("c", "d", "e"):
+            store.save_prediction(said(key))
+        sources = {k: picture(k, np.ones((1, 16, 16))) for k in "abcdef"}
+        known = state(
+            a="labelled", b="empty", c="accepted", d="predicted", e="rejected", f="unlabelled"
+        )
+        painted = np.zeros((16, 16), int)
+        examples = gather(known, store, sources, lambda key: annotate(painted))
+        assert [(e.key, e.pseudo, e.weight) for e in examples] == [
+            ("a", False, 1.0),
+            ("b", False, 1.0),
+            ("c", True, known.self_training.weight),
+        ]
+        # Object 2 has little confidence, but a person accepted it.
+        assert examples[2].annotation.n_objects == 2
+
+    def test_an_accepted_image_whose_prediction_is_gone_is_left_out(self, store, picture):
+        sources = {"a": picture("a", np.ones((1, 16, 16)))}
+        assert gather(state(a="accepted"), store, sources, annotate) == []
+
+
+class TestTraining:
+    def test_the_best_weights_are_on_disk_when_they_are_announced(self, store, nuclei, tiny):
+        card = Card(recipe=tiny(), record=Record(name="mine"))
+        steps = training(store, nuclei(), tiny(steps=30), card)
+        with contextlib.closing(steps):
+            for event in steps:
+                if isinstance(event, Validated) and event.model is not None:
+                    saved = store.load_model("mine")
+                    assert saved.card == event.model.card
+                if isinstance(event, Step) and event.step == 3:
+                    break
+        assert store.load_model("mine").card.record.best_step <= 3
+
+    def test_predictions_are_on_disk_when_they_are_announced(
+        self, store, nuclei, tiny, picture, random_model
+    ):
+        sources = [picture(e.key, e.image) for e in nuclei()]
+        steps = predicting(
+            store, random_model(tiny()), sources, SelfTraining(confidence=ONCE), spacing=(0.5, 0.5)
+        )
+        found = []
+        for event in steps:
+            if isinstance(event, Prediction):
+                saved = store.load_prediction(event.key)
+                np.testing.assert_array_equal(saved.labels, event.labels)
+                np.testing.assert_array_equal(saved.maps, event.maps)
+                found.append(event.key)
+        assert found == [s.key for s in sources]
+
+
+class TestSelfTraining:
+    def project(self, nuclei, tiny, rounds=1):
+        human, others = nuclei(count=1), nuclei(count=2, seed=7)
+        items = [Item(key=e.key, status="labelled") for e in human]
+        items += [Item(key=f"pool {i}") for i in range(2)]
+        options = SelfTraining(rounds=rounds, least=0, confidence=ONCE)
+        known = State(recipe=tiny(steps=2), self_training=options, items=tuple(items))
+        return known, human, others
+
+    def test_models_predictions_and_the_state_are_written(self, store, nuclei, tiny, picture):
+        known, human, others = self.project(nuclei, tiny)
+        pool = [picture(f"pool {i}", e.image) for i, e in enumerate(others)]
+        for event in self_training(store, human, pool, known):
+            if isinstance(event, RoundFinished):
+                got = store.load_state()
+                assert got.rounds[-1].number == event.number
+        got = store.load_state()
+        assert [r.model for r in got.rounds] == ["round-0", "round-1"]
+        assert [r.pseudo for r in got.rounds] == [0, 1]
+        assert got.item(human[0].key).status == "labelled"
+        for item in got.ranked():
+            assert (item.status, item.model, item.round) == ("predicted", "round-1", 1)
+            assert store.load_scores(item.key).image == pytest.approx(item.confidence)
+        assert len(got.ranked()) == 2
+        for name in ("round-0", "round-1"):
+            assert store.load_model(name).card.record.name == name
+
+    def test_stopped_early_the_state_is_written_as_it_was_then(self, store, nuclei, tiny, picture):
+        known, human, others = self.project(nuclei, tiny)
+        pool = [picture(f"pool {i}", e.image) for i, e in enumerate(others)]
+        steps = self_training(store, human, pool, known)
+        with contextlib.closing(steps):
+            next(e for e in steps if isinstance(e, Prediction))
+        got = store.load_state()
+        assert [i.key for i in got.ranked()] == ["pool 0"]
+        assert len(got.rounds) == 1
+        assert store.load_prediction("pool 0") is not None

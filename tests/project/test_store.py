@@ -1,0 +1,227 @@
+"""A project's folder: what was saved comes back; what is damaged is one sentence."""
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_nucleate.core.confidence import Scores
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Prediction
+from napari_nucleate.core.recipe import Recipe
+from napari_nucleate.core.rounds import SelfTraining
+from napari_nucleate.core.targets import StarConvexTarget
+from napari_nucleate.project.model import Item, RoundEntry, State
+from napari_nucleate.project.store import Store
+
+SHAPES = [(20, 31), (4, 20, 31), (1, 30), (3, 1, 9)]
+UNITS = ("micrometer",) * 3
+KEY = "细胞 größe_t01"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "new" / "project")
+
+
+def labels(shape, top=5):
+    return np.random.default_rng(0).integers(0, top + 1, shape).astype(np.int32)
+
+
+def prediction(shape, n_maps=3, key=KEY):
+    ids = labels(shape)
+    maps = np.random.default_rng(1).random((n_maps, *shape)).astype(np.float16)
+    objects = {int(i): 0.25 * (1 + i % 3) for i in np.unique(ids[ids > 0])}
+    return Prediction(key, maps, ids, Scores(0.625, objects, "bright regions became no object"))
+
+
+class TestState:
+    def test_it_comes_back_equal(self, store):
+        state = State(
+            name="Mäuse",
+            known="sparse",
+            recipe=Recipe(target=StarConvexTarget(), channels=3),
+            self_training=SelfTraining(best=4),
+            items=(
+                Item(key=KEY, status="predicted", confidence=0.5, round=1, model="round-1"),
+                Item(key="b", source="/data/b.tif"),
+            ),
+            rounds=(RoundEntry(number=0, model="round-0", human=1, pseudo=0, seconds=2.5),),
+        )
+        assert not store.exists
+        store.save_state(state)
+        assert store.exists
+        assert store.load_state() == state
+        assert "Mäuse" in (store.folder / "nucleate.json").read_text("utf-8")
+
+    def test_saving_again_replaces_it_and_leaves_nothing_else(self, store):
+        store.save_state(State(name="one"))
+        store.save_state(State(name="two"))
+        assert store.load_state().name == "two"
+        assert [p.name for p in store.folder.iterdir()] == ["nucleate.json"]
+
+    def test_a_folder_without_a_project_is_said_to_be_none(self, store):
+        with pytest.raises(NucleateError, match=r"is not a project: it has no nucleate\.json"):
+            store.load_state()
+
+    def test_a_newer_version_is_refused_with_advice(self, store):
+        store.save_state(State())
+        path = store.folder / "nucleate.json"
+        path.write_text(json.dumps({"version": 9, "novelty": 1}))
+        with pytest.raises(NucleateError, match=r"nucleate\.json has format 9 of a newer .*update"):
+            store.load_state()
+
+    @pytest.mark.parametrize("content", ["", "{", "[1, 2]", '{"items": 3}', '{"nome": "x"}'])
+    def test_a_damaged_file_is_one_sentence_that_names_it(self, store, content):
+        store.save_state(State())
+        (store.folder / "nucleate.json").write_text(content)
+        with pytest.raises(NucleateError, match=r"nucleate\.json") as caught:
+            store.load_state()
+        assert "\n" not in str(caught.value)
+
+    def test_a_folder_that_can_not_be_made_is_told(self, tmp_path):
+        (tmp_path / "file").write_text("in the way")
+        with pytest.raises(NucleateError, match=r"can't be made .*; choose another folder"):
+            Store(tmp_path / "file" / "project").save_state(State())
+
+
+class TestAnnotation:
+    @pytest.mark.parametrize("shape", SHAPES, ids=str)
+    def test_it_comes_back_with_its_shape(self, store, shape):
+        painted = labels(shape, top=300)
+        path = store.save_annotation(
+            KEY, painted, (2.0, 0.5, 0.5)[-len(shape) :], UNITS[: len(shape)]
+        )
+        got = store.load_annotation(KEY)
+        np.testing.assert_array_equal(got, painted)
+        assert got.dtype == np.int32
+        assert path == store.folder / "annotations" / f"{KEY}.tif"
+
+    def test_a_newer_one_takes_its_place(self, store):
+        store.save_annotation("a", np.ones((5, 6), int))
+        store.save_annotation("a", np.full((5, 6), 7))
+        assert (store.load_annotation("a") == 7).all()
+
+    def test_nothing_saved_is_none(self, store):
+        assert store.load_annotation("a") is None
+
+    def test_a_damaged_one_is_one_sentence_that_names_it(self, store):
+        path = store.save_annotation("a", np.ones((50, 60), int))
+        path.write_bytes(path.read_bytes()[:60])
+        with pytest.raises(NucleateError, match=r"a\.tif"):
+            store.load_annotation("a")
+
+    def test_what_is_no_label_is_refused_and_the_old_one_kept(self, store):
+        store.save_annotation("a", np.ones((5, 6), int))
+        with pytest.raises(NucleateError, match="whole numbers"):
+            store.save_annotation("a", np.ones((5, 6)))
+        assert (store.load_annotation("a") == 1).all()
+
+
+class TestPrediction:
+    @pytest.mark.parametrize("shape", [*SHAPES, (1, 20, 31)], ids=str)
+    @pytest.mark.parametrize("n_maps", [1, 2, 3, 34])
+    def test_it_comes_back_with_its_maps_and_scores(self, store, shape, n_maps):
+        saved = prediction(shape, n_maps)
+        store.save_prediction(saved, (2.0, 0.5, 0.5)[-len(shape) :], UNITS[: len(shape)])
+        got = store.load_prediction(KEY)
+        np.testing.assert_array_equal(got.labels, saved.labels)
+        np.testing.assert_array_equal(got.maps, saved.maps)
+        assert (got.labels.dtype, got.maps.dtype) == (np.int32, np.float16)
+        assert got.scores == saved.scores
+        assert got.key == KEY
+        np.testing.assert_array_equal(store.load_predicted_labels(KEY), saved.labels)
+        assert store.load_scores(KEY) == saved.scores
+
+    def test_one_without_objects_comes_back(self, store):
+        empty = Prediction(
+            "a",
+            np.zeros((3, 8, 9), np.float16),
+            np.zeros((8, 9), np.int32),
+            Scores(0.0, {}, "no object was found"),
+        )
+        store.save_prediction(empty)
+        assert store.load_prediction("a").scores == empty.scores
+
+    def test_nothing_saved_is_none(self, store):
+        assert store.load_prediction("a") is None
+        assert store.load_scores("a") is None
+        assert store.load_predicted_labels("a") is None
+
+    def test_a_name_that_ends_like_the_maps_of_another_does_not_mix_with_it(self, store):
+        first, second = prediction((9, 8), key="a"), prediction((7, 6), key="a.maps")
+        store.save_prediction(second)
+        store.save_prediction(first)
+        np.testing.assert_array_equal(store.load_prediction("a").maps, first.maps)
+        np.testing.assert_array_equal(store.load_prediction("a.maps").labels, second.labels)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "",
+            "{",
+            "[]",
+            "3",
+            '{"image": "x"}',
+            '{"image": 1, "reason": "", "objects": [1], "shape": [2, 2]}',
+        ],
+    )
+    def test_damaged_scores_are_one_sentence_with_advice(self, store, content):
+        store.save_prediction(prediction((9, 8), key="a"))
+        (store.folder / "predictions" / "a.json").write_text(content)
+        with pytest.raises(
+            NucleateError, match=r"a\.json is damaged .*predict the image again"
+        ) as caught:
+            store.load_prediction("a")
+        assert "\n" not in str(caught.value)
+
+    def test_missing_or_damaged_files_beside_the_scores_are_named(self, store):
+        store.save_prediction(prediction((50, 60), key="a"))
+        files = [p for p in (store.folder / "predictions").rglob("*.tif") if p.is_file()]
+        assert len(files) == 2
+        for path in files:
+            whole = path.read_bytes()
+            path.write_bytes(whole[: len(whole) // 3])
+            with pytest.raises(NucleateError, match=path.name.replace(".", r"\.")):
+                store.load_prediction("a")
+            path.unlink()
+            with pytest.raises(NucleateError, match="does not exist"):
+                store.load_prediction("a")
+            path.write_bytes(whole)
+        other = prediction((9, 8), key="b")
+        store.save_prediction(other)
+        (store.folder / "predictions" / "b.tif").replace(store.folder / "predictions" / "a.tif")
+        with pytest.raises(NucleateError, match=r"a\.tif has shape .* predict the image again"):
+            store.load_prediction("a")
+        store.save_prediction(prediction((50, 60), key="a"))
+        assert store.load_prediction("a") is not None
+
+
+class TestModels:
+    def test_a_model_comes_back_by_its_name(self, store, tiny, random_model):
+        model = random_model(tiny(), name="round-0")
+        folder = store.save_model(model)
+        assert folder == store.folder / "models" / "round-0"
+        assert store.load_model("round-0").card == model.card
+        assert store.load_card("round-0") == model.card
+
+    def test_a_better_state_of_the_same_training_replaces_it(self, store, tiny, random_model):
+        store.save_model(random_model(tiny(), seed=1, name="round-0"))
+        later = random_model(tiny(), seed=2, name="round-0")
+        store.save_model(later)
+        got = store.load_model("round-0").weights
+        assert all(np.array_equal(got[k], later.weights[k]) for k in got)
+
+    def test_a_new_name_is_one_that_no_model_has(self, store, tiny, random_model):
+        assert store.new_model_name(0) == "round-0"
+        for expected in ("round-0", "round-0-2", "round-0-3"):
+            name = store.new_model_name(0)
+            assert name == expected
+            store.save_model(random_model(tiny(), name=name))
+        assert store.new_model_name(1) == "round-1"
+
+    def test_a_model_that_is_not_there_is_said_so(self, store):
+        with pytest.raises(NucleateError, match="nowhere is not a model"):
+            store.load_model("nowhere")
+        with pytest.raises(NucleateError, match=r"model\.json does not exist"):
+            store.load_card("nowhere")
