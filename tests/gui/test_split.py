@@ -97,7 +97,6 @@ def test_the_newest_request_wins(viewer, dock, qtbot):
 def test_every_splitter(viewer, dock, qtbot, splitter):
     viewer.add_image(discs(40, 48) * np.float32(0.9), name="probability")
     dock.form.value = splitter
-    dock._show_fields()
     apply_all(dock, qtbot)
     expected = 1 if isinstance(splitter, Components) else 2
     assert viewer.layers["split"].data.max() == expected

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -20,7 +19,6 @@ from qtpy.QtWidgets import (
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
-from napari_nucleate.core.instances import Splitter, Watershed
 from napari_nucleate.gui.dock import column, on_click, rows
 from napari_nucleate.gui.evidence import (
     Evidence,
@@ -30,30 +28,16 @@ from napari_nucleate.gui.evidence import (
     usual_ndim,
 )
 from napari_nucleate.gui.fields import Choice
-from napari_nucleate.gui.form import ParamsForm
 from napari_nucleate.gui.live import NAME, Live
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.split_everything import SplitEverything, count_objects
+from napari_nucleate.gui.splitter_form import SplitterForm
 from napari_nucleate.gui.widgets import LayerCombo, Sentence
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
-
-METHODS = {
-    "components": "Connected components",
-    "watershed": "Watershed",
-    "star-convex": "Star-convex polygons",
-}
-FOLDED = ("sigma", "seed_size", "fill_holes", "anisotropy", "n_rays")
-WITH_MAPS = {"watershed": ("seed_threshold", "border_separation"), "star-convex": ("probability",)}
-"""Fields that act only on the maps of a network that draws borders, or rays."""
-WITHOUT_MAPS = {
-    "watershed": ("separation",),
-    "star-convex": ("threshold", "separation", "n_rays"),
-}
-"""Fields that act only without those."""
 
 
 class SplitDock(QWidget):
@@ -73,13 +57,13 @@ class SplitDock(QWidget):
         self._viewer = viewer
         self._session = session_of(viewer)
         self._evidence: Evidence | None = None
-        self._picked = self._edited = False
+        self._picked = False
         self._frame: QDockWidget | None = None
         self._in_front = True
         self.layers = LayerCombo(viewer, (Image, Labels), _can_be_split)
         self.dimensions = Choice([("2D, each plane by itself", 2), ("3D", 3)])
         self.note = Sentence()
-        self.form = ParamsForm(Splitter, Watershed(), fold=FOLDED, names=METHODS)
+        self.form = SplitterForm()
         self.live_on = QCheckBox("Show the region in view live")
         self.live_count = Sentence()
         self.everything = SplitEverything(viewer)
@@ -162,33 +146,10 @@ class SplitDock(QWidget):
                 self.note.warn(str(error))
             else:
                 self.note.say(self._evidence.note)
-                self._suggest(self._evidence)
-        self._show_fields()
+                self.form.suit(self._evidence, self._session.state.recipe)
         self._session.set_choices(splittable=self._evidence is not None)
         self._apply()
         self._renew()
-
-    def _suggest(self, evidence: Evidence) -> None:
-        """Begin with the splitter that suits the layer, until the person chose another."""
-        if self._edited:
-            return
-        splitter: Any = Watershed()
-        if isinstance(evidence, OfPrediction):
-            splitter = getattr(self._session.state.recipe.target, "splitter", splitter)
-        if evidence.source.ndim == 3 and isinstance(splitter, Watershed):
-            z, _, x = evidence.source.stack.spacing(3)
-            splitter = splitter.model_copy(update={"anisotropy": float(np.clip(z / x, 0.01, 100))})
-        self.form.value = splitter
-
-    def _show_fields(self) -> None:
-        """Show only the parameters that act on what is split."""
-        kind = self.form.value.kind
-        drawn = {"watershed": "border", "star-convex": "distances"}.get(kind, "")
-        has = drawn in getattr(self._evidence, "drawn", ())
-        for fields, wanted in ((WITH_MAPS, has), (WITHOUT_MAPS, not has)):
-            for name in fields.get(kind, ()):
-                editor = self.form.editor(name)
-                editor.parentWidget().layout().setRowVisible(editor, wanted)
 
     def _on_event(self, event: object) -> None:
         if isinstance(event, Prediction) and isinstance(self._evidence, OfPrediction):
@@ -205,8 +166,6 @@ class SplitDock(QWidget):
 
     def _on_edited(self, splitter: object) -> None:
         del splitter
-        self._edited = True
-        self._show_fields()
         if self.live_on.isChecked():
             self._renew()
         else:
