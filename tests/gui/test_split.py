@@ -214,4 +214,4 @@ def test_the_region_in_view_is_limited(viewer, dock):
     region = visible_region(dock._evidence.source, viewer)
     assert [part.stop - part.start for part in region] == list(LARGEST[2])
     layer.corner_pixels = np.array([[0, 100, 200], [0, 299, 499]])
-    assert visible_region(dock._evidence.source, viewer) == (slice(92, 308), slice(192, 508))
+    assert visible_region(dock._evidence.source, viewer) == (slice(98, 302), slice(198, 502))

@@ -9,6 +9,8 @@ from qtpy.QtCore import QObject, QPointF, QRect, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QStyle, QStyledItemDelegate
 
+from napari_nucleate.gui.images_table import STATUS_COLOURS
+
 if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex
     from qtpy.QtWidgets import QStyleOptionViewItem
@@ -21,8 +23,11 @@ CARD_SIZE = QSize(PICTURE + 2 * PADDING, PICTURE + 2 * PADDING + 38)
 # Told apart by the colour-blind too (Okabe & Ito).
 GREEN, AMBER, RED = QColor("#00a878"), QColor("#e69f00"), QColor("#d55e00")
 BADGES: dict[str, tuple[QColor, tuple[tuple[float, float], ...]]] = {
-    "accepted": (GREEN, ((-0.42, 0.02), (-0.1, 0.34), (0.44, -0.3))),
-    "rejected": (RED, ((-0.32, -0.32), (0.32, 0.32), (0, 0), (0.32, -0.32), (-0.32, 0.32))),
+    "accepted": (QColor(STATUS_COLOURS["accepted"]), ((-0.42, 0.02), (-0.1, 0.34), (0.44, -0.3))),
+    "rejected": (
+        QColor(STATUS_COLOURS["rejected"]),
+        ((-0.32, -0.32), (0.32, 0.32), (0, 0), (0.32, -0.32), (-0.32, 0.32)),
+    ),
 }
 
 

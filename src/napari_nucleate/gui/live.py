@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAME = "split (live)"
 LARGEST = {2: (1024, 1024), 3: (32, 256, 256)}
 """Longest sides of the region split live, in pixels, by the dimensions of an image."""
-MARGIN = 8
+MARGIN = 2
 """Pixels beyond the edge of what is visible that are split too; napari rounds it inwards."""
 WAIT = 100
 """Milliseconds without a change before the work starts."""
