@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from napari_nucleate.cli import labels, learn
 from napari_nucleate.cli.arguments import Json
@@ -99,8 +100,5 @@ def main() -> None:
     try:
         app()
     except NucleateError as error:
-        console.print(f"[red]Error:[/red] {error}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("Error: ", "red"), str(error)), soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.print("Stopped; what was best so far is kept.")
-        sys.exit(130)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_nucleate.cli.data import LabelWriter, file_name, matched, new_folder, references, truth
+from napari_nucleate.cli.data import LabelWriter, matched, new_folder, references, truth
 from napari_nucleate.cli.exporting import measured
 from napari_nucleate.cli.loop import Loop
 from napari_nucleate.cli.options import merged
@@ -18,12 +18,12 @@ from napari_nucleate.core.choose import representative
 from napari_nucleate.core.classical import otsu_watershed
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Ranked
+from napari_nucleate.core.images import Stack
 from napari_nucleate.core.metrics import Evaluation, evaluate
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.core.samples import NucleiSample
 from napari_nucleate.io.atomic import write_text
-from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.table import Row, write_table
 
 if TYPE_CHECKING:
@@ -158,11 +158,10 @@ def _export(folder: Path, loop: Loop, found: Labels) -> None:
         writer.add(key, labels)
     rows: list[Row] = []
     for ref in loop.pool:
-        prediction = loop.store.load_prediction(ref.key)
-        if prediction is None:
-            raise NucleateError(f"The prediction of {ref.key} is gone from {loop.store.folder}.")
-        written = read_stack(folder / "labels" / f"{file_name(ref.stack)}.tif").images(2)[0]
-        rows += measured(written, ref, prediction.scores.objects)
+        scores = loop.store.load_scores(ref.key)
+        units = ref.stack.spacing_units(2)
+        drawn = Stack(found[ref.key], "YX", ref.spacing, units, name=ref.key).images(2)[0]
+        rows += measured(drawn, ref, scores.objects if scores else None)
     write_table(folder / "measurements.csv", rows)
 
 

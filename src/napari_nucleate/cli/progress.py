@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Event = TypeVar("Event")
 
-console = Console(stderr=True)
-"""For people; what machines read goes to the standard output."""
+console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+"""For people; what machines read goes to the standard output. Brackets in names are no markup."""
 
 
 class Follower:
@@ -50,7 +50,7 @@ class Follower:
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=console,
             disable=quiet,
         )
@@ -66,6 +66,8 @@ class Follower:
         trace: TracebackType | None,
     ) -> None:
         self._progress.stop()
+        if kind is KeyboardInterrupt:
+            self.say("Stopped; what is done so far is kept.")
 
     def follow(self, events: Generator[Event, None, Any]) -> Generator[Event, None, None]:
         """Pass events on, showing each."""
@@ -84,13 +86,14 @@ class Follower:
             self._show_prediction(event)
         elif isinstance(event, RoundStarted):
             self.say(
-                f"[bold]Round {event.number}[/bold]: {event.human} image(s) labelled by a person, "
-                f"{event.pseudo} by the program"
+                f"Round {event.number}: {event.human} image(s) labelled by a person, "
+                f"{event.pseudo} by the program",
+                "bold",
             )
         elif isinstance(event, Accepted):
             self.say(event.note)
         elif isinstance(event, Warned):
-            self.say(f"[yellow]{event.message}[/yellow]")
+            self.say(event.message, "yellow")
 
     def _show_training(self, event: Started | Step | Validated | Trained) -> None:
         if isinstance(event, Started):
@@ -122,10 +125,10 @@ class Follower:
         at = (self._predicted + event.done / event.total) / max(self._images, 1)
         self._to(at, event.key)
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, style: str | None = None) -> None:
         """Print a line above the bars."""
         if not self._quiet:
-            self._progress.console.print(line, highlight=False)
+            self._progress.console.print(line, style=style)
 
     def _begin(self, what: str) -> None:
         self._end()

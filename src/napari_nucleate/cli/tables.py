@@ -34,8 +34,7 @@ def print_evaluation(result: Evaluation) -> None:
             f"{score.pixels.dice:.3f}",
             f"{score.pixels.accuracy:.3f}",
         )
-    console = Console()
-    console.print(table)
+    _print(table)
     _print_thresholds(result.total)
 
 
@@ -49,7 +48,7 @@ def print_scores(title: str, scores: Mapping[str, Score]) -> None:
     for label, score in scores.items():
         values = [f"{score.at(t).average_precision:.3f}" for t in shown]
         table.add_row(label, f"{score.mean_ap:.3f}", *values)
-    Console().print(table)
+    _print(table)
 
 
 def _print_thresholds(score: Score) -> None:
@@ -59,4 +58,8 @@ def _print_thresholds(score: Score) -> None:
     for threshold, matches in score.matches:
         values = (matches.average_precision, matches.precision, matches.recall, matches.f1)
         table.add_row(f"{threshold:g}", *(f"{v:.3f}" for v in values))
-    Console().print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    Console(markup=False, emoji=False).print(table)
