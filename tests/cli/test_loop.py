@@ -1,0 +1,307 @@
+"""The whole loop from the command line: sample, train, predict, evaluate, split, export, again."""
+
+import csv
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_nucleate.core.images import Stack
+from napari_nucleate.io.read import read_images, read_stack
+from napari_nucleate.project.store import Store
+
+SHARED = Path(__file__).parents[3] / "shared"
+KINDS = pytest.mark.parametrize("kind", ["2d", "3d", "time-lapse"])
+
+
+def table(path):
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+def ndim(kind):
+    return ["--ndim", "3"] if kind == "3d" else []
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+@KINDS
+def test_a_sample_is_written_with_scale_units_and_truth(nucleate, tmp_path, kind):
+    out = tmp_path / "größe 细胞"
+    nucleate("sample", out, "--kind", kind, "--count", 2, "--size", 40, "--depth", 6, "--seed", 5)
+    images, masks = (read_images(out / name) for name in ("images", "masks"))
+    assert len(images) == len(masks) == (1 if kind == "time-lapse" else 2)
+    for image, mask in zip(images, masks, strict=True):
+        assert isinstance(image, Stack)
+        assert image.axes == mask.axes == {"2d": "YX", "3d": "ZYX", "time-lapse": "TYX"}[kind]
+        assert image.data.shape == mask.data.shape
+        assert image.scale == mask.scale
+        assert set(image.units[-2:]) == {"micrometer"}
+        assert np.asarray(mask.data[...]).max() > 0
+    assert "is not empty" in nucleate("sample", out, code=1).err
+
+
+@KINDS
+def test_train_predict_evaluate_split_and_export(nucleate, tmp_path, sample, tiny_options, kind):
+    images, masks = sample(kind, 3)
+    model, found = tmp_path / "model", tmp_path / "found"
+    training = ["train", "--images", images, "--masks", masks, "--out", model, *ndim(kind)]
+    trained = nucleate(*training, *tiny_options, "--patch-depth", 8, "--json").json
+    assert trained["steps"] <= 3
+    assert len(trained["human"]) == 3
+    assert names(model) == ["model.json", "weights.safetensors"]
+    card = json.loads((model / "model.json").read_text())
+    assert card["units"] == ["micrometer"] * len(card["spacing"])
+    assert len(card["spacing"]) == (3 if kind == "3d" else 2)
+
+    predicted = nucleate("predict", model, "--images", images, "--out", found, "--json").json
+    assert len(predicted["images"]) == 3
+    assert all(0 <= row["confidence"] <= 1 for row in predicted["images"])
+    assert [r["image"] for r in table(found / "confidence.csv")] == trained["human"]
+    written = sorted(found.glob("*.tif"))
+    assert [p.name for p in written] == names(images)
+    for path in written:
+        image, labels = read_stack(images / path.name), read_stack(path)
+        assert (labels.axes, labels.scale, labels.units) == (image.axes, image.scale, image.units)
+        assert labels.data.shape == image.data.shape
+
+    scores = nucleate("evaluate", masks, masks, "--json").json
+    assert scores["total"]["AP"]["0.5"] == 1
+    scores = nucleate("evaluate", masks, found, "--json").json
+    assert len(scores["images"]) == 3
+    assert 0 <= scores["total"]["AP"]["0.5"] <= 1
+
+    split = tmp_path / "split"
+    done = nucleate("split", masks, "--out", split, *ndim(kind), "--json").json
+    assert len(done["objects"]) == 3
+    assert all(n > 0 for n in done["objects"].values())
+    assert names(split) == names(masks)
+
+    measured = tmp_path / "measured"
+    done = nucleate(
+        "export", masks, "--out", measured, "--images", images, *ndim(kind), "--json"
+    ).json
+    rows = table(measured / "measurements.csv")
+    assert done["objects"] == len(rows)
+    truths = [np.asarray(s.data[...]) for s in read_images(masks)]
+    if kind == "time-lapse":
+        truths = list(truths[0])
+    assert len(rows) == sum(count(t) for t in truths)
+    assert len(list((measured / "labels").glob("*.tif"))) == 3
+
+
+@pytest.mark.parametrize("kind", ["2d", "3d"])
+def test_maps_are_written_where_asked(nucleate, tmp_path, sample, tiny_options, kind):
+    images, masks = sample(kind, 3)
+    options = ["--images", images, "--masks", masks, *ndim(kind), *tiny_options]
+    nucleate("train", *options, "--patch-depth", 8, "--out", tmp_path / "model")
+    nucleate("predict", tmp_path / "model", "--images", images, "--out", tmp_path / "p", "--maps")
+    files = sorted((tmp_path / "p" / "maps").glob("*.tif"))
+    assert len(files) == 3
+    stack = read_stack(files[0])
+    assert set(stack.axes) == set("CYX" if kind == "2d" else "CZYX")
+    assert stack.data.shape[stack.axes.index("C")] == 3
+    assert np.asarray(stack.data[...]).sum(stack.axes.index("C")) == pytest.approx(1, abs=0.01)
+
+
+def test_training_goes_on_from_a_model(nucleate, refused, tmp_path, sample, tiny_options):
+    images, masks = sample()
+    options = ["--images", images, "--masks", masks]
+    first, second = tmp_path / "first", tmp_path / "second"
+    nucleate("train", *options, *tiny_options, "--out", first)
+    nucleate("train", *options, *tiny_options, "--out", second, "--from", first)
+    sentence = refused(
+        "train", *options, *tiny_options, "--width", 8, "--out", tmp_path / "x", "--from", first
+    )
+    assert "can't be trained further: its network" in sentence
+
+
+def test_a_recipe_file_gives_the_defaults_and_options_win(nucleate, tmp_path, sample, tiny):
+    images, masks = sample()
+    recipe = tiny(steps=2, seed=7)
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    options = ["--images", images, "--masks", masks, "--recipe", tmp_path / "recipe.json"]
+    nucleate(
+        "train",
+        *options,
+        "--out",
+        tmp_path / "a",
+        "--seed",
+        8,
+        "--target",
+        "semantic",
+        "--known",
+        "sparse",
+        "--classes",
+        200,
+    )
+    card = json.loads((tmp_path / "a" / "model.json").read_text())["recipe"]
+    assert card["optimisation"]["seed"] == 8
+    assert card["optimisation"]["budget"] == {"kind": "steps", "value": 2}
+    assert card["target"]["classes"] == 200
+    assert card["architecture"]["width"] == 4
+
+
+def some_masks(masks, folder, count):
+    folder.mkdir()
+    for path in sorted(masks.glob("*.tif"))[:count]:
+        shutil.copy(path, folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["2d", "3d"])
+def test_self_training_makes_a_project_that_can_be_read(
+    nucleate, tmp_path, sample, tiny_options, kind
+):
+    images, masks = sample(kind, 4)
+    few = some_masks(masks, tmp_path / "few", 1)
+    out = tmp_path / "project"
+    options = ["--images", images, "--masks", few, "--out", out, *ndim(kind), *tiny_options]
+    done = nucleate(
+        "self-train", *options, "--patch-depth", 8, "--rounds", 2, "--least", 0, "--json"
+    ).json
+    assert [(r["number"], r["human"], r["pseudo"]) for r in done["rounds"]] == [
+        (0, 1, 0),
+        (1, 1, 1),
+        (2, 1, 2),
+    ]
+    assert names(out) == ["annotations", "models", "nucleate.json", "predictions"]
+    assert names(out / "models") == ["round-0", "round-1", "round-2"]
+    store = Store(out)
+    state = store.load_state()
+    assert len(state.keys("labelled")) == 1
+    assert len(state.ranked()) == 3
+    (key,) = state.keys("labelled")
+    truth = np.asarray(read_stack(few / f"{key}.tif").data[...])
+    np.testing.assert_array_equal(store.load_annotation(key), truth)
+    for item in state.ranked():
+        prediction = store.load_prediction(item.key)
+        assert prediction.labels.shape == truth.shape
+        assert prediction.maps.shape == (3, *truth.shape)
+        assert prediction.scores.image == pytest.approx(item.confidence)
+
+
+def test_sparse_annotations_are_kept_as_they_were_painted(nucleate, tmp_path, sample, tiny_options):
+    images, masks = sample("2d", 4)
+    few = some_masks(masks, tmp_path / "few", 1)
+    options = ["--images", images, "--masks", few, "--out", tmp_path / "p", *tiny_options]
+    nucleate("self-train", *options, "--known", "sparse", "--rounds", 0)
+    store = Store(tmp_path / "p")
+    (key,) = store.load_state().keys("labelled")
+    painted = np.asarray(read_stack(few / f"{key}.tif").data[...])
+    np.testing.assert_array_equal(store.load_annotation(key), painted)
+    assert store.load_state().known == "sparse"
+
+
+def independent(truth, found):
+    """The scores of the evaluator that shares no code with the package."""
+    path = SHARED / "evaluate.py"
+    if not path.is_file():
+        pytest.skip("the independent evaluator ../shared/evaluate.py isn't here")
+    spec = importlib.util.spec_from_file_location("independent_evaluate", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    files = sorted(found.glob("*.tif"))
+    return module.score([(tifffile.imread(truth / p.name), tifffile.imread(p)) for p in files])
+
+
+def count(labels):
+    return np.count_nonzero(np.unique(labels))
+
+
+def check_demo(out, labelled, images):
+    assert {"labels", "measurements.csv", "demo.png", "scores.json"} <= set(names(out))
+    scores = json.loads((out / "scores.json").read_text())
+    assert len(scores["labelled"]) == labelled
+    assert scores["pool"] == images - labelled
+    assert set(scores["scores"]) == {"Otsu + watershed", "round 0", "round 1"}
+    with Image.open(out / "demo.png") as picture:
+        assert picture.size[0] > 1000
+        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
+    return scores
+
+
+def test_demo_runs_the_loop_on_given_images(nucleate, tmp_path, sample):
+    images, masks = sample("2d", 6)
+    out = tmp_path / "demo"
+    done = nucleate(
+        *("demo", "--images", images, "--masks", masks),
+        *("--seconds", 4, "--labelled", 3, "--out", out),
+    )
+    scores = check_demo(out, 3, 6)
+    assert len(names(out / "labels")) == 3
+    total = scores["scores"]["round 1"]
+    assert f"{total['AP']['0.5']:.3f}" in done.out
+    rows = table(out / "measurements.csv")
+    counted = sum(count(tifffile.imread(p)) for p in (out / "labels").glob("*.tif"))
+    assert len(rows) == counted
+    other = independent(masks, out / "labels")
+    for threshold in ("0.5", "0.7", "0.9"):
+        assert total["AP"][threshold] == pytest.approx(other["AP"][threshold], abs=0.005)
+    assert total["mean_AP"] == pytest.approx(other["mean_AP"], abs=0.005)
+
+
+def test_demo_takes_a_single_stack_too(nucleate, tmp_path, sample):
+    images, masks = sample("time-lapse", 5)
+    out = tmp_path / "demo"
+    result = nucleate(
+        *("demo", "--images", images, "--masks", masks / "nuclei.tif"),
+        *("--seconds", 2, "--labelled", 2, "--out", out, "--json"),
+    ).json
+    assert result == check_demo(out, 2, 5)
+    labels = tifffile.imread(out / "labels" / "nuclei.tif")
+    assert labels.shape == (5, 64, 64)
+    frames = {int(key.rpartition("t")[2]) for key in result["labelled"]}
+    assert not labels[sorted(frames)].any()
+    rows = table(out / "measurements.csv")
+    for frame in set(range(5)) - frames:
+        found = [r for r in rows if r["image"] == f"nuclei_t{frame}"]
+        assert len(found) == count(labels[frame])
+
+
+def test_demo_makes_its_own_sample_in_a_folder_of_its_own(nucleate, tmp_path, monkeypatch):
+    from napari_nucleate.core.samples import NucleiSample
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "napari_nucleate.cli.demo.NucleiSample",
+        lambda seed: NucleiSample(seed=seed, count=4, size=64, radius=6),
+    )
+    for expected in ("nucleate-demo", "nucleate-demo-2"):
+        result = nucleate("demo", "--seconds", 2, "--labelled", 3, "--json").json
+        assert result["out"] == expected
+        check_demo(tmp_path / expected, 3, 4)
+
+
+@pytest.mark.skipif(
+    not (SHARED / "data" / "dsb2018_fluo").is_dir(), reason="../shared/data isn't here"
+)
+def test_demo_on_real_nuclei(nucleate, tmp_path):
+    source = SHARED / "data" / "dsb2018_fluo"
+    rows = [r for r in table(source / "split.csv") if r["split"] == "val"]
+    sizes = {}
+    for row in rows:
+        path = source / "images" / f"{row['name']}.tif"
+        sizes[path] = tifffile.imread(path).size
+    chosen = sorted(sizes, key=lambda p: (sizes[p], p.name))[:5]
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for path in chosen:
+            shutil.copy(source / folder / path.name, tmp_path / folder)
+    out = tmp_path / "out"
+    result = nucleate(
+        *("demo", "--images", tmp_path / "images", "--masks", tmp_path / "masks"),
+        *("--seconds", 4, "--labelled", 3, "--out", out, "--json"),
+    ).json
+    assert result == check_demo(out, 3, 5)
+    other = independent(tmp_path / "masks", out / "labels")
+    total = result["scores"]["round 1"]
+    assert total["AP"]["0.5"] == pytest.approx(other["AP"]["0.5"], abs=0.005)
+    assert total["mean_AP"] == pytest.approx(other["mean_AP"], abs=0.005)
