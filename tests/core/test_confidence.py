@@ -57,8 +57,9 @@ def test_doubts_of_the_network_lower_it(ndim):
     foreground = sure(ids).foreground * 0.6
     foreground[ids == 2] = 0.95
     got = score(Maps(foreground=foreground), ids, ids)
-    assert got.objects == pytest.approx({1: 0.6, 2: 0.95, 3: 0.6}, abs=1e-6)
-    assert got.image == pytest.approx((0.6 + 0.95 + 0.6) / 3, abs=1e-6)
+    # Certainty is the distance from one half: 2 × 0.6 - 1 and 2 × 0.95 - 1.
+    assert got.objects == pytest.approx({1: 0.2, 2: 0.9, 3: 0.2}, abs=1e-6)
+    assert got.image == pytest.approx((0.2 + 0.9 + 0.2) / 3, abs=1e-6)
     assert got.reason == "the network is unsure of the objects"
 
 

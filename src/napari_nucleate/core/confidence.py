@@ -51,11 +51,11 @@ class Scores:
 def score(maps: Maps, labels: NDArray[np.int32], turned: NDArray[np.int32] | None = None) -> Scores:
     """Score a prediction. Pure.
 
-    An object's confidence is its certainty (mean foreground probability) times its agreement
-    (IoU with its counterpart in the turned prediction). An image's is the product of the mean
-    certainty of its objects, the agreement of both predictions (panoptic quality, Kirillov et al.
-    2019, which counts objects that only one of them has), and the share of the foreground that
-    became objects at all.
+    An object's confidence is its certainty (mean over its pixels; 0 for a foreground probability of
+    one half, 1 for one) times its agreement (IoU with its counterpart in the turned prediction). An
+    image's is the product of the mean certainty of its objects, the agreement of both predictions
+    (panoptic quality, Kirillov et al. 2019, which counts objects that only one of them has), and
+    the share of the foreground that became objects at all.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ def score(maps: Maps, labels: NDArray[np.int32], turned: NDArray[np.int32] | Non
     if not len(ids):
         return Scores(0.0, {}, "no object was found")
     flat = labels.ravel()
-    total = np.bincount(flat, maps.foreground.ravel().astype(np.float64))
-    certainty = np.clip(total[ids] / sizes, 0, 1)
+    margin = np.clip(2 * maps.foreground.astype(np.float64) - 1, 0, 1)
+    certainty = np.bincount(flat, margin.ravel())[ids] / sizes
     matched = np.ones(len(ids))
     agreed = 1.0
     if turned is not None:

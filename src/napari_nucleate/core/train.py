@@ -30,6 +30,7 @@ from napari_nucleate.core.model import Card, Model, Record, build, place, weight
 from napari_nucleate.core.optimise import AdamW
 from napari_nucleate.core.patches import Batch, Example, Sampler
 from napari_nucleate.core.predict import checked, predict_maps
+from napari_nucleate.core.recipe import Seconds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +44,11 @@ View = Callable[[], Viewed | None]
 VALIDATE_AT = (0.02, 0.05, *(tenth / 10 for tenth in range(1, 11)))
 """Shares of the training after which it is validated; early ones, so that Stop keeps a model."""
 
+VALIDATION_SHARE = 0.15
+"""Of a training that has so many seconds, validations take no more than about this share."""
+
 MOST_VALIDATED = 16
+"""How many images are validated on at most, spread evenly over those there are."""
 
 
 def train(
@@ -114,7 +119,8 @@ def train(
     per_step = recipe.optimisation.batch * math.prod(recipe.patch_shape)
     epoch = max(1, -(-known // per_step))
     best: Model | None = None
-    step, fraction, due = 0, 0.0, list(VALIDATE_AT)
+    step, fraction = 0, 0.0
+    timetable = _Timetable(recipe)
     while fraction < 1:
         loss, rate, warning = learner.learn(sampler, fraction)
         step += 1
@@ -125,9 +131,9 @@ def train(
         yield Step(step, loss, rate, fraction, seconds)
         if view is not None and (viewed := view()) is not None:
             yield learner.preview(viewed, step)
-        if fraction >= due[0]:
-            due = [at for at in due if at > fraction]
+        if timetable.due(fraction, seconds):
             verdict = judge.judge(learner)
+            timetable.took(time.perf_counter() - started - seconds)
             better = judge.prefers(verdict)
             if better:
                 update = {
@@ -304,6 +310,28 @@ class _Learner:
             torch.cuda.empty_cache()
         self._batch //= 2
         return f"Memory ran out: going on with {self._batch} patch(es) a step."
+
+
+class _Timetable:
+    """When to validate: at `VALIDATE_AT`, later where time is the budget and validating is slow."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._limited = isinstance(recipe.optimisation.budget, Seconds)
+        self._left = list(VALIDATE_AT)
+        self._spent = 0.0
+
+    def due(self, fraction: float, seconds: float) -> bool:
+        """Whether to validate now; always at the end."""
+        if fraction < self._left[0]:
+            return False
+        if fraction < 1 and self._limited and self._spent > VALIDATION_SHARE * seconds:
+            return False
+        self._left = [at for at in self._left if at > fraction]
+        return True
+
+    def took(self, seconds: float) -> None:
+        """Note how long a validation took."""
+        self._spent += seconds
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,10 @@ def gather(
     for key in state.keys("accepted"):
         prediction = store.load_prediction(key)
         if prediction is not None:
-            labels = pseudo_label(prediction, state.recipe.target, options)
+            # The model that drew the maps knows what they mean; the next recipe may want others.
+            name = state.item(key).model
+            target = store.load_card(name).recipe.target if name else state.recipe.target
+            labels = pseudo_label(prediction, target, options)
             pseudo.append(Example(key, sources[key].read(), labels, options.weight, pseudo=True))
     return human + pseudo
 
