@@ -248,7 +248,13 @@ def test_demo_runs_the_loop_on_given_images(nucleate, tmp_path, sample):
     assert total["mean_AP"] == pytest.approx(other["mean_AP"], abs=0.005)
 
 
-def test_demo_takes_a_single_stack_too(nucleate, tmp_path, sample):
+@pytest.fixture
+def quick(monkeypatch, tiny):
+    """Demos train a tiny network for two steps."""
+    monkeypatch.setattr("napari_nucleate.cli.demo._recipe", lambda seconds, seed: tiny(steps=2))
+
+
+def test_demo_takes_a_single_stack_too(nucleate, tmp_path, sample, quick):
     images, masks = sample("time-lapse", 5)
     out = tmp_path / "demo"
     result = nucleate(
@@ -266,7 +272,7 @@ def test_demo_takes_a_single_stack_too(nucleate, tmp_path, sample):
         assert len(found) == count(labels[frame])
 
 
-def test_demo_makes_its_own_sample_in_a_folder_of_its_own(nucleate, tmp_path, monkeypatch):
+def test_demo_makes_its_own_sample_in_a_folder_of_its_own(nucleate, tmp_path, monkeypatch, quick):
     from napari_nucleate.core.samples import NucleiSample
 
     monkeypatch.chdir(tmp_path)
