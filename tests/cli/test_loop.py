@@ -304,7 +304,7 @@ def test_demo_on_real_nuclei(nucleate, tmp_path):
     out = tmp_path / "out"
     result = nucleate(
         *("demo", "--images", tmp_path / "images", "--masks", tmp_path / "masks"),
-        *("--seconds", 4, "--labelled", 3, "--out", out, "--json"),
+        *("--seconds", 2, "--labelled", 3, "--out", out, "--json"),
     ).json
     assert result == check_demo(out, 3, 5)
     other = independent(tmp_path / "masks", out / "labels")
