@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,16 +11,17 @@ from qtpy.QtWidgets import QApplication
 
 from napari_nucleate.core.annotation import Annotation, Known, annotate
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Prediction, Preview, Trained, Validated, Viewed, Warned
-from napari_nucleate.core.images import SPATIAL, ImageRef, NDim
+from napari_nucleate.core.events import Prediction, Preview, Trained, Validated, Warned
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.recipe import Recipe
+from napari_nucleate.gui.eye import Eye
 from napari_nucleate.gui.job import Ending, Failed, Job
 from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of
+from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.project import run
 from napari_nucleate.project.model import HUMAN, Item, State, Status
 from napari_nucleate.project.plan import Plan, Situation, plan
-from napari_nucleate.project.store import Store
+from napari_nucleate.project.store import Store, new_folder_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +30,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer, Shapes
     from numpy.typing import NDArray
 
-LARGEST_PREVIEW = {2: 1024, 3: 128}
-"""Longest side of the region previewed, in pixels, by the dimensions of an image."""
+    from napari_nucleate.core.images import ImageRef, NDim
 
 
 def session_of(viewer: Viewer) -> Session:
@@ -68,7 +63,7 @@ class Session(QObject):
         super().__init__(window)
         self.viewer = viewer
         self.state = State()
-        self.store = Store(default_folder("project"))
+        self.store = Store(new_folder_for("project"))
         self.source: LayerSource | None = None
         self.annotation: Labels | None = None
         self.boxes: Shapes | None = None
@@ -79,7 +74,7 @@ class Session(QObject):
         self.job.ended.connect(self._on_ended)
         self._refs: dict[str, ImageRef] = {}
         self._best: Model | None = None
-        self._eye = _Eye(self)
+        self._eye = Eye(self)
         self._splittable = self._exportable = False
         # How many images the last prediction was asked for.
         self.predicting = 0
@@ -145,7 +140,7 @@ class Session(QObject):
             self_training=self.state.self_training,
             items=items,
         )
-        self.store = Store(default_folder(layer.name))
+        self.store = Store(new_folder_for(layer.name))
         # Layers of the former image stay in the viewer, they are the person's; new ones are made.
         self.annotation = self.boxes = self.prediction = self.preview = None
         self._eye.look()
@@ -396,10 +391,8 @@ class Session(QObject):
 
     def _on_event(self, event: object) -> None:
         self.state = run.after(self.state, event)
-        if isinstance(event, Prediction):
-            self._show_prediction(event)
-        elif isinstance(event, Preview):
-            self._show_preview(event)
+        if isinstance(event, Prediction | Preview):
+            self._show(event)
         elif isinstance(event, Warned):
             show_warning(event.message)
         elif isinstance(event, Validated):
@@ -429,104 +422,11 @@ class Session(QObject):
             self.source = None
         self.changed.emit()
 
-    def _show_prediction(self, event: Prediction) -> None:
-        source = self.source
-        if source is None or event.key not in self._refs:
+    def _show(self, event: Prediction | Preview) -> None:
+        if self.source is None or event.key not in self._refs:
             return
-        if self.prediction is None:
-            active = self.viewer.layers.selection.active
-            self.prediction = self.viewer.add_labels(
-                np.zeros(source.shape, np.int32), name="prediction", **source.geometry()
-            )
-            self.prediction.opacity = 0.5
-            # The person goes on painting where they were.
-            self.viewer.layers.selection.active = active
-        self.prediction.data[source.place(self.ref(event.key))] = event.labels
-        if event.key == self.current:
-            self.prediction.refresh()
-
-    def _show_preview(self, event: Preview) -> None:
-        source = self.source
-        if source is None or event.key not in self._refs:
-            return
-        values = source.expand(event.foreground)
-        geometry = source.geometry_at(self.ref(event.key), event.offset)
-        if self.preview is None:
-            active = self.viewer.layers.selection.active
-            self.preview = self.viewer.add_image(
-                values,
-                name="preview",
-                colormap="green",
-                blending="additive",
-                opacity=0.6,
-                contrast_limits=(0, 1),
-                **geometry,
-            )
-            self.viewer.layers.selection.active = active
+        ref = self.ref(event.key)
+        if isinstance(event, Prediction):
+            self.prediction = show_prediction(self.viewer, self.source, self.prediction, ref, event)
         else:
-            self.preview.data = values
-            self.preview.translate = geometry["translate"]
-
-
-class _Eye:
-    """Tells a training what the person looks at. Asked in the training's thread."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._lock = threading.Lock()
-        self._looked: tuple[ImageRef, tuple[slice, ...]] | None = None
-        self._next = 0.0
-        self._asked = 0.0
-
-    def look(self) -> None:
-        """Note the image in view and its visible part; on the GUI's side."""
-        source = self._session.source
-        looked = None
-        if source is not None:
-            ref = source.in_view(self._session.viewer)
-            looked = ref, self._visible(source)
-        with self._lock:
-            self._looked = looked
-
-    def __call__(self) -> Viewed | None:
-        """What to draw, or None while the last preview is fresh."""
-        now = time.perf_counter()
-        if now < self._next:
-            return None
-        with self._lock:
-            looked = self._looked
-        if looked is None:
-            return None
-        ref, region = looked
-        image = ref.read()[(slice(None), *region)]
-        # Two seconds apart: a preview costs about as much as a step.
-        self._next = now + 2.0
-        return Viewed(ref.key, tuple(s.start for s in region), image)
-
-    @staticmethod
-    def _visible(source: LayerSource) -> tuple[slice, ...]:
-        """The middle of what is on the screen, at most `LARGEST_PREVIEW` a side."""
-        layer, longest = source.layer, LARGEST_PREVIEW[source.ndim]
-        corners = np.asarray(layer.corner_pixels)
-        region = []
-        for axis in SPATIAL[source.ndim]:
-            at = source.axes.index(axis)
-            size = int(source.stack.data.shape[at])
-            low, high = 0, size
-            if size > longest:
-                middle = int(corners[:, at].mean())
-                low = int(np.clip(middle - longest // 2, 0, size - longest))
-                high = low + longest
-            region.append(slice(low, high))
-        return tuple(region)
-
-
-def default_folder(name: str) -> Path:
-    """Where a new project goes: Documents/Nucleate, or the folder that NUCLEATE_HOME names."""
-    from platformdirs import user_documents_path
-
-    home = os.environ.get("NUCLEATE_HOME")
-    base = Path(home) if home else user_documents_path() / "Nucleate"
-    stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H.%M.%S")
-    clean = "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(". ")
-    return base / f"{clean or 'project'} {stamp}"
+            self.preview = show_preview(self.viewer, self.source, self.preview, ref, event)

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +30,6 @@ from napari_nucleate.io.write import write_image, write_labels
 from napari_nucleate.project.model import State
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from napari_nucleate.core.model import Model
@@ -227,3 +228,14 @@ def _pixels(path: Path, axes: str = "") -> NDArray[Any]:
     if not set(stack.axes) <= set(axes):
         raise NucleateError(f"{path} has axes {stack.axes} instead of {axes}; make it again.")
     return pixels.transpose([stack.axes.index(a) for a in axes if a in stack.axes])
+
+
+def new_folder_for(name: str) -> Path:
+    """Where a new project goes: Documents/Nucleate, or the folder that NUCLEATE_HOME names."""
+    from platformdirs import user_documents_path
+
+    home = os.environ.get("NUCLEATE_HOME")
+    base = Path(home) if home else user_documents_path() / "Nucleate"
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H.%M.%S")
+    clean = "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(". ")
+    return base / f"{clean or 'project'} {stamp}"

@@ -1,0 +1,80 @@
+"""What the person looks at, for the live preview."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_nucleate.core.events import Viewed
+from napari_nucleate.core.images import SPATIAL
+
+if TYPE_CHECKING:
+    from napari_nucleate.core.images import ImageRef
+    from napari_nucleate.gui.layers import LayerSource
+    from napari_nucleate.gui.session import Session
+
+LARGEST_PREVIEW = {2: 1024, 3: 128}
+"""Longest side of the region previewed, in pixels, by the dimensions of an image."""
+
+SECONDS_APART = 2.0
+"""A preview costs about as much as a step of training."""
+
+
+class Eye:
+    """Tells a training what the person looks at. Asked in the training's thread.
+
+    Parameters
+    ----------
+    session : Session
+        Whose viewer and image are looked at.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._looked: tuple[ImageRef, tuple[slice, ...]] | None = None
+        self._next = 0.0
+
+    def look(self) -> None:
+        """Note the image in view and its visible part; on the GUI's side."""
+        source = self._session.source
+        looked = None
+        if source is not None:
+            ref = source.in_view(self._session.viewer)
+            looked = ref, self._visible(source)
+        with self._lock:
+            self._looked = looked
+
+    def __call__(self) -> Viewed | None:
+        """What to draw, or None while the last preview is fresh."""
+        now = time.perf_counter()
+        if now < self._next:
+            return None
+        with self._lock:
+            looked = self._looked
+        if looked is None:
+            return None
+        ref, region = looked
+        image = ref.read()[(slice(None), *region)]
+        self._next = now + SECONDS_APART
+        return Viewed(ref.key, tuple(s.start for s in region), image)
+
+    @staticmethod
+    def _visible(source: LayerSource) -> tuple[slice, ...]:
+        """The middle of what is on the screen, at most `LARGEST_PREVIEW` a side."""
+        layer, longest = source.layer, LARGEST_PREVIEW[source.ndim]
+        corners = np.asarray(layer.corner_pixels)
+        region = []
+        for axis in SPATIAL[source.ndim]:
+            at = source.axes.index(axis)
+            size = int(source.stack.data.shape[at])
+            low, high = 0, size
+            if size > longest:
+                middle = int(corners[:, at].mean())
+                low = int(np.clip(middle - longest // 2, 0, size - longest))
+                high = low + longest
+            region.append(slice(low, high))
+        return tuple(region)

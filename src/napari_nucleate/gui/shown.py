@@ -1,0 +1,67 @@
+"""Layers that the program makes and redraws; the person's own are never among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Labels
+
+    from napari_nucleate.core.events import Prediction, Preview
+    from napari_nucleate.core.images import ImageRef
+    from napari_nucleate.gui.layers import LayerSource
+
+
+def show_prediction(
+    viewer: Viewer, source: LayerSource, layer: Labels | None, ref: ImageRef, event: Prediction
+) -> Labels:
+    """Write predicted labels into the layer of predictions, made where there is none.
+
+    Returns
+    -------
+    napari.layers.Labels
+        The layer.
+    """
+    if layer is None:
+        # The person goes on painting where they were.
+        active = viewer.layers.selection.active
+        empty = np.zeros(source.shape, np.int32)
+        layer = viewer.add_labels(empty, name="prediction", opacity=0.5, **source.geometry())
+        viewer.layers.selection.active = active
+    layer.data[source.place(ref)] = event.labels
+    if source.in_view(viewer).key == ref.key:
+        layer.refresh()
+    return layer
+
+
+def show_preview(
+    viewer: Viewer, source: LayerSource, layer: Image | None, ref: ImageRef, event: Preview
+) -> Image:
+    """Draw what a learning network makes of the region in view, over that region.
+
+    Returns
+    -------
+    napari.layers.Image
+        The layer.
+    """
+    values = source.expand(event.foreground)
+    geometry = source.geometry_at(ref, event.offset)
+    if layer is None:
+        active = viewer.layers.selection.active
+        layer = viewer.add_image(
+            values,
+            name="preview",
+            colormap="green",
+            blending="additive",
+            opacity=0.6,
+            contrast_limits=(0, 1),
+            **geometry,
+        )
+        viewer.layers.selection.active = active
+    else:
+        layer.data = values
+        layer.translate = geometry["translate"]
+    return layer
