@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
 
 
 def print_evaluation(result: Evaluation) -> None:
-    """Print scores of each image and in total, and the total at each IoU threshold."""
-    table = Table(title="Per image")
-    for name in ("image", "objects", "predicted", "AP@0.5", "mean AP", "F1@0.5", "IoU", "Dice"):
-        table.add_column(name, justify="left" if name == "image" else "right")
-    table.add_column("pixel accuracy", justify="right")
+    """Print scores of each image and in total, and the total at each IoU threshold.
+
+    Columns: objects in the truth and in the prediction, then scores; IoU, Dice and accuracy are of
+    the foreground's pixels.
+    """
+    table = Table(title="Per image", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("image", overflow="fold")
+    for name in ("true", "found", "AP@0.5", "mean AP", "F1", "IoU", "Dice", "accuracy"):
+        table.add_column(name, justify="right", no_wrap=True)
     for score in (*result.images, result.total):
         if score is result.total:
             table.add_section()

@@ -70,7 +70,8 @@ def annotate(
     Raises
     ------
     NucleateError
-        If the labels aren't integers, are negative, too large for int32, or boxes are missing.
+        If the labels aren't integers, are negative, too large for int32, or boxes are missing or
+        of other dimensions.
 
     Examples
     --------
@@ -90,6 +91,11 @@ def annotate(
         )
     known = np.zeros(labels.shape, bool)
     for start, stop in boxes:
+        if not len(start) == len(stop) == labels.ndim:
+            raise NucleateError(
+                f"A box from {tuple(start)} to {tuple(stop)} doesn't fit labels of shape "
+                f"{labels.shape}; draw it again on this image."
+            )
         known[tuple(_span(a, b) for a, b in zip(start, stop, strict=True))] = True
     return Annotation(labels, known)
 
