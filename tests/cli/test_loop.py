@@ -149,6 +149,15 @@ def test_a_recipe_file_gives_the_defaults_and_options_win(nucleate, tmp_path, sa
     assert card["architecture"]["width"] == 4
 
 
+def test_scores_are_printed_with_whole_names_on_a_narrow_terminal(nucleate, sample, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    masks = sample("2d", 6)[1]
+    text = nucleate("evaluate", masks, masks).out
+    assert "…" not in text
+    for name in ("nuclei_0", "nuclei_5", "total", "accuracy", "precision", "recall", "F1"):
+        assert name in text
+
+
 def some_masks(masks, folder, count):
     folder.mkdir()
     for path in sorted(masks.glob("*.tif"))[:count]:

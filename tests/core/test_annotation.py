@@ -52,6 +52,12 @@ def test_boxes_without_a_box_are_refused_with_advice():
         annotate(np.zeros((4, 4), int), "boxes")
 
 
+def test_boxes_of_other_dimensions_are_refused():
+    for box in (((1, 1), (3, 3)), ((0, 1, 1), (3, 3))):
+        with pytest.raises(NucleateError, match=r"doesn't fit labels of shape \(4, 6, 6\)"):
+            annotate(np.zeros((4, 6, 6), int), "boxes", [box])
+
+
 @given(LABELS, st.sampled_from(sorted(KNOWN_HELP)))
 def test_the_painted_layer_is_not_changed_or_shared(painted, rule):
     before = painted.astype(np.int32)
