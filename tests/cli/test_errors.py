@@ -74,7 +74,7 @@ class TestWhatDoesNotFit:
         sentence = refused(
             *("train", *options, "--target", "boundary", "--classes", 3, "--out", tmp_path / "o")
         )
-        assert "classes = 3" in sentence
+        assert "--classes 3 goes with --target semantic" in sentence
 
     def test_a_patch_that_can_not_be_halved(self, refused, options, tmp_path):
         assert "patch = 50" in refused("train", *options, "--patch", 50, "--out", tmp_path / "o")

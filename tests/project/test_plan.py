@@ -76,7 +76,7 @@ def test_what_is_missing_is_said_by_the_action_that_needs_it(changes, action, wh
 
 def test_when_all_images_are_labelled_there_is_no_next_one():
     done = State(items=(Item(key="a", status="labelled"), Item(key="b", status="empty")))
-    assert but(state=done).next_unlabelled == Gate("All are labelled.")
+    assert but(state=done).next_unlabelled == Gate("No image is left to label.")
 
 
 @pytest.mark.parametrize("action", ["train", "resume", "predict", "train_again", "split"])

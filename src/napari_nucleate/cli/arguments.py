@@ -72,6 +72,10 @@ def recipe_from(
 ) -> Recipe:
     """Put a recipe together from a file and options."""
     recipe = Recipe.load(file) if file else Recipe()
+    if classes and target not in (None, "semantic"):
+        raise NucleateError(
+            f"--classes {classes} goes with --target semantic; {target} tells objects apart."
+        )
     if target or classes:
         given["target"] = {"kind": target or "semantic"}
         if classes:

@@ -33,7 +33,7 @@ from napari_nucleate.cli.data import (
 )
 from napari_nucleate.cli.options import merged, with_options
 from napari_nucleate.cli.progress import Follower
-from napari_nucleate.core.events import Prediction, Trained, Validated
+from napari_nucleate.core.events import Prediction, Started, Trained, Validated
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Recipe
@@ -63,7 +63,8 @@ def train(
     from napari_nucleate.io.model import load_model, save_model
 
     chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps)
-    pairs = matched(references(images, chosen.ndim), masks, chosen.ndim)
+    refs = references(images, chosen.ndim)
+    pairs = matched(refs, masks, chosen.ndim)
     chosen = merged(chosen, {"channels": check_same_channels([i for i, _ in pairs])})
     new_folder(out)
     stack = pairs[0][0].stack
@@ -80,6 +81,8 @@ def train(
     with Follower() as follower:
         events = training(examples, chosen, card=card, initial=start_from)
         for event in follower.follow(events):
+            if isinstance(event, Started):
+                follower.say(f"{len(pairs)} of {len(refs)} image(s) have a mask.")
             if isinstance(event, Validated | Trained) and event.model is not None:
                 model = event.model
                 save_model(model, out, overwrite=True)

@@ -74,7 +74,8 @@ def score(maps: Maps, labels: NDArray[np.int32], turned: NDArray[np.int32] | Non
     if not len(ids):
         return Scores(0.0, {}, "no object was found")
     flat = labels.ravel()
-    margin = np.clip(2 * maps.foreground.astype(np.float64) - 1, 0, 1)
+    # What isn't a number is no evidence.
+    margin = np.clip(2 * np.nan_to_num(maps.foreground.astype(np.float64)) - 1, 0, 1)
     certainty = np.bincount(flat, margin.ravel())[ids] / sizes
     matched = np.ones(len(ids))
     agreed = 1.0

@@ -169,4 +169,7 @@ class _Site:
             flat = self._known_at[rng.integers(len(self._known_at))]
             middle = np.array(np.unravel_index(flat, self.labels.shape), float)
         jitter = np.asarray(self._patch_shape) / 8
-        return np.asarray(middle + rng.uniform(-jitter, jitter))
+        middle = middle + rng.uniform(-jitter, jitter)
+        # Patches begin on whole pixels: one that isn't turned or scaled is the image as it is.
+        half = (np.asarray(self._patch_shape) - 1) / 2
+        return np.asarray(np.round(middle - half) + half)

@@ -218,7 +218,7 @@ class Session(QObject):
             if self.state.item(key).status in ("unlabelled", "predicted", "rejected"):
                 self.go_to(key)
                 return key
-        raise NucleateError("All images are labelled.")
+        raise NucleateError("No image is left to label.")
 
     # -- Train --------------------------------------------------------------------------
 

@@ -93,9 +93,12 @@ class State(Params):
         Raises
         ------
         NucleateError
-            If there is no such image, or it has no prediction to accept or reject.
+            If there is no such image, it has no prediction to accept or reject, or a person
+            labelled it: that isn't for a judgement of a prediction to undo.
         """
         item = self.item(key)
+        if item.status in HUMAN and status in ("accepted", "rejected"):
+            raise NucleateError(f"{key} is {item.status} by a person; its prediction isn't used.")
         if status in ("accepted", "rejected", "predicted") and item.confidence is None:
             raise NucleateError(f"{key} has no prediction yet; predict it first.")
         return self.replace(item.model_copy(update={"status": status}))

@@ -92,7 +92,10 @@ def plan(situation: Situation) -> Plan:
         annotate=_gate(image),
         confirm_empty=_gate(image, annotation),
         next_unlabelled=_gate(
-            image, "" if state.keys("unlabelled", "predicted", "rejected") else "All are labelled."
+            image,
+            ""
+            if state.keys("unlabelled", "predicted", "rejected")
+            else "No image is left to label.",
         ),
         train=_gate(busy, image, painted),
         resume=_gate(busy, image, painted, trained),
