@@ -60,7 +60,8 @@ class Watershed(Params):
         5,
         ge=1,
         le=1_000_000,
-        description="Seeds of fewer pixels are dropped where there is a larger one beside.",
+        description="Cores of fewer pixels are dropped; foreground left with none counts as one "
+        "core. Used only where the network draws borders.",
     )
     min_size: int = Field(
         10, ge=1, le=10_000_000, description="Objects of fewer pixels than this are dropped."
@@ -110,20 +111,21 @@ class Watershed(Params):
         return remove_small(fill_own(labels.astype(np.int32), inside), self.min_size)
 
     def _core(self, maps: Maps, solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Keep the foreground that can hold seeds; each piece of the foreground keeps some."""
+        """Keep the foreground that can hold seeds.
+
+        Specks are dropped; a piece of the foreground that has nothing else is all core.
+        """
         from scipy import ndimage as ndi
 
         if maps.border is None:
             return solid
-        whole, n = ndi.label(solid)
         core: NDArray[np.bool_] = solid & (maps.foreground - maps.border > self.seed_threshold)
         parts, _ = ndi.label(core)
-        size = np.bincount(parts.reshape(-1))
-        largest = np.zeros(n + 1, int)
-        np.maximum.at(largest, whole[core], size[parts[core]])
-        # Specks stay where the piece has nothing larger; a piece without any core is all core.
-        core &= (size[parts] >= self.seed_size) | (size[parts] == largest[whole])
-        core |= solid & (largest[whole] == 0)
+        core &= np.bincount(parts.reshape(-1))[parts] >= self.seed_size
+        pieces, n = ndi.label(solid)
+        seeded = np.zeros(n + 1, bool)
+        seeded[pieces[core]] = True
+        core |= solid & ~seeded[pieces]
         return core
 
     def _distance(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
