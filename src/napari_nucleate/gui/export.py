@@ -183,7 +183,8 @@ class ExportDock(QWidget):
                 axes = source.axes  # the labels know better than a guess
             of = LayerSource.of(image, axes, ndim, "channels")
         scores = scores_of(session) if layer is session.prediction else None
-        return LabelExport(source, of, scores)
+        known = session.state.known if layer is session.annotation else "dense"
+        return LabelExport(source, of, scores, known)
 
     def _ndim(self, layer: Layer) -> NDim:
         return self.dimensions.raw() if "Z" in axes_of(self._session, layer) else 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_nucleate.core.annotation import Known, annotate
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import SPATIAL, ImageRef
 from napari_nucleate.io.table import Row, measure, write_table
@@ -58,11 +59,15 @@ class LabelExport:
         What intensities are measured on, and what images are called.
     scores : callable, optional
         Gives the confidence of each object of an image, by its label.
+    known : {"dense", "boxes", "sparse"}
+        The rule that the labels were painted by; by "sparse" label 1 is background and becomes 0,
+        2 becomes 1, and so on.
     """
 
     labels: LayerSource
     image: LayerSource | None = None
     scores: Scores | None = None
+    known: Known = "dense"
 
     @property
     def name(self) -> str:
@@ -174,13 +179,16 @@ def _make(folder: Path) -> None:
         raise NucleateError(f"{folder} can't be made: {error.strerror}; choose another.") from error
 
 
-def _pixels(export: LabelExport, ref: ImageRef) -> NDArray[Any]:
-    return np.asarray(export.labels.stack.data[export.labels.place(ref)])
+def _pixels(export: LabelExport, where: tuple[int | slice, ...]) -> NDArray[Any]:
+    """Labels at a place of the layer, as their rule reads them."""
+    painted = np.asarray(export.labels.stack.data[where])
+    return annotate(painted, "sparse").labels if export.known == "sparse" else painted
 
 
 def _write_image(path: Path, export: LabelExport, ref: ImageRef, overwrite: bool) -> None:
+    labels = _pixels(export, export.labels.place(ref))
     spacing, units = ref.spacing, ref.stack.spacing_units(ref.ndim)
-    write_labels(path, _pixels(export, ref), SPATIAL[ref.ndim], spacing, units, overwrite)
+    write_labels(path, labels, SPATIAL[ref.ndim], spacing, units, overwrite)
 
 
 def _write_stack(path: Path, export: LabelExport, overwrite: bool) -> None:
@@ -189,7 +197,7 @@ def _write_stack(path: Path, export: LabelExport, overwrite: bool) -> None:
     where = tuple(0 if axis == "C" else slice(None) for axis in stack.axes)
     write_labels(
         path,
-        np.asarray(stack.data[where]),
+        _pixels(export, where),
         "".join(stack.axes[i] for i in kept),
         tuple(stack.scale[i] for i in kept),
         tuple(stack.units[i] for i in kept),
@@ -200,7 +208,7 @@ def _write_stack(path: Path, export: LabelExport, overwrite: bool) -> None:
 def _measured(export: LabelExport, ref: ImageRef) -> list[Row]:
     image = export.image_of(ref)
     rows = measure(
-        _pixels(export, ref),
+        _pixels(export, export.labels.place(ref)),
         None if export.image is None else image.read(),
         ref.spacing,
         ref.stack.spacing_units(ref.ndim),
