@@ -1,4 +1,4 @@
-"""The learning curve: loss of each step, and how good the validation images are."""
+"""The learning curve: loss of steps and validations, and how good the validation images are."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from napari_nucleate.core.events import Step, Validated
 
-LOSS, AP, DICE = "#e0a72e", "#4cb86a", "#4c9be8"
+LOSS, VALIDATION, AP, DICE = "#e0a72e", "#d96f9d", "#4cb86a", "#4c9be8"
 MOST_POINTS = 2000
 
 
 class LearningChart(QWidget):
-    """Two plots over the steps: the loss, and AP and Dice on the validation images.
+    """Two plots over the steps: the losses, and AP and Dice on the validation images.
 
     Hidden until there is something to draw. Drawn at most once a second, however many steps come;
     long trainings are thinned out.
@@ -31,17 +31,28 @@ class LearningChart(QWidget):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._steps: list[tuple[float, float]] = []
-        self._scores: list[tuple[float, float, float]] = []
+        self._scores: list[tuple[float, float, float, float]] = []
         self._every = 1
         self._seen = 0
         self.loss_plot, self.score_plot = pg.PlotWidget(), pg.PlotWidget()
         self.loss_line = self.loss_plot.plot(pen=pg.mkPen(LOSS, width=1.5))
-        self.ap_line = self._scored(AP)
-        self.dice_line = self._scored(DICE)
+        self.validation_line = _dotted(self.loss_plot, VALIDATION)
+        self.ap_line = _dotted(self.score_plot, AP)
+        self.dice_line = _dotted(self.score_plot, DICE)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(_legend(("Loss", LOSS, "How far from the labels; lower is better.")))
+        layout.addWidget(
+            _legend(
+                ("Loss", LOSS, "How far from the labels; lower is better."),
+                (
+                    "Validation loss",
+                    VALIDATION,
+                    "Cross-entropy on the validation images; where it rises again, the network "
+                    "learns the training images by heart.",
+                ),
+            )
+        )
         layout.addWidget(self.loss_plot)
         layout.addWidget(
             _legend(
@@ -85,31 +96,24 @@ class LearningChart(QWidget):
         self._later()
 
     def add_validation(self, event: Validated) -> None:
-        """Note the scores of a validation."""
-        self._scores.append((event.step, event.ap, event.dice))
+        """Note the loss and the scores of a validation."""
+        self._scores.append((event.step, event.loss, event.ap, event.dice))
         self._later()
 
     def draw(self) -> None:
         """Draw what was noted, now."""
         self.setVisible(bool(self._steps or self._scores))
         steps = np.array(self._steps).reshape(-1, 2)
-        scores = np.array(self._scores).reshape(-1, 3)
+        scores = np.array(self._scores).reshape(-1, 4)
+        finite = scores[np.isfinite(scores[:, 1])]
         self.loss_line.setData(steps[:, 0], _smooth(steps[:, 1]))
-        self.ap_line.setData(scores[:, 0], scores[:, 1])
-        self.dice_line.setData(scores[:, 0], scores[:, 2])
+        self.validation_line.setData(finite[:, 0], finite[:, 1])
+        self.ap_line.setData(scores[:, 0], scores[:, 2])
+        self.dice_line.setData(scores[:, 0], scores[:, 3])
 
     def _later(self) -> None:
         if not self._timer.isActive():
             self._timer.start()
-
-    def _scored(self, colour: str) -> pg.PlotDataItem:
-        return self.score_plot.plot(
-            pen=pg.mkPen(colour, width=1.5),
-            symbol="o",
-            symbolSize=5,
-            symbolBrush=colour,
-            symbolPen=None,
-        )
 
     def _on_theme(self, event: object = None) -> None:
         del event
@@ -120,6 +124,16 @@ class LearningChart(QWidget):
                 axis = plot.getAxis(side)
                 axis.setPen(theme.secondary.as_hex())
                 axis.setTextPen(theme.text.as_hex())
+
+
+def _dotted(plot: pg.PlotWidget, colour: str) -> pg.PlotDataItem:
+    return plot.plot(
+        pen=pg.mkPen(colour, width=1.5),
+        symbol="o",
+        symbolSize=5,
+        symbolBrush=colour,
+        symbolPen=None,
+    )
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
