@@ -24,6 +24,8 @@ class Picture:
     def __init__(self, key, pixels):
         self.key = key
         self._pixels = pixels
+        self.spacing = (0.5,) * (np.ndim(pixels) - 1)
+        self.units = ("micrometer",) * (np.ndim(pixels) - 1)
 
     def read(self):
         return self._pixels

@@ -89,7 +89,7 @@ def test_labels_of_any_whole_type_become_int32(dtype):
 @pytest.mark.parametrize(
     ("painted", "sentence"),
     [
-        (np.array([[0.0, 1.0]]), "whole numbers, but the array is float64"),
+        (np.array([[0.5, 1.0]]), "whole numbers, but the array is float64"),
         (np.array([[-1, 3]]), "from -1 to 3; they must lie between 0 and 2147483647"),
         (np.array([[2**31]]), "2147483648"),
         (np.array([["a"]]), "whole numbers"),
@@ -104,3 +104,9 @@ def test_what_is_no_label_is_refused_naming_it(painted, sentence):
 def test_empty_and_single_pixel_layers_are_labels_too(shape):
     assert as_labels(np.zeros(shape, np.uint8)).shape == shape
     assert annotate(np.zeros(shape, np.uint8), "sparse").known.sum() == 0
+
+
+def test_whole_numbers_saved_as_floats_are_labels():
+    labels = as_labels(np.array([[0.0, 3.0]], np.float32))
+    np.testing.assert_array_equal(labels, [[0, 3]])
+    assert labels.dtype == np.int32

@@ -137,7 +137,10 @@ def test_scores_of_a_prediction_are_in_the_table(project, qtbot, tmp_path):
     write_to(dock, tmp_path)
     export(dock, qtbot)
     rows = table(tmp_path / "prediction.csv")
-    assert {(r["image"], r["score"]) for r in rows} == {("nuclei_n1", "0.9"), ("nuclei_n2", "0.25")}
+    assert {(r["image"], r["confidence"]) for r in rows} == {
+        ("nuclei_n1", "0.9"),
+        ("nuclei_n2", "0.25"),
+    }
 
 
 def test_an_image_that_does_not_fit_gives_a_sentence(viewer, dock, qtbot, tmp_path):

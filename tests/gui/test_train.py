@@ -199,12 +199,12 @@ def test_long_curves_are_thinned(dock):
 def test_preview_is_drawn_where_the_image_lies(dock, project):
     key = project.keys[2]
     values = np.full((16, 16), 0.5, np.float32)
-    event = Preview(1, key, (8, 4), values, values.astype(np.int32))
+    event = Preview(1, key, (8, 4), values)
     project.session.job.happened.emit(event)
     preview = project.session.preview
     expected = project.layer.data_to_world((2, 8, 4))
     np.testing.assert_allclose(preview.data_to_world((0, 0, 0)), expected)
-    project.session.job.happened.emit(Preview(2, key, (8, 4), values * 2, event.labels))
+    project.session.job.happened.emit(Preview(2, key, (8, 4), values * 2))
     assert project.session.preview is preview
     assert preview.data.max() == 1
 
@@ -213,7 +213,7 @@ def test_preview_is_drawn_where_the_image_lies(dock, project):
 def test_layers_may_go_while_training(dock, project, qtbot, gone):
     project.predict(n1=0.5)
     values = np.zeros((16, 16), np.float32)
-    events = [Preview(1, project.keys[0], (0, 0), values, values.astype(np.int32))] * 3
+    events = [Preview(1, project.keys[0], (0, 0), values)] * 3
     with qtbot.waitSignal(project.session.happened):
         project.session.start("training", lambda: endless(events))
     layer = project.layer if gone == "layer" else getattr(project.session, gone)

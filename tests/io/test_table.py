@@ -80,8 +80,8 @@ def test_intensities_per_channel():
 def test_scores_and_units():
     labels = np.array([[1, 0, 2]])
     rows = measure(labels, scores={1: 0.75}, spacing=(1.0, 1000.0), units=(UM, "nanometer"))
-    assert rows[0]["score"] == 0.75
-    assert math.isnan(rows[1]["score"])
+    assert rows[0]["confidence"] == 0.75
+    assert math.isnan(rows[1]["confidence"])
     assert rows[0]["area_nm2"] == pytest.approx(1e6)
     assert "area_px2" in measure(labels)[0]
 
@@ -105,13 +105,13 @@ def test_what_cant_be_measured(options, message):
 
 def test_the_table_comes_back(tmp_path):
     path = tmp_path / "a.csv"
-    rows = [{"image": "a, b", "label": 1, "area_um2": 0.1}, {"image": "c", "score": math.nan}]
+    rows = [{"image": "a, b", "label": 1, "area_um2": 0.1}, {"image": "c", "confidence": math.nan}]
     write_table(path, rows)
     with path.open(encoding="utf-8", newline="") as file:
         back = list(csv.DictReader(file))
     assert back == [
-        {"image": "a, b", "label": "1", "area_um2": "0.1", "score": ""},
-        {"image": "c", "label": "", "area_um2": "", "score": ""},
+        {"image": "a, b", "label": "1", "area_um2": "0.1", "confidence": ""},
+        {"image": "c", "label": "", "area_um2": "", "confidence": ""},
     ]
     with pytest.raises(NucleateError, match="exists already"):
         write_table(path, rows)

@@ -91,7 +91,7 @@ def test_a_second_long_work_is_refused_while_one_runs(action):
 
 def test_an_image_confirmed_empty_is_enough_to_train():
     empty = State(items=(Item(key="a", status="empty"),))
-    assert plan(Situation(empty, image=True)).train
+    assert plan(Situation(empty, image=True, annotation=True)).train
 
 
 def test_the_same_situation_gives_an_equal_plan():

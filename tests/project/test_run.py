@@ -145,9 +145,7 @@ class TestTraining:
         self, store, nuclei, tiny, picture, random_model
     ):
         sources = [picture(e.key, e.image) for e in nuclei()]
-        steps = predicting(
-            store, random_model(tiny()), sources, SelfTraining(confidence=ONCE), spacing=(0.5, 0.5)
-        )
+        steps = predicting(store, random_model(tiny()), sources, SelfTraining(confidence=ONCE))
         found = []
         for event in steps:
             if isinstance(event, Prediction):

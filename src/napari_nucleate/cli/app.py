@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from napari_nucleate import __version__
 from napari_nucleate.cli import labels, learn
 from napari_nucleate.cli.arguments import Json
 from napari_nucleate.cli.data import new_folder
@@ -29,9 +30,14 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def start(context: typer.Context) -> None:
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
     """Without a command: open napari with the docks and the sample."""
-    if context.invoked_subcommand is None:
+    if version:
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
         gui(None)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.cli.progress import console
 from napari_nucleate.core.annotation import Known, annotate, as_labels
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.patches import Example
@@ -14,7 +15,7 @@ from napari_nucleate.io.read import pair, read_images
 from napari_nucleate.io.write import write_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,6 +35,9 @@ def references(path: Path, ndim: NDim, axes: str | None = None) -> list[ImageRef
     name, count = Counter(ref.key for ref in refs).most_common(1)[0]
     if count > 1:
         raise NucleateError(f"{path} has {count} images called {name}; rename the files.")
+    stacks = sum("Z" in ref.stack.axes for ref in refs)
+    if ndim == 2 and stacks:
+        console.print(f"Volumes in {path} are read as {stacks} planes; --ndim 3 keeps them whole.")
     return refs
 
 
@@ -64,7 +68,10 @@ def truth(mask: ImageRef) -> NDArray[np.int32]:
         raise NucleateError(
             f"Mask {mask.key} has {len(pixels)} channels; save labels as a single channel."
         )
-    return as_labels(pixels[0])
+    try:
+        return as_labels(pixels[0])
+    except NucleateError as error:
+        raise NucleateError(f"{mask.key}: {error}") from error
 
 
 def example(image: ImageRef, mask: ImageRef, known: Known) -> Example:
@@ -164,13 +171,27 @@ def new_folder(path: Path) -> Path:
 
 def in_lockstep(
     truths: Path, predictions: Path
-) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
-    """Names, true labels and predicted labels of two folders or stacks, file by file."""
-    pairs = pair(_flat(truths), _flat(predictions))
+) -> tuple[list[tuple[ImageRef, ImageRef]], list[str]]:
+    """Pair the true and the predicted labels of two folders or stacks, by name.
+
+    Returns
+    -------
+    pairs : list of (ImageRef, ImageRef)
+        Truth and prediction.
+    missing : list of str
+        True images without a prediction.
+
+    Raises
+    ------
+    NucleateError
+        If no name occurs on both sides.
+    """
+    wanted = _flat(truths)
+    pairs = pair(wanted, _flat(predictions))
     if not pairs:
         raise NucleateError(f"No file of {predictions} has the name of one of {truths}.")
-    for one, other in pairs:
-        yield one.key, truth(one), truth(other)
+    found = {one.key for one, _ in pairs}
+    return pairs, [ref.key for ref in wanted if ref.key not in found]
 
 
 def _flat(path: Path) -> list[ImageRef]:

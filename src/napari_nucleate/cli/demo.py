@@ -75,9 +75,15 @@ def run_demo(
     NucleateError
         If the folders don't fit, or fewer than two images have masks.
     """
-    folder = new_folder(out or _free("nucleate-demo"))
+    folder = out or _free("nucleate-demo")
     if images is None or masks is None:
-        images, masks = write_sample(NucleiSample(seed=seed), folder / "sample")
+        sample = NucleiSample(seed=seed)
+        if labelled >= sample.count:
+            raise NucleateError(
+                f"The sample has {sample.count} images and {labelled} are to be labelled; none is "
+                "left to predict, lower --labelled."
+            )
+        images, masks = write_sample(sample, new_folder(folder) / "sample")
     refs = references(images, 2)
     pairs = matched(refs, masks, 2)
     if len(pairs) <= labelled:
@@ -85,6 +91,8 @@ def run_demo(
             f"{len(pairs)} images have masks and {labelled} are to be labelled; none is left to "
             "predict, lower --labelled."
         )
+    if not (folder / "sample").exists():
+        new_folder(folder)
     refs = [image for image, _ in pairs]
     chosen = representative(refs, labelled, seed)
     first, refine = (_recipe(seconds * share, seed) for share in (FIRST_SHARE, 1 - FIRST_SHARE))

@@ -16,6 +16,8 @@ from napari_nucleate.cli.data import (
     new_folder,
     references,
 )
+from napari_nucleate.cli.data import truth as labels_of
+from napari_nucleate.cli.progress import console
 from napari_nucleate.cli.tables import print_evaluation
 from napari_nucleate.core.errors import NucleateError
 
@@ -90,8 +92,15 @@ def evaluate(
     """Compare predicted labels with the truth: IoU, Dice, accuracy, AP, precision, recall, F1."""
     from napari_nucleate.core.metrics import evaluate as evaluating
 
-    result = evaluating(in_lockstep(truth, prediction))
+    pairs, missing = in_lockstep(truth, prediction)
+    result = evaluating((one.key, labels_of(one), labels_of(other)) for one, other in pairs)
+    if missing:
+        console.print(
+            f"{len(missing)} true image(s) have no prediction and are left out: "
+            f"{', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}",
+            markup=False,
+        )
     if as_json:
-        typer.echo(json.dumps(result.to_dict()))
+        typer.echo(json.dumps(result.to_dict() | {"without_prediction": missing}))
     else:
         print_evaluation(result)

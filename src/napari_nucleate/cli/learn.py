@@ -104,20 +104,25 @@ def predict(
     from napari_nucleate.core.images import SPATIAL
     from napari_nucleate.core.predict import predict as predicting
     from napari_nucleate.io.model import load_model
-    from napari_nucleate.io.table import write_table
+    from napari_nucleate.io.table import Row, write_table
     from napari_nucleate.io.write import write_image
 
     loaded = load_model(model)
     refs = references(images, loaded.recipe.ndim)
     new_folder(out)
     writer = LabelWriter(refs, out)
-    rows: list[dict[str, float | int | str]] = []
+    rows: list[Row] = []
+    objects: list[Row] = []
     with Follower(len(refs)) as follower:
         events = predicting(loaded, refs, tiling=Tiling.parse(tiling), device=device)
         for event in follower.follow(events):
             if not isinstance(event, Prediction):
                 continue
             writer.add(event.key, event.labels)
+            objects += [
+                {"image": event.key, "label": label, "confidence": round(confidence, 4)}
+                for label, confidence in event.scores.objects.items()
+            ]
             rows.append(
                 {
                     "image": event.key,
@@ -131,6 +136,7 @@ def predict(
                 path.parent.mkdir(exist_ok=True)
                 write_image(path, event.maps.astype("float32"), "C" + SPATIAL[event.labels.ndim])
     write_table(out / "confidence.csv", rows)
+    write_table(out / "objects.csv", objects)
     report({"out": str(out), "images": rows}, as_json, f"{len(rows)} image(s) predicted: {out}")
 
 

@@ -108,8 +108,6 @@ class Loop:
             self.state,
             refine=refine,
             card=card,
-            spacing=spacing,
-            units=units,
         )
         for event in events:
             self.state = run.after(self.state, event)

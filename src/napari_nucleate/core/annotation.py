@@ -106,9 +106,11 @@ def as_labels(painted: NDArray[Any]) -> NDArray[np.int32]:
     Raises
     ------
     NucleateError
-        If it is not of an integer (or boolean) type, or has values outside 0…2³¹-1.
+        If it has values that aren't whole, or outside 0…2³¹-1.
     """
-    if painted.dtype.kind not in "iub":
+    # Fiji saves labels as 32-bit floats: whole numbers are labels whatever their type.
+    whole = painted.dtype.kind == "f" and bool((painted == np.floor(painted)).all())
+    if painted.dtype.kind not in "iub" and not whole:
         raise NucleateError(
             f"Labels must be whole numbers, but the array is {painted.dtype}; "
             "convert it to labels first."

@@ -74,14 +74,13 @@ class Viewed:
 class Preview:
     """What the network makes of the region in view, as it learns.
 
-    `foreground` is float32 in [0, 1] and `labels` int32, both of the region's spatial shape.
+    `foreground` is float32 in [0, 1], of the region's spatial shape.
     """
 
     step: int
     key: str
     offset: tuple[int, ...]
     foreground: NDArray[np.float32]
-    labels: NDArray[np.int32]
 
 
 @dataclass(frozen=True)

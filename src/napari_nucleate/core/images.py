@@ -143,6 +143,11 @@ class ImageRef:
         """Pixel size along (Z,) Y, X."""
         return self.stack.spacing(self.ndim)
 
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units of the spacing along (Z,) Y, X."""
+        return self.stack.spacing_units(self.ndim)
+
     def read(self) -> NDArray[Any]:
         """Read the pixels.
 

@@ -143,31 +143,30 @@ class _Site:
     def __init__(
         self, example: Example, pixels: NDArray[np.float32], patch_shape: tuple[int, ...]
     ) -> None:
-        from scipy.ndimage import find_objects
-
         self._patch_shape = patch_shape
         self.example = example
         self.pixels = pixels
         known = example.annotation.known
         # Labels and known pixels in one array, to be warped at once: -1 is unknown.
         self.labels = np.where(known, example.annotation.labels, -1).astype(np.int32)
-        labels = np.where(known, example.annotation.labels, 0)
-        values, compact = np.unique(labels, return_inverse=True)
-        compact = compact.reshape(labels.shape) + (values[0] != 0)
-        self.objects = [
-            np.array([(s.start + s.stop - 1) / 2 for s in box])
-            for box in find_objects(compact)
-            if box is not None
-        ]
+        inside = np.flatnonzero(self.labels > 0)
+        # The pixels of each object, side by side after sorting by label.
+        order = np.argsort(self.labels.ravel()[inside], kind="stable")
+        _, starts = np.unique(self.labels.ravel()[inside[order]], return_index=True)
+        self.objects = np.split(inside[order], starts[1:]) if len(starts) else []
         self._known_at = np.flatnonzero(known)
 
     def centre(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """An object's middle, or in a quarter of the draws any known pixel; jittered."""
+        """A pixel of any object, or in a quarter of the draws any known pixel; jittered.
+
+        Objects are drawn equally often, whatever their size. One label may be a whole class that
+        is spread over the image: any of its pixels can be the centre.
+        """
+        pixels = self._known_at
         if self.objects and rng.random() < 0.75:
-            middle = self.objects[rng.integers(len(self.objects))]
-        else:
-            flat = self._known_at[rng.integers(len(self._known_at))]
-            middle = np.array(np.unravel_index(flat, self.labels.shape), float)
+            pixels = self.objects[rng.integers(len(self.objects))]
+        flat = pixels[rng.integers(len(pixels))]
+        middle = np.array(np.unravel_index(flat, self.labels.shape), float)
         jitter = np.asarray(self._patch_shape) / 8
         middle = middle + rng.uniform(-jitter, jitter)
         # Patches begin on whole pixels: one that isn't turned or scaled is the image as it is.

@@ -36,6 +36,18 @@ class Source(Protocol):
         """Pixels of shape (C, Y, X) or (C, Z, Y, X)."""
 
 
+class CalibratedSource(Source, Protocol):
+    """A source that knows the size of its pixels."""
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Pixel size along (Z,) Y, X."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units of the spacing."""
+
+
 class Tiling(Params):
     """How large images are cut for the network; the result doesn't depend on it."""
 

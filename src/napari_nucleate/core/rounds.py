@@ -57,7 +57,8 @@ class SelfTraining(Params):
         0.5,
         gt=0,
         le=1,
-        description="How much a pixel of a predicted label counts against a person's.",
+        description="How much a pixel of a predicted label counts against a person's; besides, "
+        "predicted images are drawn half as often.",
     )
     confidence: Confidence = Field(Confidence(), description="How predictions are scored.")
 

@@ -113,6 +113,8 @@ def train(
     card = (card or Card(recipe=recipe)).model_copy(update={"recipe": recipe})
     parameters = sum(p.numel() for p in learner.network.parameters())
     yield Started(len(learn), record.held_out, str(learner.device), parameters, note)
+    if not any(e.annotation.n_objects for e in learn):
+        yield Warned("No object is painted in any of the images: only background can be learned.")
 
     budget = recipe.optimisation.budget
     known = sum(int(e.annotation.known.sum()) for e in learn)
@@ -249,8 +251,7 @@ class _Learner:
         """Predict what is in view with the averaged weights."""
         maps = self.predict(self.recipe.normalisation.apply(viewed.image))
         target = self.recipe.target
-        foreground = target.maps(maps).foreground
-        return Preview(step, viewed.key, viewed.offset, foreground, target.decode(maps))
+        return Preview(step, viewed.key, viewed.offset, target.maps(maps).foreground)
 
     def predict(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Maps of a normalised image, by the averaged weights."""

@@ -16,6 +16,7 @@ from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.eye import Eye
 from napari_nucleate.gui.job import Ending, Failed, Job
+from napari_nucleate.gui.keeping import Keeper
 from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of
 from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.project import run
@@ -75,6 +76,7 @@ class Session(QObject):
         self._refs: dict[str, ImageRef] = {}
         self._best: Model | None = None
         self._eye = Eye(self)
+        self.keeper = Keeper(self)
         self._splittable = self._exportable = False
         # How many images the last prediction was asked for.
         self.predicting = 0
@@ -82,6 +84,7 @@ class Session(QObject):
         viewer.dims.events.point.connect(self._eye.look)
         viewer.scene.camera.events.center.connect(self._eye.look)
         viewer.scene.camera.events.zoom.connect(self._eye.look)
+        window.destroyed.connect(self.keeper.flush)
         window.destroyed.connect(self.job.close)
         QApplication.instance().aboutToQuit.connect(self.job.close)
 
@@ -126,6 +129,7 @@ class Session(QObject):
         if self.job.running:
             raise NucleateError(f"Wait: {self.job.running} is under way; press Stop to end it.")
         source = LayerSource.of(layer, axes, ndim, colour)
+        self.keeper.flush()
         refs = {ref.key: ref for ref in source.stack.images(ndim)}
         self.source, self._refs = source, refs
         recipe = self.state.recipe.model_copy(
@@ -155,6 +159,7 @@ class Session(QObject):
             self.annotation.events.labels_update.connect(self._on_painted)
             if self.state.known == "sparse":
                 self.annotation.selected_label = 2
+            self._restore()
         self._need_boxes()
         self.viewer.layers.selection.active = self.annotation
         self.annotation.mode = "paint"
@@ -243,6 +248,9 @@ class Session(QObject):
         """
         self.refresh_statuses()
         self._check(self.plan.resume if resume else self.plan.train)
+        # Round 0 knows the person's labels only; going on stays in the round gone on from.
+        started = self.state.rounds[-1].number if resume else 0
+        number = max(number, started, 1 if self.state.keys("accepted") else 0)
         source, store, state = self._need_source(), self.store, self.state
         self.save()
         # Painted labels are read here, on the GUI's side: the person may go on painting.
@@ -280,20 +288,16 @@ class Session(QObject):
     def predict(self, keys: Sequence[str] | None = None) -> None:
         """Predict images; by default all that no person labelled and nobody accepted."""
         self._check(self.plan.predict)
-        source, store, state = self._need_source(), self.store, self.state
+        store, state = self.store, self.state
         keys = keys or state.keys("unlabelled", "predicted", "rejected")
         if not keys:
             raise NucleateError("Every image is labelled or accepted; there is none to predict.")
         refs = [self.ref(k) for k in keys]
         name = state.rounds[-1].model
-        spacing = source.stack.spacing(source.ndim)
-        units = source.stack.spacing_units(source.ndim)
 
         def work() -> Any:
             model = store.load_model(name)
-            yield from run.predicting(
-                store, model, refs, state.self_training, spacing=spacing, units=units
-            )
+            yield from run.predicting(store, model, refs, state.self_training)
 
         self.predicting = len(refs)
         if self.preview is not None:
@@ -339,12 +343,8 @@ class Session(QObject):
 
     def save(self) -> None:
         """Write the state and all painted images into the project's folder."""
-        source = self._need_source()
-        spacing = source.stack.spacing(source.ndim)
-        units = source.stack.spacing_units(source.ndim)
-        self.store.save_state(self.state)
-        for key in self.state.keys("labelled"):
-            self.store.save_annotation(key, self.painted(key), spacing, units)
+        self.keeper.touch(*self.state.keys("labelled"))
+        self.keeper.flush()
 
     def refresh_statuses(self) -> None:
         """Look at the annotation layer which images are painted."""
@@ -367,8 +367,20 @@ class Session(QObject):
 
     # -- inside -------------------------------------------------------------------------
 
+    def _restore(self) -> None:
+        """Paint what was kept of labelled images, after their layer was removed."""
+        if self.annotation is None or self.source is None:
+            return
+        for key in self.state.keys("labelled"):
+            kept = self.store.load_annotation(key)
+            if kept is not None:
+                where = self.annotation.data[self.source.place(self.ref(key))]
+                where[...] = kept.reshape(where.shape)
+        self.annotation.refresh()
+
     def _set(self, state: State) -> None:
         self.state = state
+        self.keeper.touch()
         self.changed.emit()
 
     def _need_source(self) -> LayerSource:
@@ -386,6 +398,7 @@ class Session(QObject):
         # Undo and a stroke across planes change other images than the one in view, too; those
         # are looked at before a training.
         key = self.current
+        self.keeper.touch(key)
         if (self.state.item(key).status == "labelled") != bool(self.painted(key).any()):
             self.refresh_statuses()
 
@@ -401,6 +414,7 @@ class Session(QObject):
             self._best = None
         self.happened.emit(event)
         if isinstance(event, Prediction | Trained):
+            self.keeper.touch()
             self.changed.emit()
 
     def _on_ended(self, ending: Ending) -> None:
@@ -409,11 +423,14 @@ class Session(QObject):
         if self._best is not None:
             # Ended before its time: the best weights so far are on disk, and are used.
             self.state, self._best = run.entered(self.state, self._best), None
+        self.keeper.touch()
         self.ended.emit(ending)
         self.changed.emit()
 
     def _on_removed(self, event: Any) -> None:
         layer: Layer = event.value
+        if layer is self.annotation or layer is self.boxes:
+            self.keeper.flush()
         for name in ("annotation", "boxes", "prediction", "preview"):
             if getattr(self, name) is layer:
                 setattr(self, name, None)

@@ -30,6 +30,8 @@ def show_prediction(
         active = viewer.layers.selection.active
         empty = np.zeros(source.shape, np.int32)
         layer = viewer.add_labels(empty, name="prediction", opacity=0.5, **source.geometry())
+        # The next prediction redraws it: nobody's painting may be lost there.
+        layer.editable = False
         viewer.layers.selection.active = active
     layer.data[source.place(ref)] = event.labels
     if source.in_view(viewer).key == ref.key:
@@ -56,8 +58,9 @@ def show_preview(
             name="preview",
             colormap="green",
             blending="additive",
-            opacity=0.6,
-            contrast_limits=(0, 1),
+            opacity=0.5,
+            # What the network doesn't believe in stays clear, so that the cells can be seen.
+            contrast_limits=(0.3, 1),
             **geometry,
         )
         viewer.layers.selection.active = active

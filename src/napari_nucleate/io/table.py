@@ -71,7 +71,7 @@ def measure(
     if image is not None:
         columns |= _intensity_columns(labels, image, index, channels)
     if scores is not None:
-        columns["score"] = [float(scores.get(int(i), math.nan)) for i in index]
+        columns["confidence"] = [float(scores.get(int(i), math.nan)) for i in index]
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 

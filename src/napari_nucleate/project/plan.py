@@ -97,12 +97,12 @@ def plan(situation: Situation) -> Plan:
             if state.keys("unlabelled", "predicted", "rejected")
             else "No image is left to label.",
         ),
-        train=_gate(busy, image, painted),
-        resume=_gate(busy, image, painted, trained),
+        train=_gate(busy, image, painted, annotation),
+        resume=_gate(busy, image, painted, annotation, trained),
         stop=_gate("" if situation.running else "Nothing runs."),
         predict=_gate(busy, image, trained),
         accept=_gate(predicted),
-        train_again=_gate(busy, image, painted, trained, accepted),
+        train_again=_gate(busy, image, painted, annotation, trained, accepted),
         split=_gate(
             busy,
             "" if situation.splittable else "Choose a mask, probability or label layer to split.",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.model import Card, Model
-    from napari_nucleate.core.predict import Source, Tiling
+    from napari_nucleate.core.predict import CalibratedSource, Source, Tiling
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.train import View
     from napari_nucleate.project.store import Store
@@ -94,11 +94,9 @@ def training(
 def predicting(
     store: Store,
     model: Model,
-    sources: Sequence[Source],
+    sources: Sequence[CalibratedSource],
     options: SelfTraining,
     *,
-    spacing: tuple[float, ...] = (),
-    units: tuple[str, ...] = (),
     tiling: Tiling | None = None,
 ) -> Generator[PredictEvent, None, None]:
     """Predict images and write each prediction before saying that it is there."""
@@ -111,10 +109,11 @@ def predicting(
         confidence=options.confidence,
         device=model.recipe.optimisation.device,
     )
+    refs = {ref.key: ref for ref in sources}
     try:
         for event in steps:
             if isinstance(event, Prediction):
-                store.save_prediction(event, spacing, units)
+                _save(store, event, refs)
             yield event
     finally:
         steps.close()
@@ -123,23 +122,22 @@ def predicting(
 def self_training(
     store: Store,
     labelled: Sequence[Example],
-    pool: Sequence[Source],
+    pool: Sequence[CalibratedSource],
     state: State,
     *,
     refine: Recipe | None = None,
     card: Card | None = None,
-    spacing: tuple[float, ...] = (),
-    units: tuple[str, ...] = (),
 ) -> Generator[RoundEvent, None, None]:
     """Run all rounds, writing models, predictions and the state as they come."""
     from napari_nucleate.core.rounds import rounds
 
     steps = rounds(labelled, pool, state.recipe, state.self_training, refine=refine, card=card)
     store.save_state(state)
+    refs = {ref.key: ref for ref in pool}
     try:
         for event in _keep_best(store, steps):
             if isinstance(event, Prediction):
-                store.save_prediction(event, spacing, units)
+                _save(store, event, refs)
             state = after(state, event)
             if isinstance(event, RoundStarted | RoundFinished):
                 store.save_state(state)
@@ -198,6 +196,12 @@ def entered(state: State, model: Model) -> State:
         validation_ap=record.validation_ap,
     )
     return state.model_copy(update={"rounds": (*state.rounds, entry)})
+
+
+def _save(store: Store, prediction: Prediction, refs: Mapping[str, CalibratedSource]) -> None:
+    """Write a prediction with the pixel size of its own image."""
+    ref = refs[prediction.key]
+    store.save_prediction(prediction, ref.spacing, ref.units)
 
 
 def _keep_best(store: Store, steps: Generator[Event, None, Any]) -> Generator[Event, None, None]:

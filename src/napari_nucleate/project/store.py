@@ -1,7 +1,7 @@
 """A project on disk: a folder that a person can read.
 
 nucleate.json        the state
-annotations/KEY.tif  what the person painted
+annotations/KEY.tif  what the person painted; boxes.json: the boxes where it counts
 predictions/KEY.tif  the labels a model drew; maps/KEY.tif its maps; KEY.json the scores
 models/NAME/         weights.safetensors and model.json
 """
@@ -30,6 +30,8 @@ from napari_nucleate.io.write import write_image, write_labels
 from napari_nucleate.project.model import State
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from napari_nucleate.core.model import Model
@@ -88,6 +90,11 @@ class Store:
         """Read what a person painted, or None where nothing was saved."""
         path = self.folder / "annotations" / f"{key}.tif"
         return as_labels(_pixels(path)) if path.is_file() else None
+
+    def save_boxes(self, boxes: Mapping[str, Any]) -> None:
+        """Write the corners ((start, ...), (stop, ...)) of the boxes on each image, in pixels."""
+        path = self._made(self.folder / "annotations") / "boxes.json"
+        write_text(path, json.dumps(boxes, indent=2) + "\n", overwrite=True)
 
     def save_prediction(
         self,

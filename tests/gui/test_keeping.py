@@ -1,0 +1,94 @@
+"""What a person painted and decided is on disk a moment later, and comes back."""
+
+import json
+
+import numpy as np
+
+from napari_nucleate.io.read import read_stack
+
+
+def written(project, name):
+    return project.session.store.folder / name
+
+
+def paint(project, at):
+    """One stroke on an image, as the brush makes it."""
+    layer = project.session.annotation
+    project.viewer.dims.set_current_step(0, at)
+    index = np.nonzero(np.ones((1, 5, 5), int))
+    layer.data_setitem((index[0] + at, index[1] + 3, index[2] + 3), 7)
+    layer.events.paint(value=[])
+
+
+def test_a_stroke_is_written_a_moment_later(project, qtbot):
+    paint(project, 2)
+    path = written(project, "annotations/nuclei_n2.tif")
+    qtbot.waitUntil(path.is_file, timeout=10_000)
+    assert (read_stack(path).data[...] == 7).sum() == 25
+    qtbot.waitUntil(written(project, "nucleate.json").is_file, timeout=10_000)
+    kept = json.loads(written(project, "nucleate.json").read_text("utf-8"))
+    assert {i["key"]: i["status"] for i in kept["items"]}["nuclei_n2"] == "labelled"
+
+
+def test_a_decision_is_written_too(project):
+    project.predict(n1=0.9)
+    project.session.review(["nuclei_n1"], accept=True)
+    project.session.keeper.flush()
+    kept = project.session.store.load_state()
+    assert kept.item("nuclei_n1").status == "accepted"
+
+
+def test_nothing_is_written_where_nothing_was_done(make_napari_viewer, home):
+    from napari_nucleate.gui.session import session_of
+
+    viewer = make_napari_viewer()
+    layer = viewer.add_image(np.zeros((3, 16, 16)), name="empty")
+    session = session_of(viewer)
+    session.choose_layer(layer, "NYX", 2)
+    session.keeper.flush()
+    assert not home.exists()
+
+
+def test_a_removed_annotation_layer_comes_back_with_its_labels(project):
+    session = project.session
+    paint(project, 3)
+    before = session.annotation.data.copy()
+    session.keeper.touch("nuclei_n0")
+    project.viewer.layers.remove(session.annotation)
+    assert session.annotation is None
+    assert not session.plan.train
+    again = session.annotate()
+    np.testing.assert_array_equal(again.data, before)
+
+
+def test_boxes_are_kept(project):
+    session = project.session
+    session.set_known("boxes")
+    session.boxes.add_rectangles(np.array([[0, 2, 4], [0, 2, 20], [0, 30, 20], [0, 30, 4]]))
+    session.save()
+    kept = json.loads(written(project, "annotations/boxes.json").read_text("utf-8"))
+    assert kept == {"nuclei_n0": [[[2, 4], [30, 20]]]}
+
+
+def test_what_can_not_be_written_is_said_and_tried_again(project, monkeypatch):
+    from napari_nucleate.core.errors import NucleateError
+
+    session = project.session
+    said = []
+    monkeypatch.setattr("napari_nucleate.gui.keeping.show_warning", said.append)
+
+    def full(state):
+        raise NucleateError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.store, "save_state", full)
+        paint(project, 2)
+        session.keeper.flush()
+    assert said == ["Not saved: The disk is full."]
+    session.keeper.flush()
+    assert written(project, "annotations/nuclei_n2.tif").is_file()
+
+
+def test_the_prediction_layer_is_not_for_painting(project):
+    project.predict(n1=0.9)
+    assert not project.session.prediction.editable
