@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.architectures import UNet
@@ -16,6 +17,10 @@ from napari_nucleate.core.patches import Example
 from napari_nucleate.core.recipe import Optimisation, Recipe, Steps
 from napari_nucleate.core.samples import NucleiSample
 from napari_nucleate.core.targets import Boundary
+
+# On a busy machine an example may take long once; that says nothing about the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 class Picture:

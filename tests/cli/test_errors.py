@@ -203,7 +203,13 @@ def test_ctrl_c_stops_the_training_and_keeps_the_best(sample, tmp_path, tiny_opt
     command = [sys.executable, "-c", "from napari_nucleate.cli.app import main; main()", "train"]
     command += ["--images", images, "--masks", masks, "--out", out, *tiny_options[:-2]]
     command += ["--seconds", "120"]
-    process = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [str(c) for c in command],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has Ctrl+C ignored, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 60
     while not (out / "model.json").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
