@@ -114,7 +114,7 @@ class TestAnnotation:
     def test_what_is_no_label_is_refused_and_the_old_one_kept(self, store):
         store.save_annotation("a", np.ones((5, 6), int))
         with pytest.raises(NucleateError, match="whole numbers"):
-            store.save_annotation("a", np.ones((5, 6)))
+            store.save_annotation("a", np.full((5, 6), 0.5))
         assert (store.load_annotation("a") == 1).all()
 
 
