@@ -3,6 +3,6 @@
 import os
 
 # Threads of OpenMP that wait for work spin by default, and take the processor from the window, from
-# numba and from other programs: on two busy cores a training step takes 2.4 s so, and 0.43 s with
-# threads that sleep; on idle ones it's the same. Read when torch is loaded, hence set here.
+# numba and from other programs: beside another training a step takes twice as long so, or more; alone
+# sleeping costs less than a tenth (benchmarks/threads.py). Read when torch is loaded, hence set here.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
