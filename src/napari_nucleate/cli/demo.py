@@ -78,20 +78,12 @@ def run_demo(
     folder = out or _free("nucleate-demo")
     if images is None or masks is None:
         sample = NucleiSample(seed=seed)
-        if labelled >= sample.count:
-            raise NucleateError(
-                f"The sample has {sample.count} images and {labelled} are to be labelled; none is "
-                "left to predict, lower --labelled."
-            )
+        _check_some_left(sample.count, labelled)
         images, masks = write_sample(sample, new_folder(folder) / "sample")
-    refs = references(images, 2)
-    pairs = matched(refs, masks, 2)
-    if len(pairs) <= labelled:
-        raise NucleateError(
-            f"{len(pairs)} images have masks and {labelled} are to be labelled; none is left to "
-            "predict, lower --labelled."
-        )
-    if not (folder / "sample").exists():
+        pairs = matched(references(images, 2), masks, 2)
+    else:
+        pairs = matched(references(images, 2), masks, 2)
+        _check_some_left(len(pairs), labelled)
         new_folder(folder)
     refs = [image for image, _ in pairs]
     chosen = representative(refs, labelled, seed)
@@ -127,6 +119,14 @@ def run_demo(
             f"Written to {folder}: labels/, measurements.csv, demo.png, scores.json, project/"
         )
     return summary
+
+
+def _check_some_left(masks: int, labelled: int) -> None:
+    if masks <= labelled:
+        raise NucleateError(
+            f"{masks} images have masks and {labelled} are to be labelled; none is left to "
+            "predict, lower --labelled."
+        )
 
 
 def _recipe(seconds: float, seed: int) -> Recipe:
@@ -167,7 +167,7 @@ def _export(folder: Path, loop: Loop, found: Labels) -> None:
     rows: list[Row] = []
     for ref in loop.pool:
         scores = loop.store.load_scores(ref.key)
-        units = ref.stack.spacing_units(2)
+        units = ref.units
         drawn = Stack(found[ref.key], "YX", ref.spacing, units, name=ref.key).images(2)[0]
         rows += measured(drawn, ref, scores.objects if scores else None)
     write_table(folder / "measurements.csv", rows)

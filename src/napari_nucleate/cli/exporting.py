@@ -24,7 +24,7 @@ def measured(
         truth(labels),
         image.read() if image else None,
         calibrated.spacing,
-        calibrated.stack.spacing_units(labels.ndim),
+        calibrated.units,
         scores,
         image.stack.channels if image else (),
     )
@@ -59,7 +59,7 @@ def export_labels(labels: Path, images: Path | None, out: Path, ndim: NDim) -> i
             truth(ref),
             SPATIAL[ndim],
             (image or ref).spacing,
-            (image or ref).stack.spacing_units(ndim),
+            (image or ref).units,
         )
     write_table(out / "measurements.csv", rows)
     return len(rows)

@@ -83,21 +83,21 @@ class Loop:
         store = Store(folder)
         examples = [example(image, mask, known) for image, mask in pairs]
         for (image, _), made in zip(pairs, examples, strict=True):
-            units = image.stack.spacing_units(recipe.ndim)
             # As the rule reads them: in sparse masks 0 is unknown and 1 background.
             painted = made.annotation.labels
             if known == "sparse":
                 painted = (painted + 1) * made.annotation.known
-            store.save_annotation(image.key, painted, image.spacing, units)
+            store.save_annotation(image.key, painted, image.spacing, image.units)
         return cls(store, state, examples, pool)
 
     def run(self, refine: Recipe | None = None) -> Generator[RoundEvent, None, None]:
         """Run all rounds; `state` follows. `refine` is the recipe of later rounds."""
         first = self.pool[0]
-        ndim = self.state.recipe.ndim
-        spacing, units = first.stack.spacing(ndim), first.stack.spacing_units(ndim)
         card = Card(
-            recipe=self.state.recipe, channels=first.stack.channels, spacing=spacing, units=units
+            recipe=self.state.recipe,
+            channels=first.stack.channels,
+            spacing=first.spacing,
+            units=first.units,
         )
         if refine is not None:
             refine = merged(refine, {"channels": self.state.recipe.channels})

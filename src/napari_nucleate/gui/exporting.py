@@ -187,7 +187,7 @@ def _pixels(export: LabelExport, where: tuple[int | slice, ...]) -> NDArray[Any]
 
 def _write_image(path: Path, export: LabelExport, ref: ImageRef, overwrite: bool) -> None:
     labels = _pixels(export, export.labels.place(ref))
-    spacing, units = ref.spacing, ref.stack.spacing_units(ref.ndim)
+    spacing, units = ref.spacing, ref.units
     write_labels(path, labels, SPATIAL[ref.ndim], spacing, units, overwrite)
 
 
@@ -211,7 +211,7 @@ def _measured(export: LabelExport, ref: ImageRef) -> list[Row]:
         _pixels(export, export.labels.place(ref)),
         None if export.image is None else image.read(),
         ref.spacing,
-        ref.stack.spacing_units(ref.ndim),
+        ref.units,
         export.scores(ref) if export.scores else None,
         (image.stack.name,) if image.stack.n_channels == 1 else image.stack.channels,
     )
