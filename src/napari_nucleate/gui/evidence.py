@@ -112,13 +112,7 @@ class OfPrediction:
         key = ImageRef(self._stack, ref.ndim, ref.index).key
         if self._last is None or self._last[0] != key:
             self._last = key, self._load(key, ref)
-        whole, part = self._last[1], region or (slice(None),) * ref.ndim
-        return Maps(
-            whole.foreground[part],
-            None if whole.border is None else whole.border[part],
-            None if whole.centre is None else whole.centre[part],
-            None if whole.distances is None else whole.distances[(slice(None), *part)],
-        )
+        return self._last[1][region or (slice(None),) * ref.ndim]
 
     def _load(self, key: str, ref: ImageRef) -> Maps:
         prediction = self._store.load_prediction(key)

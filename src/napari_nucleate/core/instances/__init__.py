@@ -6,6 +6,7 @@ from pydantic import Field
 
 from napari_nucleate.core.instances.clean import from_mask_like, relabel, remove_small
 from napari_nucleate.core.instances.components import Components
+from napari_nucleate.core.instances.found import Instances
 from napari_nucleate.core.instances.maps import Maps
 from napari_nucleate.core.instances.rays import centre_probability, ray_distances
 from napari_nucleate.core.instances.star_convex import StarConvex
@@ -15,6 +16,7 @@ Splitter = Annotated[Components | Watershed | StarConvex, Field(discriminator="k
 
 __all__ = [
     "Components",
+    "Instances",
     "Maps",
     "Splitter",
     "StarConvex",

@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from napari_nucleate.core.instances.base import SplitterBase
 from napari_nucleate.core.instances.clean import holes, remove_small
-from napari_nucleate.core.params import Params
+from napari_nucleate.core.instances.found import Instances, measured
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_nucleate.core.instances.maps import Maps
 
 
-class Components(Params):
+class Components(SplitterBase):
     """Every connected piece of the foreground is an object: for objects that never touch.
 
     Pixels that meet only at a corner belong to different objects. Border and rays are not used.
@@ -36,7 +34,7 @@ class Components(Params):
         description="Holes of up to this many pixels are filled; 0 leaves all holes open.",
     )
 
-    def split(self, maps: Maps) -> NDArray[np.int32]:
+    def find(self, maps: Maps) -> Instances:
         """Label the connected pieces of the foreground.
 
         Parameters
@@ -46,11 +44,10 @@ class Components(Params):
 
         Returns
         -------
-        ndarray of int32, shape of the foreground
-            Labels 1..n, 0 is background.
+        Instances
         """
         from scipy import ndimage as ndi
 
         mask = maps.foreground > self.threshold
         mask |= holes(mask, self.fill_holes) > 0
-        return remove_small(ndi.label(mask)[0], self.min_size)
+        return measured(remove_small(ndi.label(mask)[0], self.min_size), maps)

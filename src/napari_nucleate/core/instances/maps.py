@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from napari_nucleate.core.errors import NucleateError
 
@@ -24,8 +24,15 @@ class Maps:
         Probability that the pixel separates touching objects.
     centre : ndarray of float32, same shape, optional
         Star-convex object probability (normalised distance to the object's boundary).
-    distances : ndarray of float32, shape (R, Y, X), optional
+    distances : ndarray of float32, shape (R, Y, X) or (R, Z, Y, X), optional
         Distance in pixels from each pixel to the boundary of its object along R rays.
+    depth : ndarray of float32, same shape as the foreground, optional
+        Distance from each pixel to the nearest boundary of its object, or anything that rises
+        towards the middle of objects, ≥ 0.
+    seeds : ndarray of int, same shape as the foreground, optional
+        One label an object that a person pointed at, 0 elsewhere.
+    classes : ndarray of float32, shape (C, Y, X) or (C, Z, Y, X), optional
+        Probability of each class 1..C.
 
     Raises
     ------
@@ -37,14 +44,30 @@ class Maps:
     border: NDArray[np.float32] | None = None
     centre: NDArray[np.float32] | None = None
     distances: NDArray[np.float32] | None = None
+    depth: NDArray[np.float32] | None = None
+    seeds: NDArray[np.integer[Any]] | None = None
+    classes: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         shape = self.foreground.shape
         if len(shape) not in (2, 3):
             raise NucleateError(f"The foreground has shape {shape}; 2D or 3D is needed.")
-        for name in ("border", "centre"):
+        for name in ("border", "centre", "depth", "seeds"):
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise NucleateError(f"{name} has shape {value.shape}, foreground {shape}.")
-        if self.distances is not None and self.distances.shape[1:] != shape:
-            raise NucleateError(f"distances have shape {self.distances.shape}, foreground {shape}.")
+        for name in ("distances", "classes"):
+            value = getattr(self, name)
+            if value is not None and value.shape[1:] != shape:
+                raise NucleateError(f"{name} have shape {value.shape}, foreground {shape}.")
+
+    def __getitem__(self, region: tuple[slice, ...]) -> Maps:
+        """Cut a region (*spatial) out of all maps; views, not copies."""
+        cut = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None:
+                ahead = (slice(None),) * (value.ndim - self.foreground.ndim)
+                value = value[(*ahead, *region)]
+            cut[each.name] = value
+        return Maps(**cut)

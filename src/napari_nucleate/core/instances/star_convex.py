@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.instances.base import SplitterBase
 from napari_nucleate.core.instances.clean import holes, remove_small, round_ones
-from napari_nucleate.core.params import Params
+from napari_nucleate.core.instances.found import Instances, measured
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Candidates = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
-class StarConvex(Params):
+class StarConvex(SplitterBase):
     """Finds round, separate objects even where they touch: each is a polygon around its centre.
 
     The likeliest centre is drawn first, and any later polygon that overlaps it too much is left
@@ -76,7 +77,7 @@ class StarConvex(Params):
         "Used only where the network predicts no rays.",
     )
 
-    def split(self, maps: Maps) -> NDArray[np.int32]:
+    def find(self, maps: Maps) -> Instances:
         """Draw the objects as star-convex polygons.
 
         Parameters
@@ -87,8 +88,7 @@ class StarConvex(Params):
 
         Returns
         -------
-        ndarray of int32, shape of the foreground
-            Labels 1..n, 0 is background.
+        Instances
 
         Raises
         ------
@@ -110,7 +110,8 @@ class StarConvex(Params):
             mask |= round_ones(inside)[inside]
             points, rays = self._measured(mask)
         labels = draw(points, rays, (shape[0], shape[1]), self.overlap)
-        return remove_small(labels if mask is None else labels * mask, self.min_size)
+        found = remove_small(labels if mask is None else labels * mask, self.min_size)
+        return measured(found, maps)
 
     def _predicted(self, maps: Maps, distances: NDArray[np.float32]) -> Candidates:
         """List likely centres and their rays from the network's maps, the likeliest first."""

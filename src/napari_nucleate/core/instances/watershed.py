@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
+from napari_nucleate.core.instances.base import SplitterBase
 from napari_nucleate.core.instances.clean import fill_own, holes, remove_small, round_ones
-from napari_nucleate.core.params import Params
+from napari_nucleate.core.instances.found import Instances, measured
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.instances.maps import Maps
 
 
-class Watershed(Params):
+class Watershed(SplitterBase):
     """Cuts touching objects where the border is drawn and where the outline has a neck.
 
     Seeds are the cores of objects: the foreground without the border where the network drew one,
@@ -80,7 +81,7 @@ class Watershed(Params):
         description="Distance between slices divided by the pixel size within them (3D only).",
     )
 
-    def split(self, maps: Maps) -> NDArray[np.int32]:
+    def find(self, maps: Maps) -> Instances:
         """Cut the foreground into objects.
 
         Parameters
@@ -90,8 +91,7 @@ class Watershed(Params):
 
         Returns
         -------
-        ndarray of int32, shape of the foreground
-            Labels 1..n, 0 is background.
+        Instances
         """
         from skimage.segmentation import watershed
 
@@ -99,7 +99,7 @@ class Watershed(Params):
         inside = holes(mask, self.fill_holes)
         solid = mask | round_ones(inside)[inside]  # a gap between objects, filled, looks like one
         if not solid.any():
-            return np.zeros(mask.shape, np.int32)
+            return measured(np.zeros(mask.shape, np.int32), maps)
         core = self._core(maps, solid)
         depth = self._distance(core)
         separation = self.separation if maps.border is None else self.border_separation
@@ -108,7 +108,8 @@ class Watershed(Params):
         whole = np.array_equal(core, solid)
         height = -depth if whole else np.where(core, -depth, self._distance(~core))
         labels = watershed(height, seeds, mask=solid)
-        return remove_small(fill_own(labels.astype(np.int32), inside), self.min_size)
+        found = remove_small(fill_own(labels.astype(np.int32), inside), self.min_size)
+        return measured(found, maps)
 
     def _core(self, maps: Maps, solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Keep the foreground that can hold seeds.
