@@ -67,6 +67,7 @@ def main() -> None:
     session.accept_best(4)
     picture("Review")
     picture("Split")
+    picture("Correct")
     picture("Export")
     viewer.close()
 

@@ -17,7 +17,7 @@ from napari_nucleate.gui.train import TrainDock
 
 ROOT = Path(__file__).parents[2]
 INSIDE = Path(napari_nucleate.__file__).parent / "napari.yaml"
-ORDER = ["Label", "Train", "Review", "Split", "Export"]
+ORDER = ["Label", "Train", "Review", "Split", "Correct", "Export"]
 
 OPEN = """
 import sys
@@ -27,7 +27,7 @@ import napari
 from qtpy.QtWidgets import QApplication
 viewer = napari.Viewer(show=False)
 from napari_nucleate.gui.launch import open_docks
-assert list(open_docks(viewer)) == ["Label", "Train", "Review", "Split", "Export"]
+assert list(open_docks(viewer)) == ["Label", "Train", "Review", "Split", "Correct", "Export"]
 QApplication.processEvents()
 assert "torch" not in sys.modules, "opening the docks loads torch"
 viewer.close()
@@ -69,7 +69,7 @@ def test_nothing_heavy_is_loaded():
     assert done.returncode == 0, done.stderr
 
 
-def test_five_tabs_with_label_in_front(viewer, qtbot):
+def test_six_tabs_with_label_in_front(viewer, qtbot):
     widgets = launch.open_docks(viewer)
     assert list(widgets) == ORDER == list(launch.DOCKS)
     assert widgets["Label"].session is widgets["Train"].session is session_of(viewer)
@@ -85,7 +85,7 @@ def test_five_tabs_with_label_in_front(viewer, qtbot):
 def test_opening_twice_doubles_nothing(viewer):
     first = launch.open_docks(viewer)
     assert launch.open_docks(viewer) == first
-    assert len(docks(viewer)) == 5
+    assert len(docks(viewer)) == 6
 
 
 def test_one_entry_opens_all(viewer, plugin, qtbot):
@@ -93,7 +93,7 @@ def test_one_entry_opens_all(viewer, plugin, qtbot):
     assert len(docks(viewer)) == 1
     train = alone.widget()
     viewer.window.add_plugin_dock_widget("napari-nucleate", "Nucleate")
-    qtbot.waitUntil(lambda: len(docks(viewer)) == 5, timeout=5000)
+    qtbot.waitUntil(lambda: len(docks(viewer)) == 6, timeout=5000)
     # The dock that was open alone is among them, as it was.
     assert [d.widget() for d in docks(viewer) if isinstance(d.widget(), TrainDock)] == [train]
     assert [d.windowTitle() for d in docks(viewer) if isinstance(d.widget(), LabelDock)] == [
@@ -107,7 +107,7 @@ def test_each_opens_alone_and_once(viewer, plugin, name):
     assert [type(d.widget()).__mro__[1] for d in docks(viewer)] == [launch.DOCKS[name]]
     launch.open_docks(viewer)
     viewer.window.add_plugin_dock_widget("napari-nucleate", name)
-    assert len(docks(viewer)) == 5
+    assert len(docks(viewer)) == 6
 
 
 def test_samples_open_with_their_truth(viewer, plugin):

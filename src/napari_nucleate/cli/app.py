@@ -95,7 +95,7 @@ def gui(
         list[Path] | None, typer.Argument(help="Images to open; the sample without.")
     ] = None,
 ) -> None:
-    """Open napari with the five docks."""
+    """Open napari with the six docks."""
     from napari_nucleate.gui.start import run
 
     run(images or [])

@@ -1,4 +1,4 @@
-"""Opening the docks: all five as tabs, or one alone; never the same twice."""
+"""Opening the docks: all six as tabs, or one alone; never the same twice."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QWidget
 
+from napari_nucleate.gui.correct import CorrectDock
 from napari_nucleate.gui.export import ExportDock
 from napari_nucleate.gui.label import LabelDock
 from napari_nucleate.gui.review import ReviewDock
@@ -21,6 +22,7 @@ DOCKS: dict[str, Any] = {
     "Train": TrainDock,
     "Review": ReviewDock,
     "Split": SplitDock,
+    "Correct": CorrectDock,
     "Export": ExportDock,
 }
 """The docks by their names, in the order of the work."""
@@ -29,7 +31,7 @@ WIDTH = 400
 
 
 def open_docks(viewer: Viewer) -> dict[str, QWidget]:
-    """Open the five docks as tabs on the right, Label in front; open ones are moved there.
+    """Open the six docks as tabs on the right, Label in front; open ones are moved there.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ def open_docks(viewer: Viewer) -> dict[str, QWidget]:
         dock = _dock_of(viewer, kind)
         if dock is None:
             # The name under which the Plugins menu opens and closes it. A tab from the start:
-            # five docks below each other would make the window grow.
+            # six docks below each other would make the window grow.
             dock = viewer.window.add_dock_widget(
                 kind(viewer), name=f"{name} (Nucleate)", area="right", tabify=bool(docks)
             )
@@ -92,6 +94,13 @@ class Split(SplitDock):
         super().__init__(_without(napari_viewer, SplitDock))
 
 
+class Correct(CorrectDock):
+    """The Correct dock alone."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(_without(napari_viewer, CorrectDock))
+
+
 class Export(ExportDock):
     """The Export dock alone."""
 
@@ -100,7 +109,7 @@ class Export(ExportDock):
 
 
 class Nucleate(Label):
-    """All five docks: the Label dock, which brings the others along once it is docked."""
+    """All six docks: the Label dock, which brings the others along once it is docked."""
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)

@@ -64,7 +64,7 @@ def check_screen() -> None:
 
 
 def fill(viewer: Viewer, stacks: Sequence[Stack]) -> None:
-    """Add images, or the sample where there are none, and open the five docks."""
+    """Add images, or the sample where there are none, and open the six docks."""
     from napari.layers import Layer
 
     from napari_nucleate.gui.launch import open_docks
