@@ -129,15 +129,19 @@ def holes(mask: NDArray[np.bool_], max_size: int) -> NDArray[np.int32]:
     ndarray of int32, same shape
         The holes, 1..n.
     """
-    from scipy import ndimage as ndi
+    import cc3d
 
     if not max_size or mask.all():
         return np.zeros(mask.shape, np.int32)
     # Padded, so that all that reaches the edge is one piece, the first: never a hole.
-    diagonal = ndi.generate_binary_structure(mask.ndim, mask.ndim)
-    pieces, _ = ndi.label(np.pad(~mask, 1, constant_values=True), diagonal)
+    pieces = cc3d.connected_components(
+        np.pad(~mask, 1, constant_values=True), connectivity=8 if mask.ndim == 2 else 26
+    )
     inner = pieces[(slice(1, -1),) * mask.ndim]
-    return _renumber(inner, np.bincount(inner.reshape(-1)) <= max_size, 2)
+    sizes = np.bincount(inner.reshape(-1))
+    if len(sizes) <= 2:
+        return np.zeros(mask.shape, np.int32)
+    return _renumber(inner, sizes <= max_size, 2)
 
 
 def round_ones(inside: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -188,18 +192,14 @@ def fill_own(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray[np
     ndarray of int32, same shape
         Labels with the holes filled or emptied.
     """
-    from scipy import ndimage as ndi
+    from napari_nucleate.core.instances import _label_kernels
 
     n = int(inside.max(initial=0))
     if not n:
         return labels
-    index = np.arange(n + 1)
-    walls = np.where(inside == 0, labels, 0)
-    high = np.asarray(ndi.maximum(ndi.maximum_filter(walls, 3), inside, index))
-    other = np.where(walls == 0, np.iinfo(np.int32).max, walls)
-    low = np.asarray(ndi.minimum(ndi.minimum_filter(other, 3), inside, index))
-    owner = np.where(low == high, high, 0).astype(np.int32)
-    filled: NDArray[np.int32] = np.where(inside > 0, owner[inside], labels)
+    volume = labels.shape if labels.ndim == 3 else (1, *labels.shape)
+    owners = _label_kernels.only_neighbour(labels.reshape(volume), inside.reshape(volume), n)
+    filled: NDArray[np.int32] = np.where(inside > 0, owners[inside], labels)
     return filled
 
 

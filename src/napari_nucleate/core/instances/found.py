@@ -62,14 +62,13 @@ def measured(labels: NDArray[np.int32], maps: Maps) -> Instances:
     >>> measured(np.array([[1, 1, 0, 2]], np.int32), maps).probability
     array([0.75, 0.75], dtype=float32)
     """
-    n = int(labels.max(initial=0))
-    flat = labels.reshape(-1)
-    size = np.bincount(flat, minlength=n + 1)[1:].clip(1)
-    sure = np.nan_to_num(maps.foreground).reshape(-1)
-    probability = np.bincount(flat, sure, n + 1)[1:] / size
-    return Instances(
-        labels, probability.astype(np.float32).clip(0, 1), classes=likeliest(labels, maps)
+    from napari_nucleate.core.instances import _label_kernels
+
+    foreground = np.ascontiguousarray(maps.foreground, np.float32)
+    probability = _label_kernels.means(
+        labels.reshape(-1), foreground.reshape(-1), int(labels.max(initial=0))
     )
+    return Instances(labels, probability.clip(0, 1), classes=likeliest(labels, maps))
 
 
 def likeliest(labels: NDArray[np.int32], maps: Maps) -> NDArray[np.int32] | None:

@@ -1,4 +1,4 @@
-"""Star-convex polygons: the splitter for roundish objects, from a network or from any mask."""
+"""Star-convex objects: the splitter for roundish ones, from a network or from any mask."""
 
 from __future__ import annotations
 
@@ -7,26 +7,33 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.base import SplitterBase
 from napari_nucleate.core.instances.clean import holes, remove_small, round_ones
-from napari_nucleate.core.instances.found import Instances, measured
+from napari_nucleate.core.instances.distance import distance_to_boundary
+from napari_nucleate.core.instances.found import Instances, likeliest, measured
+from napari_nucleate.core.instances.landscape import cut, smooth
+from napari_nucleate.core.instances.stars import Stars, stars_of, suppress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_nucleate.core.instances.maps import Maps
 
-    Candidates = tuple[NDArray[np.int64], NDArray[np.float32]]
+MISSED = 0.5
+"""Part of `probability` that a centre must have where only the mask shows an object."""
+
+SMOOTHING = 1.0
+"""Width in pixels of the smoothing of a mask's depth, against centres at rough edges."""
 
 
 class StarConvex(SplitterBase):
-    """Finds round, separate objects even where they touch: each is a polygon around its centre.
+    """Finds round, separate objects even where they touch, in 2D and 3D.
 
-    The likeliest centre is drawn first, and any later polygon that overlaps it too much is left
-    out (Schmidt et al., Cell detection with star-convex polygons, MICCAI 2018). Without a network
-    that predicts rays, centres are where the mask is widest, and rays run to its outline or to
-    the neck before the next object.
+    Each object is a star: a centre and the lengths of rays to its outline. The likeliest is taken
+    first, and any later one that overlaps it too much is left out (Schmidt et al., Cell detection
+    with star-convex polygons, MICCAI 2018; Weigert et al., WACV 2020). The stars say which objects
+    there are; their outlines come from the pixels of the foreground. Without a network that
+    predicts rays, stars are measured in the mask, cut at its necks.
     """
 
     kind: Literal["star-convex"] = "star-convex"
@@ -44,133 +51,126 @@ class StarConvex(SplitterBase):
         description="Of two objects that share more than this part of the smaller one, the less "
         "probable is dropped.",
     )
+    outline: Literal["pixels", "stars"] = Field(
+        "pixels",
+        description="Where outlines come from: the foreground's pixels, each given to a star; or "
+        "the stars alone, smooth and coarse. Used only where the network predicts rays.",
+    )
     threshold: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Pixels more probable than this belong to the mask. Used only where the "
-        "network predicts no rays.",
+        description="Pixels more probable than this belong to the foreground.",
     )
     separation: float = Field(
         0.15,
         ge=0,
-        lt=1,
+        le=1,
         description="How much narrower than the objects a neck must be to end an object there: "
-        "0.15 is about a seventh. Used only where the network predicts no rays.",
+        "0.15 is about a seventh. With rays it tells which parts of the foreground the stars "
+        "missed.",
     )
     n_rays: int = Field(
         32,
         ge=8,
         le=256,
-        description="Corners of each polygon; more follow the outline closer. Used only where the "
+        description="Rays of each star; more follow the outline closer. Used only where the "
         "network predicts no rays.",
     )
     min_size: int = Field(
         10, ge=1, le=10_000_000, description="Objects of fewer pixels than this are dropped."
     )
-
     fill_holes: int = Field(
         100,
         ge=0,
         le=10_000_000,
-        description="Round holes of up to this many pixels are filled; 0 leaves all holes open. "
-        "Used only where the network predicts no rays.",
+        description="Round holes of up to this many pixels are filled; 0 leaves all holes open.",
+    )
+    anisotropy: float = Field(
+        1.0,
+        ge=0.01,
+        le=100,
+        description="Distance between slices divided by the pixel size within them (3D only).",
     )
 
     def find(self, maps: Maps) -> Instances:
-        """Draw the objects as star-convex polygons.
+        """Find the objects.
 
         Parameters
         ----------
         maps : Maps
-            2D. With distances, those and `centre` (the foreground if it is None) are used; without
+            With distances, those and `centre` (the foreground if it is None) are used; without
             them the foreground only.
 
         Returns
         -------
         Instances
-
-        Raises
-        ------
-        NucleateError
-            If the maps are 3D.
+            With centres and rays.
         """
-        shape = maps.foreground.shape
-        if len(shape) != 2:
-            raise NucleateError(
-                f"Star-convex polygons are flat, but the image is 3D, {shape}; split it slice by "
-                "slice or by watershed."
-            )
-        mask = None
-        if maps.distances is not None:
-            points, rays = self._predicted(maps, maps.distances)
-        else:
-            mask = maps.foreground > self.threshold
-            inside = holes(mask, self.fill_holes)
-            mask |= round_ones(inside)[inside]
-            points, rays = self._measured(mask)
-        labels = draw(points, rays, (shape[0], shape[1]), self.overlap)
-        found = remove_small(labels if mask is None else labels * mask, self.min_size)
-        return measured(found, maps)
+        if maps.distances is None:
+            return self._of_mask(maps)
+        stars, labels = suppress(
+            maps.foreground if maps.centre is None else maps.centre,
+            maps.distances,
+            threshold=self.probability,
+            overlap=self.overlap,
+            anisotropy=self.anisotropy,
+        )
+        if self.outline == "stars":
+            return self._described(labels, np.arange(1, len(stars) + 1), stars, maps)
+        return self._with_pixels(stars, labels, maps)
 
-    def _predicted(self, maps: Maps, distances: NDArray[np.float32]) -> Candidates:
-        """List likely centres and their rays from the network's maps, the likeliest first."""
-        from napari_nucleate.core.instances import _kernels
+    def _of_mask(self, maps: Maps) -> Instances:
+        """Cut the mask at its necks, and draw the star in each part."""
+        mask = self._mask(maps)
+        parts, _, _ = cut(self._depth(mask), mask, maps.foreground, separation=self.separation)
+        stars = stars_of(parts, self.n_rays, self.anisotropy)
+        labels = stars.draw(mask.shape) * mask
+        return self._described(labels, np.arange(1, len(stars) + 1), stars, maps)
 
+    def _with_pixels(self, stars: Stars, drawn: NDArray[np.int32], maps: Maps) -> Instances:
+        """Give each pixel of the foreground to a star, or to a hill that all stars missed.
+
+        A hill counts where a centre is half as probable as it need be for a star.
+        """
+        from napari_nucleate.core.instances import _label_kernels
+
+        mask = self._mask(maps)
+        labels, _, origins = cut(
+            self._depth(mask), mask, maps.foreground, separation=self.separation, seeds=drawn
+        )
         given = maps.foreground if maps.centre is None else maps.centre
-        score = np.nan_to_num(given, nan=0.0).astype(np.float32, copy=False)
-        # A network is often equally sure of many pixels: then the widest place comes first.
-        width = np.nan_to_num(distances.min(axis=0, initial=np.inf), nan=0.0, posinf=0.0)
-        points = _kernels.peaks(np.where(score > self.probability, score + 1e-4 * width, 0), 0.0)
-        y, x = points.T
-        order = np.argsort(-score[y, x], kind="stable")
-        rays = distances[:, y, x].T[order]
-        longest = float(np.hypot(*given.shape))
-        rays = np.nan_to_num(rays, nan=0.5, posinf=longest).clip(0.5, longest)
-        return points[order], np.ascontiguousarray(rays, np.float32)
+        centre = np.ascontiguousarray(given, np.float32).reshape(-1)
+        likely = _label_kernels.highest(labels.reshape(-1), centre, len(origins))
+        kept = (origins > 0) | (likely > MISSED * self.probability)
+        number = np.concatenate(([0], np.where(kept, np.cumsum(kept), 0))).astype(np.int32)
+        return self._described(number[labels], origins[kept], stars, maps)
 
-    def _measured(self, mask: NDArray[np.bool_]) -> Candidates:
-        """List the widest places of a mask and their rays, the widest first."""
-        from scipy import ndimage as ndi
+    def _described(
+        self, labels: NDArray[np.int32], origins: NDArray[np.integer], stars: Stars, maps: Maps
+    ) -> Instances:
+        """Drop small objects, and tell of each what its star knows; `origins` says which it is."""
+        sizes = np.bincount(labels.reshape(-1), minlength=len(origins) + 1)[1:]
+        kept = np.flatnonzero(sizes >= self.min_size)
+        labels = remove_small(labels, self.min_size)
+        own = np.asarray(origins)[kept]
+        found = measured(labels, maps)
+        shape = stars_of(labels, stars.rays.shape[1], self.anisotropy)
+        has = own > 0
+        points, rays = shape.points.astype(np.float32), shape.rays.copy()
+        probability = found.probability.copy()
+        points[has], rays[has] = stars.points[own[has] - 1], stars.rays[own[has] - 1]
+        if maps.distances is not None:
+            probability[has] = stars.probability[own[has] - 1]
+        return Instances(labels, probability, points, rays, likeliest(labels, maps))
 
-        from napari_nucleate.core.instances import _kernels
+    def _mask(self, maps: Maps) -> NDArray[np.bool_]:
+        """The foreground without its round holes."""
+        mask: NDArray[np.bool_] = maps.foreground > self.threshold
+        inside = holes(mask, self.fill_holes)
+        return mask | round_ones(inside)[inside] if inside.any() else mask
 
-        width = ndi.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1].astype(np.float32)
-        smooth = np.where(mask, ndi.gaussian_filter(width, 1.0), 0)
-        points = _kernels.peaks(smooth, 0.0)
-        points = points[np.argsort(-smooth[points[:, 0], points[:, 1]], kind="stable")]
-        rise = 1 / (1 - self.separation)
-        return points, _kernels.rays_at(mask.astype(np.int32), smooth, points, self.n_rays, rise)
-
-
-def draw(
-    points: NDArray[np.int64], rays: NDArray[np.float32], shape: tuple[int, int], overlap: float
-) -> NDArray[np.int32]:
-    """Draw star-convex polygons, the first ones first, but those that overlap drawn ones too much.
-
-    Parameters
-    ----------
-    points : ndarray of int64, shape (N, 2)
-        Centres within the image, in Y and X.
-    rays : ndarray of float32, shape (N, R)
-        Distances > 0 from the centre to each corner, in pixels, at the angles of `ray_distances`.
-    shape : tuple of int
-        Shape of the image.
-    overlap : float
-        Largest part of the smaller of two polygons that they may share.
-
-    Returns
-    -------
-    ndarray of int32
-        Labels; pixels in more than one polygon belong to the one they lie deeper in.
-    """
-    from napari_nucleate.core.instances import _kernels
-
-    angles = 2 * np.pi * np.arange(rays.shape[1]) / rays.shape[1]
-    directions = np.stack((np.sin(angles), np.cos(angles)), axis=1)
-    corners = (rays[..., np.newaxis] * directions).astype(np.float32)  # (N, R, 2)
-    low = np.floor(points + corners.min(axis=1)).astype(np.int64)
-    high = np.ceil(points + corners.max(axis=1)).astype(np.int64) + 1
-    boxes = np.concatenate((low.clip(0), np.minimum(high, shape)), axis=1)
-    labels: NDArray[np.int32] = _kernels.select(points, corners, boxes, shape, overlap)
-    return labels
+    def _depth(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Smoothed distance to the edge of the mask."""
+        sigma = (SMOOTHING / self.anisotropy, SMOOTHING, SMOOTHING)[-mask.ndim :]
+        return np.where(mask, smooth(distance_to_boundary(mask, self.anisotropy), sigma), 0)

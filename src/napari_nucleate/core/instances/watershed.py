@@ -8,8 +8,16 @@ import numpy as np
 from pydantic import Field
 
 from napari_nucleate.core.instances.base import SplitterBase
-from napari_nucleate.core.instances.clean import fill_own, holes, remove_small, round_ones
-from napari_nucleate.core.instances.found import Instances, measured
+from napari_nucleate.core.instances.clean import (
+    fill_own,
+    holes,
+    relabel,
+    remove_small,
+    round_ones,
+)
+from napari_nucleate.core.instances.distance import distance_to_boundary
+from napari_nucleate.core.instances.found import Instances, likeliest, measured
+from napari_nucleate.core.instances.landscape import cut, smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,73 +101,53 @@ class Watershed(SplitterBase):
         -------
         Instances
         """
-        from skimage.segmentation import watershed
-
         mask = maps.foreground > self.threshold
         inside = holes(mask, self.fill_holes)
-        solid = mask | round_ones(inside)[inside]  # a gap between objects, filled, looks like one
+        # A gap between objects, filled, looks like one.
+        solid = mask | round_ones(inside)[inside] if inside.any() else mask
         if not solid.any():
-            return measured(np.zeros(mask.shape, np.int32), maps)
+            return measured(np.zeros(solid.shape, np.int32), maps)
         core = self._core(maps, solid)
-        depth = self._distance(core)
-        separation = self.separation if maps.border is None else self.border_separation
-        seeds = _seeds(core, depth, separation)
-        # Off the cores the flood rises with the distance from them, so that fronts meet halfway.
-        whole = np.array_equal(core, solid)
-        height = -depth if whole else np.where(core, -depth, self._distance(~core))
-        labels = watershed(height, seeds, mask=solid)
-        found = remove_small(fill_own(labels.astype(np.int32), inside), self.min_size)
-        return measured(found, maps)
+        height = self._height(core, maps)
+        separation = self.separation if core is solid else self.border_separation
+        if core is not solid:
+            # Off the cores the land falls with the distance from them: fronts meet halfway.
+            height = np.where(core, height, -distance_to_boundary(~core, self.anisotropy))
+        labels, means, _ = cut(
+            height,
+            solid,
+            maps.foreground,
+            separation=separation,
+            min_size=1 if inside.any() else self.min_size,
+            seeds=None if maps.seeds is None else relabel(maps.seeds),
+            seeds_only=maps.seeds is not None,
+        )
+        if inside.any():
+            return measured(remove_small(fill_own(labels, inside), self.min_size), maps)
+        return Instances(labels, means.clip(0, 1), classes=likeliest(labels, maps))
 
     def _core(self, maps: Maps, solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Keep the foreground that can hold seeds.
 
         Specks are dropped; a piece of the foreground that has nothing else is all core.
         """
-        from scipy import ndimage as ndi
+        import cc3d
 
         if maps.border is None:
             return solid
         core: NDArray[np.bool_] = solid & (maps.foreground - maps.border > self.seed_threshold)
-        parts, _ = ndi.label(core)
+        edges = 4 if solid.ndim == 2 else 6
+        parts = cc3d.connected_components(core, connectivity=edges)
         core &= np.bincount(parts.reshape(-1))[parts] >= self.seed_size
-        pieces, n = ndi.label(solid)
-        seeded = np.zeros(n + 1, bool)
+        pieces = cc3d.connected_components(solid, connectivity=edges)
+        seeded = np.zeros(int(pieces.max(initial=0)) + 1, bool)
         seeded[pieces[core]] = True
         core |= solid & ~seeded[pieces]
         return core
 
-    def _distance(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Smoothed distance to the boundary of the mask in pixels of Y and X, 0 outside."""
-        from scipy import ndimage as ndi
-
-        step = np.ones(mask.ndim)
-        step[:-2] = self.anisotropy
-        distance = ndi.distance_transform_edt(mask, sampling=step).astype(np.float32)
-        smooth = ndi.gaussian_filter(distance, self.sigma / step) if self.sigma else distance
-        return np.where(mask, smooth, 0)
-
-
-def _seeds(
-    core: NDArray[np.bool_], depth: NDArray[np.float32], separation: float
-) -> NDArray[np.int32]:
-    """Label one seed on either side of every deep neck; every piece of the core has one."""
-    from scipy import ndimage as ndi
-
-    from napari_nucleate.core.instances import _kernels
-
-    pieces: NDArray[np.int32]
-    pieces, _ = ndi.label(core)
-    if separation == 1:
-        return pieces
-    # On a logarithm a drop is a ratio, so that the same neck counts alike at any size.
-    height = np.pad(np.log1p(depth), 1)
-    around = np.indices((3,) * core.ndim).reshape(core.ndim, -1) - 1
-    strides = np.array(height.strides) // height.itemsize
-    order = np.flatnonzero(np.pad(core, 1))
-    order = order[np.argsort(-height.reshape(-1)[order], kind="stable")]
-    flat, inside = height.reshape(-1), np.pad(pieces, 1).reshape(-1)
-    drop = -np.log1p(-separation)
-    marked = _kernels.summits(flat, inside, order, strides @ around, drop)
-    seeds = marked.reshape(height.shape)[(slice(1, -1),) * core.ndim]
-    return (np.cumsum(seeds).reshape(seeds.shape) * seeds).astype(np.int32)
+    def _height(self, core: NDArray[np.bool_], maps: Maps) -> NDArray[np.float32]:
+        """Smoothed distance to the boundary of the core in pixels of X, 0 outside of it."""
+        given = maps.depth
+        depth = distance_to_boundary(core, self.anisotropy) if given is None else given
+        sigma = (self.sigma / self.anisotropy, self.sigma, self.sigma)[-core.ndim :]
+        return np.where(core, smooth(np.nan_to_num(depth), sigma), 0)

@@ -1,0 +1,53 @@
+"""How loops are compiled, and how they share the processor's cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MOST_THREADS = 8
+
+
+def compiled(function: F) -> F:
+    """Compile a function when first called; the machine code is kept on disk, the GIL let go."""
+    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def cores() -> int:
+    """How many threads pay, at most `MOST_THREADS`."""
+    able = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    return min(len(able), MOST_THREADS)
+
+
+def in_bands(work: Callable[[int, int], None], size: int, least: int = 1) -> None:
+    """Call work(start, stop) for parts of range(size), in as many threads as pay.
+
+    Our own threads instead of numba's: its portable threading layer ends the process when two
+    threads of a program use it at once, as a training and the Split dock do.
+
+    Parameters
+    ----------
+    work : callable
+        A compiled loop that lets the GIL go; parts are independent of each other.
+    size : int
+        Length of the range.
+    least : int
+        Shortest part worth a thread.
+    """
+    parts = max(min(cores() * 4, size // max(least, 1)), 1)
+    edges = [size * i // parts for i in range(parts + 1)]
+    if parts == 1 or cores() == 1:
+        work(0, size)
+        return
+    with ThreadPoolExecutor(cores()) as pool:
+        for done in [pool.submit(work, a, b) for a, b in pairwise(edges)]:
+            done.result()

@@ -1,0 +1,118 @@
+"""Watersheds of heights with a margin, for every splitter that cuts along valleys."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def cut(
+    height: NDArray[np.float32],
+    within: NDArray[np.bool_],
+    evidence: NDArray[np.float32],
+    *,
+    separation: float,
+    min_size: int = 1,
+    seeds: NDArray[np.int32] | None = None,
+    seeds_only: bool = False,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
+    """Cut a landscape into its hills. Pure.
+
+    Parameters
+    ----------
+    height : ndarray of float32, shape (Y, X) or (Z, Y, X)
+        Rises towards the middle of objects; below 0 only for pixels that no hill may begin at.
+    within : ndarray of bool, same shape
+        What is cut; the rest is background.
+    evidence : ndarray of float32, same shape
+        Averaged in each object.
+    separation : float
+        How much narrower a pass must be than the lower hill's summit for both to stay, in [0, 1].
+    min_size : int
+        Smaller objects are dropped.
+    seeds : ndarray of int32, same shape, optional
+        Labels 1..n within; different ones are never joined.
+    seeds_only : bool
+        Whether only what has a seed is an object.
+
+    Returns
+    -------
+    labels : ndarray of int32, same shape
+        1..n, in the order of their first pixels.
+    means : ndarray of float32, shape (n,)
+        Mean evidence in each object.
+    origins : ndarray of int32, shape (n,)
+        The seed of each object, 0 for none.
+    """
+    from napari_nucleate.core.instances import _flood_kernels as kernels
+
+    ndim = height.ndim
+    volume = height.shape if ndim == 3 else (1, *height.shape)
+    padded = tuple(side + 2 for side in volume)
+    inner = (slice(1, -1),) * 3
+    land, inside = np.zeros(padded, np.float32), np.zeros(padded, bool)
+    basins = np.zeros(padded, np.int32)
+    land[inner], inside[inner] = height, within
+    n_seeds = 0
+    if seeds is not None:
+        basins[inner] = np.where(within, seeds, 0)
+        n_seeds = int(seeds.max(initial=0))
+        inside &= basins == 0
+    order = kernels.downhill(land.reshape(-1).view(np.int32), inside.reshape(-1))
+    ratio = np.inf if separation == 1 or seeds_only else 1 / (1 - separation)
+    strides = np.array(land.strides) // land.itemsize
+    # Neighbours share an edge, or a face: the diagonal ones find no better hills.
+    ways = strides[3 - ndim :]
+    offsets = np.concatenate((-ways, ways))
+    became = kernels.flood(land.reshape(-1), order, offsets, ratio, n_seeds, basins.reshape(-1))
+    if seeds_only:
+        became[became > n_seeds] = 0
+    hills = became.copy()
+    labels = np.empty(volume, np.int32)
+    sure = np.ascontiguousarray(evidence, np.float32).reshape(volume)
+    means = kernels.settle(basins, became, sure, min_size, labels)
+    origins = np.zeros(len(means) + 1, np.int32)
+    seeded = (hills <= n_seeds) & (hills > 0)
+    origins[became[seeded]] = hills[seeded]
+    return labels.reshape(height.shape), means, origins[1:]
+
+
+def smooth(values: NDArray[np.float32], sigma: tuple[float, ...]) -> NDArray[np.float32]:
+    """Gaussian means, two sigma wide on either side; beyond the edge, values go on. Pure.
+
+    Parameters
+    ----------
+    values : ndarray of float32, any number of dimensions
+    sigma : tuple of float
+        One an axis, in pixels; 0 leaves the axis alone.
+
+    Returns
+    -------
+    ndarray of float32, same shape
+    """
+    from napari_nucleate.core.instances import _flood_kernels as kernels
+    from napari_nucleate.core.instances._compile import in_bands
+
+    out = np.ascontiguousarray(values)
+    for axis, width in enumerate(sigma):
+        reach = int(2 * width + 0.5)
+        if not reach or not values.size:
+            continue
+        weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+        weights = (weights / weights.sum()).astype(np.float32)
+        source, out = out, np.empty_like(out)
+        if axis == values.ndim - 1:
+            rows, target = source.reshape(-1, source.shape[-1]), out.reshape(-1, source.shape[-1])
+            kernel, n = kernels.blur_last, len(rows)
+        else:
+            shape = (int(np.prod(source.shape[:axis])), source.shape[axis], -1)
+            rows, target = source.reshape(shape), out.reshape(shape)
+            kernel, n = kernels.blur, rows.shape[0] * rows.shape[1]
+
+        in_bands(partial(kernel, rows, weights, target), n, 16)
+    return out
