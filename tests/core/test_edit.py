@@ -7,7 +7,7 @@ from scipy import ndimage as ndi
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.cut import cut, merge, split
 from napari_nucleate.core.instances.edit import delete, remove_smaller, remove_touching
-from napari_nucleate.core.instances.reshape import fill, grow, keep_part, shrink, smooth
+from napari_nucleate.core.instances.reshape import fill, grow, keep_part, redraw, shrink, smooth
 
 FULL = {n: np.ones((3,) * n) for n in (2, 3)}
 
@@ -286,6 +286,39 @@ class TestReshape:
         assert edit.reshaped == (5,)
         with pytest.raises(NucleateError, match="only one part in object 5"):
             keep_part(new, at(ndim, 12, 48))
+
+
+class TestRedraw:
+    def test_a_star_has_no_dents_holes_or_far_parts(self, ndim):
+        image = dumbbell(ndim)
+        image[image == 7] = 0
+        ball = image.copy()
+        image[..., :20][image[..., :20] == 5] = 0  # the right ball, cut flat
+        image[at(ndim, 12, 3)] = 5
+        image[at(ndim, 16, 27)] = 0
+        new = redraw(image, [5]).applied(image)
+        assert in_one_piece(new, 5)
+        assert new[at(ndim, 16, 27)] == 5
+        kept = (new > 0) & (image > 0)
+        assert kept.sum() > 0.9 * (image > 0).sum()
+        assert ((new > 0) & (ball == 0)).sum() < 0.02 * kept.sum()
+
+    def test_neighbours_stay(self):
+        image = dumbbell(2)
+        image[12, 18:33] = 7
+        new = redraw(image, [5]).applied(image)
+        np.testing.assert_array_equal(new == 7, image == 7)
+
+    def test_planes_far_apart(self):
+        image = np.zeros((9, 31, 31), int)
+        z, y, x = np.indices(image.shape)
+        image[(4 * (z - 4)) ** 2 + (y - 15) ** 2 + (x - 15) ** 2 <= 144] = 2
+        new = redraw(image, [2], spacing=(2.0, 0.5, 0.5)).applied(image)
+        assert ((new > 0) & (image > 0)).sum() / ((new > 0) | (image > 0)).sum() > 0.8
+
+    def test_too_few_rays(self):
+        with pytest.raises(NucleateError, match="2 rays can't enclose"):
+            redraw(dumbbell(2), [5], 2)
 
 
 class TestRemove:

@@ -7,50 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QGridLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.gui.correct_form import CorrectForm
 from napari_nucleate.gui.corrections import (
     ALL,
-    BORDER,
-    FILL_ALL,
-    SMALL,
-    SMOOTH_ALL,
     SPLIT,
     TOOLS,
     Correction,
     Given,
-    Numbers,
     in_words,
-    shown_key,
 )
-from napari_nucleate.gui.dock import column, rows
 from napari_nucleate.gui.edits import Editor, copy_of, why_not
 from napari_nucleate.gui.evidence import axes_of, usual_ndim
-from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.front import Front
 from napari_nucleate.gui.gestures import Gesture
 from napari_nucleate.gui.keys import Keys
 from napari_nucleate.gui.session import session_of
-from napari_nucleate.gui.widgets import LayerCombo, Sentence, follow
+from napari_nucleate.gui.widgets import follow
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 
-class CorrectDock(QWidget):
+class CorrectDock(CorrectForm):
     """Corrects the objects of a Labels layer by clicks, lines and keys.
 
     Tools stay in the hand until Escape; a tool's key acts at once on the object under the pointer.
@@ -63,8 +43,8 @@ class CorrectDock(QWidget):
     """
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
         viewer = getattr(viewer, "__wrapped__", viewer)
+        super().__init__(viewer)
         self._viewer = viewer
         self._session = session_of(viewer)
         self._editor: Editor | None = None
@@ -73,98 +53,15 @@ class CorrectDock(QWidget):
         self._front = Front(self)
         self.tool: Correction | None = None
         self.gesture: Gesture | None = None
-        self.layers = LayerCombo(viewer, Labels)
-        self.dimensions = Choice([("2D, each plane by itself", 2), ("3D", 3)])
-        self.note = Sentence()
-        self.copy = QPushButton("Copy to a new layer")
-        self.buttons = {c.name: _button(c) for c in (*TOOLS, *ALL)}
-        self.pixels, self.gap = _number(1, 50, 1), _number(0, 50, 2)
-        self.size = _number(1, 10_000_000, 50)
-        self.ends = QCheckBox("Z ends, too")
-        self.hint = Sentence()
-        self.cut = QPushButton("Cut  (Enter)")
-        self.leave = QPushButton("Leave  (Esc)")
-        self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
-        self.said = Sentence()
-        self._lay_out()
         self._connect()
         self._on_chosen(self.layers.layer)
-
-    # -- the widgets ----------------------------------------------------------------------
-
-    def _lay_out(self) -> None:
-        self.layers.setToolTip("Whose objects are corrected; the selected Labels layer.")
-        self.copy.setToolTip("Make a layer of your own with the same labels, and correct that.")
-        self.cut.setToolTip("Split the object at the points.")
-        self.leave.setToolTip("Put the tool away.")
-        self.pixels.setToolTip("How far Smooth, Grow and Shrink reach.")
-        self.gap.setToolTip("Background between merged objects up to this wide is closed.")
-        self.size.setToolTip("Objects with fewer pixels than this are small.")
-        self.ends.setToolTip("Whether the first and last plane of a volume are a border, too.")
-        self.undo.setToolTip("Take the last change of this layer back: Ctrl+Z.")
-        self.redo.setToolTip("Make it again: Ctrl+Shift+Z.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(8)
-        layout.addWidget(self._what())
-        layout.addWidget(self._tools())
-        layout.addWidget(self._all())
-        layout.addLayout(_row(self.undo, self.redo))
-        layout.addWidget(self.said)
-        layout.addStretch(1)
-        # Or napari would leave half of the dock empty.
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-
-    def _what(self) -> QGroupBox:
-        group = QGroupBox("What")
-        fields = rows()
-        fields.addRow("Layer", self.layers)
-        fields.addRow("Objects", self.dimensions)
-        inside = column(group)
-        inside.addLayout(fields)
-        inside.addWidget(self.note)
-        inside.addWidget(self.copy)
-        return group
-
-    def _tools(self) -> QGroupBox:
-        group = QGroupBox("One object")
-        inside = column(group)
-        grid = QGridLayout()
-        grid.setSpacing(4)
-        for place, tool in enumerate(TOOLS):
-            grid.addWidget(self.buttons[tool.name], *divmod(place, 2))
-        inside.addLayout(grid)
-        inside.addLayout(
-            _row(QLabel("Smooth, grow, shrink by"), self.pixels, QLabel("px"), stretch=True)
-        )
-        inside.addLayout(
-            _row(QLabel("Merge closes gaps up to"), self.gap, QLabel("px"), stretch=True)
-        )
-        inside.addWidget(self.hint)
-        inside.addLayout(_row(self.cut, self.leave))
-        return group
-
-    def _all(self) -> QGroupBox:
-        group = QGroupBox("All objects of the image in view")
-        grid = QGridLayout()
-        grid.setSpacing(4)
-        grid.setColumnStretch(0, 1)
-        grid.setColumnStretch(1, 1)
-        grid.addWidget(self.buttons[FILL_ALL.name], 0, 0)
-        grid.addWidget(self.buttons[SMOOTH_ALL.name], 0, 1)
-        grid.addWidget(self.buttons[BORDER.name], 1, 0)
-        grid.addWidget(self.ends, 1, 1)
-        grid.addWidget(self.buttons[SMALL.name], 2, 0)
-        grid.addLayout(_row(QLabel("below"), self.size, QLabel("px"), stretch=True), 2, 1)
-        column(group).addLayout(grid)
-        return group
 
     def _connect(self) -> None:
         self.layers.chosen.connect(self._on_chosen)
         self.dimensions.edited.connect(self.refresh)
         self.copy.clicked.connect(self._copy)
         self.cut.clicked.connect(self._cut)
-        self.leave.clicked.connect(self.put_away)
+        self.leave.clicked.connect(lambda: self.put_away(now=True))
         self.undo.clicked.connect(lambda: self._step("undo"))
         self.redo.clicked.connect(lambda: self._step("redo"))
         for correction in (*TOOLS, *ALL):
@@ -173,8 +70,7 @@ class CorrectDock(QWidget):
         follow(self, self._viewer.layers.selection.events.active, self._on_active)
         self._session.changed.connect(self._on_session)
         self._front.changed.connect(self._on_front)
-        keys = self._keys
-        self.destroyed.connect(lambda: keys.release())
+        self.destroyed.connect(self._keys.release_all)
 
     # -- the layer ------------------------------------------------------------------------
 
@@ -251,7 +147,7 @@ class CorrectDock(QWidget):
 
     def _bind(self) -> None:
         """Bind the keys, while they mean what the buttons in sight say."""
-        self._keys.release()
+        self._keys.release_all()
         if self._editor is not None and self._front.seen:
             keys = {c.key: partial(self._on_key, c) for c in (*TOOLS, *ALL)}
             self._keys.bind(self._editor.layer, keys)
@@ -274,7 +170,7 @@ class CorrectDock(QWidget):
         if self._editor is None:
             return
         again = correction is self.tool
-        self.put_away()
+        self.put_away(now=True)
         self.said.say("")
         if correction.gesture == "all":
             self._act(correction, np.array([self._editor.in_view()], float))
@@ -303,17 +199,22 @@ class CorrectDock(QWidget):
         self.hint.say(f"{tool.next} Escape leaves the tool.")
         self.leave.setVisible(True)
         self._on_marked(0)
-        keys = {"Escape": self.put_away}
+        keys = {"Escape": lambda: self.put_away(now=True)}
         if tool is SPLIT:
             keys["Enter"] = self._cut
         self._keys.bind(editor.layer, keys, over=True)
 
-    def put_away(self) -> None:
-        """Put the tool away; the layer is as before."""
+    def put_away(self, now: bool = False) -> None:
+        """Put the tool away; the layer is as before.
+
+        Parameters
+        ----------
+        now : bool
+            Whether the marks go at once: not while napari says that layers come or go.
+        """
         gesture, self.gesture, self.tool = self.gesture, None, None
         if gesture is not None:
-            gesture.stop()
-            gesture.deleteLater()
+            gesture.stop(now)
             self._keys.release("Escape", "Enter")
         for button in self.buttons.values():
             button.setChecked(False)
@@ -359,7 +260,7 @@ class CorrectDock(QWidget):
             )
             along = editor.through() if correction.gesture == "line" else 0
             given = Given(
-                editor.inside(positions), along, editor.spacing, editor.largest, self._numbers()
+                editor.inside(positions), along, editor.spacing, editor.largest, self.numbers()
             )
             edit = editor.apply(pixel, lambda image: correction.make(image, given))
         except NucleateError as error:
@@ -368,46 +269,7 @@ class CorrectDock(QWidget):
         self.said.say(in_words(correction, edit))
         return True
 
-    def _numbers(self) -> Numbers:
-        return Numbers(
-            self.pixels.value(), self.gap.value(), self.size.value(), self.ends.isChecked()
-        )
-
     def _step(self, what: str) -> None:
         if self._editor is not None:
             getattr(self._editor.layer, what)()
             self.said.say("")
-
-
-def _button(correction: Correction) -> QPushButton:
-    """A button that shows its key; tools stay pressed while they are in the hand."""
-    key = shown_key(correction.key)
-    button = QPushButton(f"{correction.name}  ({key})")
-    button.setCheckable(correction.gesture != "all")
-    # The keyboard stays with the image.
-    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    at_once = {
-        "click": f" {key} does it at once to the object under the pointer.",
-        "all": f" Key: {key}.",
-    }
-    button.setToolTip(
-        correction.tip + at_once.get(correction.gesture, f" {key} takes and leaves the tool.")
-    )
-    return button
-
-
-def _number(low: int, high: int, value: int) -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(low, high)
-    box.setValue(value)
-    return box
-
-
-def _row(*widgets: QWidget, stretch: bool = False) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setSpacing(4)
-    for widget in widgets:
-        row.addWidget(widget, 0 if stretch else 1)
-    if stretch:
-        row.addStretch(1)
-    return row

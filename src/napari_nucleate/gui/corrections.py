@@ -176,7 +176,16 @@ SHRINK = Correction(
     "shrunk",
     lambda image, g: reshape.shrink(image, g.ids(image), g.numbers.pixels, g.spacing),
 )
-TOOLS = (SPLIT, CUT, MERGE, DELETE, KEEP, FILL, SMOOTH, GROW, SHRINK)
+REDRAW = Correction(
+    "Re-draw as star",
+    "R",
+    "Draw an object anew as a star-convex shape around its middle, without dents and holes.",
+    "click",
+    "Click the objects to re-draw.",
+    "re-drawn",
+    lambda image, g: reshape.redraw(image, g.ids(image), spacing=g.spacing),
+)
+TOOLS = (SPLIT, CUT, MERGE, DELETE, KEEP, FILL, SMOOTH, REDRAW, GROW, SHRINK)
 
 FILL_ALL = Correction(
     "Fill all holes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_nucleate.core.errors import NucleateError
 
@@ -49,6 +49,7 @@ class Gesture(QObject):
     marked = Signal(int)
     refused = Signal(str)
     left = Signal()
+    _over = Signal()
 
     def __init__(
         self, viewer: Viewer, editor: Editor, kind: str, parent: QObject | None = None
@@ -69,22 +70,23 @@ class Gesture(QObject):
         self.layer.mouse_drag_callbacks.append(self._on_drag)
         self.layer.events.mode.connect(self._on_left)
         viewer.layers.selection.events.active.connect(self._on_active)
+        # Layers mustn't go while napari still tells everybody that another one came or went.
+        self._over.connect(self._remove_marks, Qt.ConnectionType.QueuedConnection)
 
-    def stop(self) -> None:
-        """Give the layer back as it was, and take the marks away."""
+    def stop(self, now: bool = False) -> None:
+        """Give the layer back as it was, and take the marks away, now or a moment later."""
         self._viewer.layers.selection.events.active.disconnect(self._on_active)
         self.layer.events.mode.disconnect(self._on_left)
         if self._on_drag in self.layer.mouse_drag_callbacks:
             self.layer.mouse_drag_callbacks.remove(self._on_drag)
-        marks, self._marks = self._marks, None
-        active = self._viewer.layers.selection.active
-        if marks is not None and marks in self._viewer.layers:
-            self._viewer.layers.remove(marks)
-            self._viewer.layers.selection.active = active
         if self.layer.mode == "pan_zoom":
             self.layer.mouse_pan = True
             self.layer.cursor = "standard"
             self.layer.mode = self._before
+        if now:
+            self._remove_marks()
+        else:
+            self._over.emit()
 
     def clear(self) -> None:
         """Forget the points."""
@@ -204,6 +206,15 @@ class Gesture(QObject):
             line = np.array(positions)
             self._marks.add_paths([line], edge_width=2.5 * pixel, edge_color="white")
 
+    def _remove_marks(self) -> None:
+        layers = self._viewer.layers
+        if self._marks is not None and self._marks in layers:
+            active = layers.selection.active
+            layers.remove(self._marks)
+            if active is not self._marks:
+                layers.selection.active = active
+        self.deleteLater()
+
     # -- leaving --------------------------------------------------------------------------
 
     def _on_left(self, event: Any = None) -> None:
@@ -212,5 +223,5 @@ class Gesture(QObject):
 
     def _on_active(self, event: Any) -> None:
         layer: Layer | None = event.value
-        if layer is not self.layer and (layer is None or layer.name != MARKS):
+        if layer is None or (layer is not self.layer and layer is not self._marks):
             self.left.emit()

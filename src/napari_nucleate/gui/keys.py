@@ -40,7 +40,7 @@ class Keys:
             Whether a key takes precedence over its other use, for as long as it is bound.
         """
         if layer is not self._layer:
-            self.release()
+            self.release_all()
             self._layer = layer
         used = () if over else self._used(layer)
         for name, call in keys.items():
@@ -49,9 +49,16 @@ class Keys:
                 self._bound.setdefault(key, layer.keymap.get(key))
                 layer.bind_key(key, _calling(call), overwrite=True)
 
+    def release_all(self) -> None:
+        """Give all keys back."""
+        self._give_back(list(self._bound))
+
     def release(self, *names: str) -> None:
-        """Give keys back; all of them where none are named."""
-        for key in [coerce_keybinding(name) for name in names] or list(self._bound):
+        """Give some keys back."""
+        self._give_back([coerce_keybinding(name) for name in names])
+
+    def _give_back(self, keys: list[Any]) -> None:
+        for key in keys:
             before = self._bound.pop(key, None)
             if self._layer is not None:
                 self._layer.bind_key(key, before, overwrite=True)
