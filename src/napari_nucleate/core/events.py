@@ -121,6 +121,15 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class BlockDone:
+    """One of `total` blocks of an image was split; `objects` were found so far."""
+
+    done: int
+    total: int
+    objects: int
+
+
+@dataclass(frozen=True)
 class RoundStarted:
     """A round of self-training begins; round 0 knows the person's labels only."""
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from napari_nucleate.core.instances.blocks import Blocks, find_in_blocks
 from napari_nucleate.core.instances.clean import from_mask_like, relabel, remove_small
 from napari_nucleate.core.instances.components import Components
 from napari_nucleate.core.instances.found import Instances
@@ -15,6 +16,7 @@ from napari_nucleate.core.instances.watershed import Watershed
 Splitter = Annotated[Components | Watershed | StarConvex, Field(discriminator="kind")]
 
 __all__ = [
+    "Blocks",
     "Components",
     "Instances",
     "Maps",
@@ -22,6 +24,7 @@ __all__ = [
     "StarConvex",
     "Watershed",
     "centre_probability",
+    "find_in_blocks",
     "from_mask_like",
     "ray_distances",
     "relabel",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
@@ -36,3 +37,13 @@ class SplitterBase(Params):
     def split(self, maps: Maps) -> NDArray[np.int32]:
         """The labels of `find` alone."""
         return self.find(maps).labels
+
+    def reach(self, ndim: int) -> tuple[int, ...]:
+        """How near an object something must be to act on it without touching it, in pixels.
+
+        The smoothing reaches farthest, four times its width; what looks at neighbouring pixels
+        adds two. `core/instances/blocks.py` reads so much more around an object.
+        """
+        wide = 4 * float(getattr(self, "sigma", 1.0))
+        step = float(getattr(self, "anisotropy", 1.0))
+        return tuple(math.ceil(x) + 2 for x in (wide / step, wide, wide)[-ndim:])
