@@ -358,13 +358,13 @@ def _match(overlaps: _Overlaps, threshold: float) -> Matches:
     keep = overlaps.iou >= threshold if threshold >= 0.5 else overlaps.iou > 0
     rows, cols, value = overlaps.rows[keep], overlaps.cols[keep], overlaps.iou[keep]
     weight = (value >= threshold) + value / (2 * max(min(n, m), 1))
-    chosen = value[_assign(rows, cols, weight, n, m)]
+    chosen = value[assign(rows, cols, weight, n, m)]
     chosen = chosen[chosen >= threshold]
     tp = len(chosen)
     return Matches(tp, m - tp, n - tp, float(chosen.sum()))
 
 
-def _assign(
+def assign(
     rows: NDArray[np.int64],
     cols: NDArray[np.int64],
     weight: NDArray[np.float64],

@@ -9,16 +9,20 @@ from napari_nucleate.core.instances.clean import from_mask_like, relabel, remove
 from napari_nucleate.core.instances.components import Components
 from napari_nucleate.core.instances.found import Instances
 from napari_nucleate.core.instances.maps import Maps
+from napari_nucleate.core.instances.planes import LinkedPlanes
 from napari_nucleate.core.instances.rays import centre_probability, ray_distances
 from napari_nucleate.core.instances.star_convex import StarConvex
 from napari_nucleate.core.instances.watershed import Watershed
 
-Splitter = Annotated[Components | Watershed | StarConvex, Field(discriminator="kind")]
+Splitter = Annotated[
+    Components | Watershed | StarConvex | LinkedPlanes, Field(discriminator="kind")
+]
 
 __all__ = [
     "Blocks",
     "Components",
     "Instances",
+    "LinkedPlanes",
     "Maps",
     "Splitter",
     "StarConvex",

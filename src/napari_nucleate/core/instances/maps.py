@@ -63,6 +63,13 @@ class Maps:
 
     def __getitem__(self, region: tuple[slice, ...]) -> Maps:
         """Cut a region (*spatial) out of all maps; views, not copies."""
+        return self._cut(region)
+
+    def plane(self, z: int) -> Maps:
+        """One plane of 3D maps, as 2D maps; views, not copies."""
+        return self._cut((z,))
+
+    def _cut(self, region: tuple[slice | int, ...]) -> Maps:
         cut = {}
         for each in fields(self):
             value = getattr(self, each.name)
