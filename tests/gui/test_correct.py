@@ -162,7 +162,7 @@ CLICKS = {
 CHECKS = {
     "Fill all holes": lambda b: b.image[at(b.ndim, 12, 48)] == 7,
     "Smooth all": lambda b: "smoothed" in b.dock.said.text(),
-    "Remove at border": lambda b: np.unique(b.image).tolist() == [0, 5, 7],
+    "Clear border": lambda b: np.unique(b.image).tolist() == [0, 5, 7],
     "Remove small": lambda b: np.unique(b.image).tolist() == [0, 5, 7],
 }
 
@@ -238,11 +238,11 @@ class TestNumbers:
     @pytest.mark.parametrize("bench", ["3d"], indirect=True)
     def test_ends_of_a_volume_count_if_wanted(self, bench):
         bench.layer.data[0, 12, 40] = 11
-        bench.take("Remove at border")
+        bench.take("Clear border")
         assert 11 in bench.image
         assert bench.dock.ends.isEnabled()
         bench.dock.ends.setChecked(True)
-        bench.take("Remove at border")
+        bench.take("Clear border")
         assert 11 not in bench.image
 
     def test_sizes_are_the_persons_and_undo_has_buttons(self, bench):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.correct_form import CorrectForm
@@ -27,6 +30,8 @@ from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.widgets import follow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from napari import Viewer
 
 
@@ -262,7 +267,8 @@ class CorrectDock(CorrectForm):
             given = Given(
                 editor.inside(positions), along, editor.spacing, editor.largest, self.numbers()
             )
-            edit = editor.apply(pixel, lambda image: correction.make(image, given))
+            with _patience():
+                edit = editor.apply(pixel, lambda image: correction.make(image, given))
         except NucleateError as error:
             self.said.warn(str(error))
             return False
@@ -273,3 +279,13 @@ class CorrectDock(CorrectForm):
         if self._editor is not None:
             getattr(self._editor.layer, what)()
             self.said.say("")
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Show the pointer that says wait: smoothing all objects of a volume takes seconds."""
+    QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
+    try:
+        yield
+    finally:
+        QApplication.restoreOverrideCursor()

@@ -87,6 +87,9 @@ class CorrectForm(QWidget):
         layout.addWidget(self._tools())
         layout.addWidget(self._all())
         layout.addLayout(_row(self.undo, self.redo))
+        # What comes and goes is at the end, so that no button moves away from the pointer.
+        layout.addWidget(self.hint)
+        layout.addLayout(_row(self.cut, self.leave))
         layout.addWidget(self.said)
         layout.addStretch(1)
         # Or napari would leave half of the dock empty.
@@ -117,8 +120,6 @@ class CorrectForm(QWidget):
         inside.addLayout(
             _row(QLabel("Merge closes gaps up to"), self.gap, QLabel("px"), stretch=True)
         )
-        inside.addWidget(self.hint)
-        inside.addLayout(_row(self.cut, self.leave))
         return group
 
     def _all(self) -> QGroupBox:

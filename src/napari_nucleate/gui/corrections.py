@@ -206,7 +206,7 @@ SMOOTH_ALL = Correction(
     lambda image, g: reshape.smooth(image, None, g.numbers.pixels, g.spacing),
 )
 BORDER = Correction(
-    "Remove at border",
+    "Clear border",
     "Shift-B",
     "Delete the objects that touch the border of the image in view, which may be cut.",
     "all",

@@ -58,11 +58,7 @@ def fill(image: Integers, ids: Sequence[int] | None = None) -> Edit:
     >>> fill(ring, [4]).applied(ring)[1]
     array([4, 4, 4])
     """
-    from scipy import ndimage as ndi
-
-    return _each(
-        image, ids, lambda mask, _: ndi.binary_fill_holes(mask), 0, "There is no hole to fill in"
-    )
+    return _each(image, ids, lambda mask, _: _filled(mask), 0, "There is no hole to fill in")
 
 
 def smooth(
@@ -104,8 +100,10 @@ def smooth(
     sigma = steps / sampling_of(image.ndim, spacing)
 
     def vote(mask: Mask, free: Mask) -> Mask:
-        votes = ndi.gaussian_filter(mask.astype(np.float32), sigma)
-        voters = ndi.gaussian_filter((mask | free).astype(np.float32), sigma)
+        votes = ndi.gaussian_filter(mask.astype(np.float32), sigma, truncate=2)
+        if (mask | free).all():
+            return _as_many_parts(votes > 0.5, mask)
+        voters = ndi.gaussian_filter((mask | free).astype(np.float32), sigma, truncate=2)
         return _as_many_parts(votes > 0.5 * voters, mask)
 
     return _each(image, ids, vote, 2 * steps, f"Smoothing by {steps} pixels changes nothing in")
@@ -275,8 +273,6 @@ def redraw(
     Schmidt et al., Cell detection with star-convex polygons, MICCAI 2018; Weigert et al.,
     Star-convex polyhedra for 3D object detection and segmentation in microscopy, WACV 2020.
     """
-    from scipy import ndimage as ndi
-
     from napari_nucleate.core.instances.stars import stars_of
 
     sampling = sampling_of(image.ndim, spacing)
@@ -284,7 +280,7 @@ def redraw(
 
     def star(mask: Mask, free: Mask) -> Mask:
         del free
-        whole = ndi.binary_fill_holes(mask).astype(np.int32)  # a hole would throw a shadow
+        whole = _filled(mask).astype(np.int32)  # a hole would throw a shadow
         stars = stars_of(whole, rays, float(sampling[0] / sampling[-1]))
         return stars.draw(mask.shape) > 0
 
@@ -354,6 +350,16 @@ def _boxes(image: Integers, ids: Sequence[int] | None, margin: int) -> Iterator[
             label,
             tuple(slice(max(s.start - margin, 0), min(s.stop + margin, n)) for s, n in sides),
         )
+
+
+def _filled(mask: Mask) -> Mask:
+    """A mask without the holes it encloses."""
+    from scipy import ndimage as ndi
+
+    # Several times faster than ndi.binary_fill_holes; the first piece begins in the corner.
+    pieces, _ = ndi.label(np.pad(~mask, 1, constant_values=True))
+    filled: Mask = pieces[(slice(1, -1),) * mask.ndim] != 1
+    return filled
 
 
 def _as_many_parts(new: Mask, old: Mask) -> Mask:
