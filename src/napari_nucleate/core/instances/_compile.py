@@ -16,8 +16,16 @@ MOST_THREADS = 8
 
 
 def compiled(function: F) -> F:
-    """Compile a function when first called; the machine code is kept on disk, the GIL let go."""
-    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    """Compile a function when first called; the machine code is kept on disk, the GIL let go.
+
+    numba keeps it beside the source, or in a folder of the user's. Where it can write to neither,
+    each program that splits compiles anew.
+    """
+    try:
+        made = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # "cannot cache function: no locator available"
+        made = numba.njit(nogil=True, error_model="numpy")(function)
+    return cast("F", made)
 
 
 def cores() -> int:

@@ -50,7 +50,7 @@ def from_mask_like(array: NDArray[Any]) -> Maps:
         )
     if low < 0:
         raise NucleateError(f"Labels go down to {low}; 0 is background, objects are above.")
-    return Maps((values if kind == "f" else values > 0).astype(np.float32))
+    return Maps((values if kind == "f" else values > 0).astype(np.float32, order="C"))
 
 
 def relabel(labels: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
@@ -198,7 +198,9 @@ def fill_own(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray[np
     if not n:
         return labels
     volume = labels.shape if labels.ndim == 3 else (1, *labels.shape)
-    owners = _label_kernels.only_neighbour(labels.reshape(volume), inside.reshape(volume), n)
+    # Another layout of memory would make another loop to compile.
+    both = (np.ascontiguousarray(x).reshape(volume) for x in (labels, inside))
+    owners = _label_kernels.only_neighbour(*both, n)
     filled: NDArray[np.int32] = np.where(inside > 0, owners[inside], labels)
     return filled
 

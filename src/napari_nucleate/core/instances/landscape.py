@@ -98,7 +98,7 @@ def smooth(values: NDArray[np.float32], sigma: tuple[float, ...]) -> NDArray[np.
     from napari_nucleate.core.instances import _flood_kernels as kernels
     from napari_nucleate.core.instances._compile import in_bands
 
-    out = np.ascontiguousarray(values)
+    out = np.ascontiguousarray(values, np.float32)
     for axis, width in enumerate(sigma):
         reach = int(2 * width + 0.5)
         if not reach or not values.size:

@@ -125,7 +125,7 @@ def ray_distances(
     if labels.ndim not in (2, 3):
         raise NucleateError(f"Rays need 2D or 3D labels; these have shape {labels.shape}.")
     rays = directions(n_rays, labels.ndim, anisotropy)
-    compact = relabel(labels)
+    compact = np.ascontiguousarray(relabel(labels))
     volume = compact if labels.ndim == 3 else compact[np.newaxis]
     out = np.zeros((n_rays, *volume.shape), np.float32)
     boxes = bounding_boxes(volume)
