@@ -365,7 +365,7 @@ def _filled(mask: Mask) -> Mask:
 def _as_many_parts(new: Mask, old: Mask) -> Mask:
     """Keep of a mask no more parts than it had before, the largest ones."""
     parts, count = components(new)
-    allowed = components(old)[1]
+    allowed = components(old)[1] if count > 1 else 1
     if count <= allowed:
         return new
     sizes = np.bincount(parts.reshape(-1))
