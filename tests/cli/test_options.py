@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from napari_nucleate.cli.options import field_at, merged, with_options
 from napari_nucleate.cli.splitting import splitter_from
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.instances import Components, StarConvex, Watershed
+from napari_nucleate.core.instances import Components, LinkedPlanes, StarConvex, Watershed
 from napari_nucleate.core.recipe import Recipe, Steps
 from napari_nucleate.core.targets import Boundary, Semantic
 
@@ -69,6 +69,12 @@ def test_another_choice_starts_from_its_own_defaults():
 def test_splitters_are_made_from_options_and_json():
     assert splitter_from("watershed", None, None, "{}") == Watershed()
     assert splitter_from("components", 0.3, 5, "{}") == Components(threshold=0.3, min_size=5)
+    assert splitter_from("linked-planes", None, None, '{"gap": 2}') == LinkedPlanes(gap=2)
+    stars = '{"splitter": {"kind": "star-convex", "overlap": 0.1}, "overlap": 0.3}'
+    assert splitter_from("linked-planes", 0.4, 7, stars) == LinkedPlanes(
+        splitter=StarConvex(threshold=0.4, min_size=7, overlap=0.1), overlap=0.3
+    )
+    assert splitter_from("linked-planes", 0.4, None, "{}").splitter == Watershed(threshold=0.4)
     assert splitter_from("star-convex", None, 7, '{"overlap": 0.1}') == StarConvex(
         overlap=0.1, min_size=7
     )

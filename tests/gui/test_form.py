@@ -9,7 +9,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.instances import Components, Splitter, StarConvex, Watershed
+from napari_nucleate.core.instances import Components, LinkedPlanes, Splitter, StarConvex, Watershed
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.recipe import Budget, Optimisation, Recipe, Steps
 from napari_nucleate.core.rounds import SelfTraining
@@ -103,7 +103,7 @@ def test_a_union_shows_the_chosen_class_only(make):
     body = form._body
     body.choice.setCurrentIndex([f.kind for f in body._forms].index(Components))
     assert form.value == Components()
-    assert [f.isHidden() for f in body._forms] == [False, True, True]
+    assert [f.isHidden() for f in body._forms] == [False, True, True, True]
     # What was set before is not forgotten.
     body.choice.setCurrentIndex([f.kind for f in body._forms].index(Watershed))
     assert form.value == Watershed(sigma=3)
@@ -121,6 +121,20 @@ def test_nested_parameters_fold(make, qtbot):
     assert width.isVisible()
     width.setValue(4)
     assert form.value.target == Boundary(width=4)
+
+
+def test_a_union_within_a_class_of_a_union(make):
+    value = LinkedPlanes(splitter=StarConvex(overlap=0.25), gap=2)
+    form = make(Splitter, value, fold=["splitter.overlap"], names={"star-convex": "Stars"})
+    assert form.value == value
+    inner = form.editor("splitter")
+    assert inner.choice.currentText() == "Stars"
+    assert form.editor("splitter.overlap").parentWidget() is not inner.current  # folded there
+    assert form.editor("overlap").parentWidget() is form._body.current  # and not here
+    form.editor("splitter.overlap").setValue(0.75)
+    assert form.value == LinkedPlanes(splitter=StarConvex(overlap=0.75), gap=2)
+    inner.choice.setCurrentIndex(0)
+    assert form.value == LinkedPlanes(splitter=Components(), gap=2)
 
 
 def test_shows_some_fields_and_keeps_the_others(make):

@@ -5,7 +5,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
-from napari_nucleate.core.instances import Components, StarConvex, Watershed
+from napari_nucleate.core.instances import Components, LinkedPlanes, StarConvex, Watershed
 from napari_nucleate.gui.live import LARGEST, NAME, visible_region
 from napari_nucleate.gui.split import SplitDock
 
@@ -113,6 +113,23 @@ def test_3d_and_2d_of_a_volume(viewer, dock, qtbot):
     dock.dimensions.edited.emit()
     apply_all(dock, qtbot)
     assert "12 objects in 6 images" in dock.everything.outcome.text()
+
+
+def test_planes_are_split_and_linked(viewer, dock, qtbot):
+    mask = discs(7, 40, 48).copy()
+    mask[3] = 0
+    viewer.add_labels(mask, axis_labels=("z", "y", "x"), scale=(5, 1, 1))
+    choice = dock.form._body.choice
+    choice.setCurrentIndex(choice.findText("Each plane by itself, linked"))
+    assert dock.form.value == LinkedPlanes()
+    inner = dock.form.editor("splitter.anisotropy")
+    assert not inner.isVisibleTo(dock.form.editor("splitter"))
+    assert not dock.form.editor("splitter.border_separation").isVisibleTo(dock)
+    apply_all(dock, qtbot)
+    assert dock.everything.outcome.text() == "Layer 'split': 4 objects in 1 image."
+    dock.form.editor("gap").setValue(1)
+    apply_all(dock, qtbot)
+    assert dock.everything.outcome.text() == "Layer 'split [1]': 2 objects in 1 image."
 
 
 def test_a_flat_layer_has_no_third_dimension(viewer, dock):

@@ -6,12 +6,19 @@ import json
 from typing import Any
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.instances import Components, Splitter, StarConvex, Watershed
+from napari_nucleate.core.instances import (
+    Components,
+    LinkedPlanes,
+    Splitter,
+    StarConvex,
+    Watershed,
+)
 
-METHODS: dict[str, type[Components | Watershed | StarConvex]] = {
+METHODS: dict[str, type[Components | Watershed | StarConvex | LinkedPlanes]] = {
     "watershed": Watershed,
     "components": Components,
     "star-convex": StarConvex,
+    "linked-planes": LinkedPlanes,
 }
 
 
@@ -31,8 +38,12 @@ def splitter_from(
         raise NucleateError(f"--settings {settings!r} is not JSON: {error}.") from error
     if not isinstance(values, dict):
         raise NucleateError(f"--settings {settings!r} is not a JSON object, such as {{}}.")
-    if threshold is not None:
-        values["threshold"] = threshold
-    if min_size is not None:
-        values["min_size"] = min_size
-    return METHODS[method].parse(values)
+    given = {"threshold": threshold, "min_size": min_size}
+    given = {name: value for name, value in given.items() if value is not None}
+    if method != "linked-planes":
+        return METHODS[method].parse(values | given)
+    # What options say of the mask and of sizes is about each plane.
+    inner = values.get("splitter", {"kind": "watershed"})
+    if given and isinstance(inner, dict):
+        values["splitter"] = inner | given
+    return LinkedPlanes.parse(values)

@@ -32,7 +32,7 @@ class ParamsForm(QWidget):
     show : sequence of str, optional
         Only these fields; the others keep the values of `value`.
     fold : sequence of str
-        Fields that lie folded away under "More".
+        Fields that lie folded away under "More"; "a.b" is field b of the nested parameters a.
     names : mapping of str to str, optional
         What a person calls the classes of a union, by their `kind`.
 
@@ -64,7 +64,7 @@ class ParamsForm(QWidget):
         if len(classes) > 1:
             self._body = _Kinds(classes, first, show, fold, names or {})
         else:
-            self._body = _Fields(classes[0], first, show, fold)
+            self._body = _Fields(classes[0], first, show, fold, names or {})
         self._message = QLabel()
         self._message.setWordWrap(True)
         self._message.setStyleSheet("color: #ff5c5c")
@@ -135,9 +135,11 @@ class _Fields(QWidget):
         value: Params,
         show: Sequence[str] | None = None,
         fold: Sequence[str] = (),
+        names: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.kind = kind
+        self._fold, self._names = fold, names or {}
         self.editors: dict[str, Editor] = {}
         self._kept: Params = value
         rows, folded = _rows(self), QWidget()
@@ -169,7 +171,12 @@ class _Fields(QWidget):
             rows.addRow(label, cast("QWidget", editor))
         else:
             classes = members(field.annotation)
-            editor = _Kinds(classes, value) if len(classes) > 1 else _Fields(classes[0], value)
+            above = f"{name}."
+            inner = [p.removeprefix(above) for p in self._fold if p.startswith(above)]
+            if len(classes) > 1:
+                editor = _Kinds(classes, value, None, inner, self._names)
+            else:
+                editor = _Fields(classes[0], value, None, inner, self._names)
             group = Fold(title, editor)
             group.button.setToolTip(field.description or "")
             # A class without fields of its own has nothing to unfold.
@@ -211,7 +218,8 @@ class _Kinds(QWidget):
         layout.addWidget(self._help)
         self._forms: list[_Fields] = []
         for kind in classes:
-            form = _Fields(kind, value if isinstance(value, kind) else kind(), show, fold)
+            first = value if isinstance(value, kind) else kind()
+            form = _Fields(kind, first, show, fold, names)
             form.edited.connect(self.edited.emit)
             layout.addWidget(form)
             self._forms.append(form)

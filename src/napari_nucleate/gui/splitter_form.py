@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.instances import Splitter, Watershed
+from napari_nucleate.core.instances import LinkedPlanes, Splitter, Watershed
 from napari_nucleate.gui.evidence import Evidence, OfPrediction
 from napari_nucleate.gui.form import ParamsForm
 
@@ -19,14 +19,17 @@ METHODS = {
     "components": "Connected components",
     "watershed": "Watershed",
     "star-convex": "Star-convex polygons",
+    "linked-planes": "Each plane by itself, linked",
 }
-FOLDED = ("sigma", "seed_size", "fill_holes", "anisotropy", "n_rays")
-WITH_MAPS = {"watershed": ("seed_threshold", "border_separation"), "star-convex": ("probability",)}
+FOLDED = ("sigma", "seed_size", "fill_holes", "anisotropy", "n_rays", "neck", "min_planes")
+NESTED = "splitter"
+"""The field of linked planes that splits each plane."""
+WITH_MAPS = {
+    "watershed": ("seed_threshold", "border_separation"),
+    "star-convex": ("probability", "outline"),
+}
 """Fields that act only on the maps of a network that draws borders, or rays."""
-WITHOUT_MAPS = {
-    "watershed": ("separation",),
-    "star-convex": ("threshold", "separation", "n_rays"),
-}
+WITHOUT_MAPS = {"watershed": ("separation",), "star-convex": ("n_rays",)}
 """Fields that act only without those."""
 
 
@@ -34,7 +37,8 @@ class SplitterForm(ParamsForm):
     """Chooses a splitter and its parameters."""
 
     def __init__(self) -> None:
-        super().__init__(Splitter, Watershed(), fold=FOLDED, names=METHODS)
+        fold = (*FOLDED, *(f"{NESTED}.{name}" for name in FOLDED))
+        super().__init__(Splitter, Watershed(), fold=fold, names=METHODS)
         self._touched = False
         self._drawn: tuple[str, ...] = ()
         self.changed.connect(self._on_changed)
@@ -54,15 +58,25 @@ class SplitterForm(ParamsForm):
     def _reveal(self) -> None:
         """Show only the parameters that act."""
         try:
-            kind = self.value.kind
+            value = self.value
         except NucleateError:
             return  # the form says what is wrong
+        self._reveal_of(value.kind, "")
+        if isinstance(value, LinkedPlanes):
+            self._reveal_of(value.splitter.kind, NESTED + ".")
+            if "anisotropy" in type(value.splitter).model_fields:
+                self._show_row(NESTED + ".anisotropy", False)  # a plane has none
+
+    def _reveal_of(self, kind: str, path: str) -> None:
         drawn = {"watershed": "border", "star-convex": "distances"}.get(kind, "")
         has = drawn in self._drawn
         for fields, wanted in ((WITH_MAPS, has), (WITHOUT_MAPS, not has)):
             for name in fields.get(kind, ()):
-                editor = self.editor(name)
-                editor.parentWidget().layout().setRowVisible(editor, wanted)
+                self._show_row(path + name, wanted)
+
+    def _show_row(self, path: str, wanted: bool) -> None:
+        editor = self.editor(path)
+        editor.parentWidget().layout().setRowVisible(editor, wanted)
 
 
 def _usual(evidence: Evidence, recipe: Recipe) -> Any:

@@ -35,7 +35,9 @@ class LinkedPlanes(SplitterBase):
     """
 
     kind: Literal["linked-planes"] = "linked-planes"
-    splitter: PlaneSplitter = Field(Watershed(), description="How each plane is split.")
+    splitter: PlaneSplitter = Field(
+        Watershed(), title="In each plane", description="How each plane is split."
+    )
     overlap: float = Field(
         0.5,
         ge=0.01,
