@@ -107,6 +107,64 @@ class StarConvex(SplitterBase):
         Instances
             With centres and rays.
         """
+        return self._described(*self._parted(maps), maps)
+
+    def split(self, maps: Maps) -> NDArray[np.int32]:
+        """The labels of `find` alone; the stars of objects aren't measured."""
+        return remove_small(self._parted(maps)[0], self.min_size)
+
+    def land(self, maps: Maps) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """The foreground without its round holes, and the smoothed distance to its edge. Pure.
+
+        Neither `probability` nor `overlap` acts on it.
+        """
+        mask: NDArray[np.bool_] = maps.foreground > self.threshold
+        inside = holes(mask, self.fill_holes)
+        if inside.any():
+            mask = mask | round_ones(inside)[inside]
+        sigma = (SMOOTHING / self.anisotropy, SMOOTHING, SMOOTHING)[-mask.ndim :]
+        return mask, np.where(mask, smooth(distance_to_boundary(mask, self.anisotropy), sigma), 0)
+
+    def outlines(
+        self,
+        drawn: NDArray[np.int32],
+        maps: Maps,
+        land: tuple[NDArray[np.bool_], NDArray[np.float32]],
+    ) -> tuple[NDArray[np.int32], NDArray[np.integer]]:
+        """Give each pixel of the foreground to a star, or to a hill that all stars missed. Pure.
+
+        A hill counts where a centre is half as probable as it need be for a star.
+
+        Parameters
+        ----------
+        drawn : ndarray of int32
+            The stars, as `suppress` draws them.
+        maps : Maps
+        land : tuple of ndarray
+            As `land` gives it.
+
+        Returns
+        -------
+        labels : ndarray of int32
+            1..n, small ones too.
+        origins : ndarray of int, shape (n,)
+            The star of each object, 0 for none.
+        """
+        from napari_nucleate.core.instances import _label_kernels
+
+        mask, depth = land
+        labels, _, origins = cut(
+            depth, mask, maps.foreground, separation=self.separation, seeds=drawn
+        )
+        given = maps.foreground if maps.centre is None else maps.centre
+        centre = np.ascontiguousarray(given, np.float32).reshape(-1)
+        likely = _label_kernels.highest(labels.reshape(-1), centre, len(origins))
+        kept = (origins > 0) | (likely > MISSED * self.probability)
+        number = np.concatenate(([0], np.where(kept, np.cumsum(kept), 0))).astype(np.int32)
+        return number[labels], origins[kept]
+
+    def _parted(self, maps: Maps) -> tuple[NDArray[np.int32], NDArray[np.integer], Stars]:
+        """Objects with the small ones, the star of each (0 for none), and the stars."""
         if maps.distances is None:
             return self._of_mask(maps)
         stars, labels = suppress(
@@ -117,34 +175,15 @@ class StarConvex(SplitterBase):
             anisotropy=self.anisotropy,
         )
         if self.outline == "stars":
-            return self._described(labels, np.arange(1, len(stars) + 1), stars, maps)
-        return self._with_pixels(stars, labels, maps)
+            return labels, np.arange(1, len(stars) + 1), stars
+        return *self.outlines(labels, maps, self.land(maps)), stars
 
-    def _of_mask(self, maps: Maps) -> Instances:
+    def _of_mask(self, maps: Maps) -> tuple[NDArray[np.int32], NDArray[np.integer], Stars]:
         """Cut the mask at its necks, and draw the star in each part."""
-        mask = self._mask(maps)
-        parts, _, _ = cut(self._depth(mask), mask, maps.foreground, separation=self.separation)
+        mask, depth = self.land(maps)
+        parts, _, _ = cut(depth, mask, maps.foreground, separation=self.separation)
         stars = stars_of(parts, self.n_rays, self.anisotropy)
-        labels = stars.draw(mask.shape) * mask
-        return self._described(labels, np.arange(1, len(stars) + 1), stars, maps)
-
-    def _with_pixels(self, stars: Stars, drawn: NDArray[np.int32], maps: Maps) -> Instances:
-        """Give each pixel of the foreground to a star, or to a hill that all stars missed.
-
-        A hill counts where a centre is half as probable as it need be for a star.
-        """
-        from napari_nucleate.core.instances import _label_kernels
-
-        mask = self._mask(maps)
-        labels, _, origins = cut(
-            self._depth(mask), mask, maps.foreground, separation=self.separation, seeds=drawn
-        )
-        given = maps.foreground if maps.centre is None else maps.centre
-        centre = np.ascontiguousarray(given, np.float32).reshape(-1)
-        likely = _label_kernels.highest(labels.reshape(-1), centre, len(origins))
-        kept = (origins > 0) | (likely > MISSED * self.probability)
-        number = np.concatenate(([0], np.where(kept, np.cumsum(kept), 0))).astype(np.int32)
-        return self._described(number[labels], origins[kept], stars, maps)
+        return stars.draw(mask.shape) * mask, np.arange(1, len(stars) + 1), stars
 
     def _described(
         self, labels: NDArray[np.int32], origins: NDArray[np.integer], stars: Stars, maps: Maps
@@ -163,14 +202,3 @@ class StarConvex(SplitterBase):
         if maps.distances is not None:
             probability[has] = stars.probability[own[has] - 1]
         return Instances(labels, probability, points, rays, likeliest(labels, maps))
-
-    def _mask(self, maps: Maps) -> NDArray[np.bool_]:
-        """The foreground without its round holes."""
-        mask: NDArray[np.bool_] = maps.foreground > self.threshold
-        inside = holes(mask, self.fill_holes)
-        return mask | round_ones(inside)[inside] if inside.any() else mask
-
-    def _depth(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Smoothed distance to the edge of the mask."""
-        sigma = (SMOOTHING / self.anisotropy, SMOOTHING, SMOOTHING)[-mask.ndim :]
-        return np.where(mask, smooth(distance_to_boundary(mask, self.anisotropy), sigma), 0)
