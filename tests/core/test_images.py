@@ -110,3 +110,16 @@ def test_nothing_is_read_before_its_turn():
     assert lazy.asked == 0
     images[1].read()
     assert lazy.asked == 1
+
+
+def test_a_region_of_an_image():
+    data = np.arange(2 * 3 * 4 * 5 * 6).reshape(2, 3, 4, 5, 6)
+    region = (slice(1, 3), slice(0, 2), slice(2, 5))
+    ref = Stack(data, "TCZYX").images(3)[1]
+    assert ref.shape == (4, 5, 6)
+    np.testing.assert_array_equal(ref.read(region), data[1][:, *region])
+    turned = Stack(data.transpose(0, 4, 1, 3, 2), "TXCYZ").images(3)[1]
+    assert turned.shape == (4, 5, 6)
+    np.testing.assert_array_equal(turned.read(region), ref.read(region))
+    flat = Stack(data, "TCZYX").images(2)[5]
+    np.testing.assert_array_equal(flat.read(region[1:]), data[1, :, 1][:, *region[1:]])

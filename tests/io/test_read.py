@@ -281,3 +281,30 @@ def test_many_threads_may_read_at_once(tmp_path):
     data = read_stack(tmp_path / "a.tif").data
     with ThreadPoolExecutor(6) as pool:
         np.testing.assert_array_equal(list(pool.map(data.__getitem__, range(24))), movie)
+
+
+@pytest.mark.parametrize("layout", [{"tile": (16, 32)}, {"rowsperstrip": 7}, {}])
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_a_region_decodes_its_strips_or_tiles_only(
+    tmp_path, monkeypatch, layout, compression, byteorder
+):
+    pixels = np.random.default_rng(0).integers(0, 60_000, (2, 50, 70)).astype(np.uint16)
+    path = tmp_path / "a.tif"
+    options = layout | {"compression": compression, "byteorder": byteorder}
+    tifffile.imwrite(path, pixels, photometric="minisblack", predictor=bool(compression), **options)
+    stack = read_stack(path)
+    if layout and compression:
+
+        def whole(*_, **__):
+            raise AssertionError("a whole page was decoded")
+
+        monkeypatch.setattr(tifffile.TiffPage, "asarray", whole)
+        monkeypatch.setattr(tifffile.TiffFrame, "asarray", whole)
+    for y, x in (
+        (slice(0, 9), slice(60, 70)),
+        (slice(33, 50), slice(0, 31)),
+        (slice(5, 5), slice(None)),
+    ):
+        for z in (0, 1, slice(None)):
+            np.testing.assert_array_equal(stack.data[z, y, x], pixels[z, y, x])

@@ -157,3 +157,16 @@ def test_text(tmp_path):
         write_text(tmp_path / "none" / "a.txt", "")
     with pytest.raises(NucleateError, match="is a folder"):
         write_text(tmp_path, "", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_large_planes_are_written_in_tiles(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("napari_nucleate.io.write._LARGE_PLANE", 1000)
+    monkeypatch.setattr("napari_nucleate.io.write._TILE", 16)
+    labels = np.memmap(tmp_path / "m", np.int32, "w+", shape=(2, 40, 55))
+    labels[:] = RNG.integers(0, 90_000, labels.shape)
+    write_labels(tmp_path / name, labels, "ZYX")
+    back = read_stack(tmp_path / name)
+    np.testing.assert_array_equal(back.data[...], labels)
+    with tifffile.TiffFile(tmp_path / name) as tif:
+        assert tif.pages[0].is_tiled

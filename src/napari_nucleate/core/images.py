@@ -148,8 +148,19 @@ class ImageRef:
         """Units of the spacing along (Z,) Y, X."""
         return self.stack.spacing_units(self.ndim)
 
-    def read(self) -> NDArray[Any]:
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size along (Z,) Y, X."""
+        sizes = dict(zip(self.stack.axes, self.stack.data.shape, strict=True))
+        return tuple(int(sizes[a]) for a in SPATIAL[self.ndim])
+
+    def read(self, region: tuple[slice, ...] = ()) -> NDArray[Any]:
         """Read the pixels.
+
+        Parameters
+        ----------
+        region : tuple of slice
+            Along (Z,) Y, X; all of the image without it.
 
         Returns
         -------
@@ -157,7 +168,8 @@ class ImageRef:
             The image in its own dtype, with one channel where the stack has no channel axis.
         """
         position = self.position
-        where = tuple(position.get(a, slice(None)) for a in self.stack.axes)
+        parts = dict(zip(SPATIAL[self.ndim], region, strict=bool(region)))
+        where = tuple(position.get(a, parts.get(a, slice(None))) for a in self.stack.axes)
         pixels = np.asarray(self.stack.data[where])
         left = [a for a in self.stack.axes if a not in position]
         order = [left.index(a) for a in "C" + SPATIAL[self.ndim] if a in left]

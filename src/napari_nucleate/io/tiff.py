@@ -167,16 +167,18 @@ def _mapped(path: Path, series: Any, byteorder: str) -> Callable[[Index], NDArra
 def _paged(tif: TiffFile, series: Any, lead: tuple[int, ...]) -> Callable[[Index], NDArray[Any]]:
     lock = threading.Lock()
 
-    def page(number: int) -> NDArray[Any]:
+    def page(number: int, rest: Index) -> NDArray[Any]:
         found = series[number]
         if found is None:  # OME files may leave planes out
-            return np.zeros(series.keyframe.shape, series.dtype)
+            return np.zeros(series.keyframe.shape, series.dtype)[rest]
         # The planes of an OME series may lie in several files.
         with _opened(found.parent):
+            if _in_parts(found, rest):
+                return _part(found, rest)
             pixels = np.asarray(found.asarray(maxworkers=1))
         if pixels.shape != tuple(series.keyframe.shape):
             raise ValueError(f"page {number} has shape {pixels.shape}")
-        return pixels
+        return pixels[rest]
 
     def read(index: Index) -> NDArray[Any]:
         first, rest = index[: len(lead)], index[len(lead) :]
@@ -188,7 +190,7 @@ def _paged(tif: TiffFile, series: Any, lead: tuple[int, ...]) -> Callable[[Index
         )
         with lock, _opened(tif):
             pages = [
-                page(int(np.ravel_multi_index(p, lead)) if lead else 0)[rest]
+                page(int(np.ravel_multi_index(p, lead)) if lead else 0, rest)
                 for p in itertools.product(*rows)
             ]
         if not pages:
@@ -198,6 +200,52 @@ def _paged(tif: TiffFile, series: Any, lead: tuple[int, ...]) -> Callable[[Index
         return np.stack(pages).reshape(*shape, *pages[0].shape)
 
     return read
+
+
+def _in_parts(page: Any, rest: Index) -> bool:
+    """Whether decoding some strips or tiles of a page is enough, and worth it."""
+    return (
+        len(page.shape) == 2
+        and len(page.dataoffsets) == math.prod(page.chunked) > 1
+        and page.keyframe.jpegtables is None
+        and all(isinstance(i, slice) and i.step in (None, 1) for i in rest)
+        and math.prod(len(span) for span in _spans(page, rest)) <= page.size // 2
+    )
+
+
+def _spans(page: Any, rest: Index) -> list[range]:
+    return [range(n)[i] for i, n in zip(rest, page.shape, strict=True) if isinstance(i, slice)]
+
+
+def _part(page: Any, rest: Index) -> NDArray[Any]:
+    """Decode the strips or tiles of a page that a region lies in."""
+    spans = _spans(page, rest)
+    pixels = np.zeros([len(span) for span in spans], page.dtype)
+    if not pixels.size:
+        return pixels
+    y, x = spans
+    rows, cols = page.chunks
+    across = page.chunked[1]
+    handle = page.parent.filehandle
+    for i, j in itertools.product(
+        range(y.start // rows, (y.stop - 1) // rows + 1),
+        range(x.start // cols, (x.stop - 1) // cols + 1),
+    ):
+        number = i * across + j
+        handle.seek(page.dataoffsets[number])
+        data = handle.read(page.databytecounts[number])
+        decoded = page.decode(data or None, number)[0]
+        if decoded is None:  # files may leave parts out
+            continue
+        plane = decoded.reshape(decoded.shape[1:3])
+        top, left = i * rows, j * cols
+        low, high = max(y.start - top, 0), min(y.stop - top, plane.shape[0])
+        begin, end = max(x.start - left, 0), min(x.stop - left, plane.shape[1])
+        pixels[
+            low + top - y.start : high + top - y.start,
+            begin + left - x.start : end + left - x.start,
+        ] = plane[low:high, begin:end]
+    return pixels
 
 
 def _whole(tif: TiffFile, series: Any) -> Callable[[Index], NDArray[Any]]:

@@ -14,6 +14,7 @@ from napari_nucleate.io.tiff_metadata import AXES_KEY
 from napari_nucleate.io.units import UNITS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -23,6 +24,8 @@ _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64")
 # A classic TIFF ends at 4 GiB; ImageJ has no other.
 _IMAGEJ_LARGEST = 2**32 - 2**25
+_LARGE_PLANE, _TILE = 2**26, 1024
+"""Planes of more pixels are written in tiles of this side, where the format knows tiles."""
 
 
 def write_labels(
@@ -40,6 +43,7 @@ def write_labels(
     path : Path
         A name that ends in .tif or .tiff; .ome.tif gives an OME-TIFF.
     labels : ndarray of int
+        May lie in a file (memmap): it is copied plane by plane, large planes tile by tile.
         0 is background. Written as uint16 if the largest is below 65536, otherwise as int32 or
         uint32, in an OME-TIFF since ImageJ has no such type.
     axes : str
@@ -64,7 +68,9 @@ def write_labels(
         wrong = low if low < 0 else high
         raise NucleateError(f"Label {wrong} can't be written; labels go from 0 to {2**32 - 1}.")
     dtype = np.uint16 if high < 2**16 else np.int32 if high < 2**31 else np.uint32
-    write_image(path, labels.astype(dtype), axes, scale, units, overwrite=overwrite)
+    _write(
+        path, labels, np.dtype(dtype), Stack(labels, axes, scale, units, name=path.name), overwrite
+    )
 
 
 def write_image(
@@ -96,35 +102,63 @@ def write_image(
         If type or axes can't be written, or the file can't.
     """
     image = np.asarray(image)
-    image = image.astype(np.uint8) if image.dtype == bool else image
+    dtype = np.dtype(np.uint8) if image.dtype == bool else image.dtype
     stack = Stack(image, axes, scale, units, channels, name=path.name)
-    _check(path, stack)
+    _write(path, image, dtype, stack, overwrite)
+
+
+def _write(
+    path: Path, image: NDArray[Any], dtype: np.dtype[Any], stack: Stack, overwrite: bool
+) -> None:
+    _check(path, stack, dtype)
     # Files know T but not N; `AXES_KEY` tells a reader of ours which it was.
-    letters = axes.replace("N", "T")
+    letters = stack.axes.replace("N", "T")
     order = [letters.index(a) for a in _ORDER if a in letters]
-    pixels = np.ascontiguousarray(image.transpose(order))
-    written = "".join(letters[i] for i in order)
+    pixels = image.transpose(order)
     as_imagej = (
         ".ome." not in path.name.lower()
-        and image.dtype.name in _IMAGEJ_TYPES
-        and image.nbytes < _IMAGEJ_LARGEST
-        and len({stack.units[axes.index(a)] for a in axes if a in "ZYX"}) == 1
+        and dtype.name in _IMAGEJ_TYPES
+        and image.size * dtype.itemsize < _IMAGEJ_LARGEST
+        and len({stack.units[stack.axes.index(a)] for a in stack.axes if a in "ZYX"}) == 1
     )
     options = _imagej(stack) if as_imagej else _ome(stack)
-    options["metadata"] |= {"axes": written}
+    options["metadata"] |= {"axes": "".join(letters[i] for i in order)}
+    # ImageJ knows no tiles; a plane of the largest file that it reads fits into memory.
+    tile = not as_imagej and pixels.shape[-2] * pixels.shape[-1] > _LARGE_PLANE
+    if tile:
+        options["tile"] = (_TILE, _TILE)
     with atomic(path, overwrite) as part:
-        tifffile.imwrite(part, pixels, compression="zlib", photometric="minisblack", **options)
+        tifffile.imwrite(
+            part,
+            _parts(pixels, dtype, _TILE if tile else 0),
+            shape=pixels.shape,
+            dtype=dtype,
+            compression="zlib",
+            photometric="minisblack",
+            **options,
+        )
 
 
-def _check(path: Path, stack: Stack) -> None:
+def _parts(pixels: NDArray[Any], dtype: np.dtype[Any], tile: int) -> Iterator[NDArray[Any]]:
+    """The planes, or tiles of them, one after the other: never a copy of the whole."""
+    for at in np.ndindex(pixels.shape[:-2]):
+        plane = pixels[at]
+        if not tile:
+            yield np.ascontiguousarray(plane, dtype)
+            continue
+        for y in range(0, plane.shape[0], tile):
+            for x in range(0, plane.shape[1], tile):
+                yield np.ascontiguousarray(plane[y : y + tile, x : x + tile], dtype)
+
+
+def _check(path: Path, stack: Stack, dtype: np.dtype[Any]) -> None:
     if path.suffix.lower() not in (".tif", ".tiff"):
         raise NucleateError(f"{path} must end in .tif, .tiff or .ome.tif.")
     if {"N", "T"} <= set(stack.axes):
         raise NucleateError(f"{path} can't hold both N and T; write one file for each N.")
-    if stack.data.dtype.name not in _OME_TYPES:
+    if dtype.name not in _OME_TYPES:
         raise NucleateError(
-            f"{path} can't hold {stack.data.dtype} values; convert them to one of "
-            f"{', '.join(_OME_TYPES)}."
+            f"{path} can't hold {dtype} values; convert them to one of {', '.join(_OME_TYPES)}."
         )
     if 0 in stack.data.shape:
         raise NucleateError(f"{path} would be empty: its shape is {stack.data.shape}.")
