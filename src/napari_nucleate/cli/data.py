@@ -10,8 +10,10 @@ import numpy as np
 from napari_nucleate.cli.progress import console
 from napari_nucleate.core.annotation import Known, annotate, as_labels
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.core.patches import Example
 from napari_nucleate.io.read import pair, read_images
+from napari_nucleate.io.scratch import scratch
 from napari_nucleate.io.write import write_labels
 
 if TYPE_CHECKING:
@@ -118,17 +120,27 @@ class LabelWriter:
 
     def add(self, key: str, labels: NDArray[np.int32]) -> Path | None:
         """Take the labels of one image; returns the file where its stack is complete."""
+        self.place(key)[...] = labels
+        return self.done(key)
+
+    def place(self, key: str) -> NDArray[np.int32]:
+        """Where to write the labels of one image, (*spatial); zeros. Call `done` when they are."""
         ref = self._refs[key]
-        stack, at = ref.stack, id(ref.stack)
-        axes = "".join(a for a in stack.axes if a != "C")
+        stack, at, axes = ref.stack, id(ref.stack), self._axes(ref)
         sizes = dict(zip(stack.axes, stack.data.shape, strict=True))
         if at not in self._arrays:
-            self._arrays[at] = np.zeros([sizes[a] for a in axes], np.int32)
+            shape = [sizes[a] for a in axes]
+            self._arrays[at] = scratch(shape, np.int32, self._folder)
         position = ref.position
-        spatial = "YX" if ref.ndim == 2 else "ZYX"
-        order = [spatial.index(a) for a in axes if a not in position]
-        place = tuple(position.get(a, slice(None)) for a in axes)
-        self._arrays[at][place] = labels.transpose(order)
+        left = [a for a in axes if a not in position]
+        order = [left.index(a) for a in SPATIAL[ref.ndim]]
+        where = tuple(position.get(a, slice(None)) for a in axes)
+        return self._arrays[at][where].transpose(order)
+
+    def done(self, key: str) -> Path | None:
+        """Count one image as written; returns the file where its stack is complete."""
+        ref = self._refs[key]
+        stack, at, axes = ref.stack, id(ref.stack), self._axes(ref)
         self._left[at] -= 1
         if self._left[at]:
             return None
@@ -143,6 +155,10 @@ class LabelWriter:
             tuple(stack.units[i] for i in kept),
         )
         return path
+
+    @staticmethod
+    def _axes(ref: ImageRef) -> str:
+        return "".join(a for a in ref.stack.axes if a != "C")
 
 
 def file_name(stack: Stack) -> str:

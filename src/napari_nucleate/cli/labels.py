@@ -11,23 +11,27 @@ import typer
 from napari_nucleate.cli.arguments import Json, Out, report
 from napari_nucleate.cli.data import (
     LabelWriter,
-    check_same_channels,
     in_lockstep,
     new_folder,
-    references,
 )
 from napari_nucleate.cli.data import truth as labels_of
-from napari_nucleate.cli.progress import console
+from napari_nucleate.cli.progress import Follower, console
 from napari_nucleate.cli.tables import print_evaluation
 from napari_nucleate.core.errors import NucleateError
 
 
 def split(
-    masks: Annotated[Path, typer.Argument(help="Masks or probabilities: a folder or one stack.")],
+    masks: Annotated[
+        Path, typer.Argument(help="Masks, probabilities or maps: a folder or one stack.")
+    ],
     out: Out,
     method: Annotated[
-        Literal["watershed", "components", "star-convex"], typer.Option(help="How objects part.")
-    ] = "watershed",
+        Literal["watershed", "components", "star-convex", "linked-planes"] | None,
+        typer.Option(help="How objects part. (default: watershed, or as --model does)"),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of the model whose `predict --maps` wrote these.")
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Foreground above this probability.")
     ] = None,
@@ -38,25 +42,35 @@ def split(
         str, typer.Option(help="More parameters of the method as JSON, such as '{\"sigma\": 2}'.")
     ] = "{}",
     ndim: Annotated[int, typer.Option(min=2, max=3, help="Dimensions of an image.")] = 2,
+    block: Annotated[
+        int | None,
+        typer.Option(min=16, help="Split in blocks of this side; large images are anyway."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Split the touching objects of masks or probability maps."""
-    from napari_nucleate.cli.splitting import splitter_from
-    from napari_nucleate.core.instances import from_mask_like
+    """Split the touching objects of masks, of probabilities or of a network's maps."""
+    from napari_nucleate.cli.splitting import Source, splitter_from
+    from napari_nucleate.io.model import load_card
 
-    splitter = splitter_from(method, threshold, min_size, settings)
-    refs = references(masks, 3 if ndim == 3 else 2)
-    if check_same_channels(refs) != 1:
+    card = load_card(model) if model else None
+    own = getattr(card.recipe.target, "splitter", None) if card else None
+    splitter = splitter_from(method, threshold, min_size, settings, own)
+    dimensions = card.recipe.ndim if card else 3 if ndim == 3 else 2
+    if splitter.kind == "linked-planes" and dimensions == 2:
         raise NucleateError(
-            f"{refs[0].key} has {refs[0].stack.n_channels} channels; give one mask or probability."
+            "linked-planes links the planes of volumes, but each plane is read by itself; "
+            "give volumes with --ndim 3."
         )
-    new_folder(out)
-    writer = LabelWriter(refs, out)
+    source = Source.of(masks, dimensions, card)
+    writer = LabelWriter(source.refs, new_folder(out))
     counts = {}
-    for ref in refs:
-        labels = splitter.split(from_mask_like(ref.read()[0]))
-        counts[ref.key] = int(labels.max(initial=0))
-        writer.add(ref.key, labels)
+    with Follower() as follower:
+        for ref in source.refs:
+            counts[ref.key] = 0
+            for event in source.split(ref, splitter, writer.place(ref.key), block):
+                follower.show(event)
+                counts[ref.key] = event.objects
+            writer.done(ref.key)
     report(
         {"out": str(out), "objects": counts},
         as_json,

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from napari_nucleate.core.events import (
     Accepted,
+    BlockDone,
     Prediction,
     RoundStarted,
     Started,
@@ -84,6 +85,8 @@ class Follower:
             self._show_training(event)
         elif isinstance(event, Tile | Prediction):
             self._show_prediction(event)
+        elif isinstance(event, BlockDone):
+            self._show_block(event)
         elif isinstance(event, RoundStarted):
             self.say(
                 f"Round {event.number}: {event.human} image(s) labelled by a person, "
@@ -124,6 +127,13 @@ class Follower:
             self._begin("Predicting")
         at = (self._predicted + event.done / event.total) / max(self._images, 1)
         self._to(at, event.key)
+
+    def _show_block(self, event: BlockDone) -> None:
+        if self._task is None:
+            self._begin("Splitting")
+        self._to(event.done / event.total, f"block {event.done}, {event.objects} objects")
+        if event.done == event.total:
+            self._end()
 
     def say(self, line: str, style: str | None = None) -> None:
         """Print a line above the bars."""

@@ -64,9 +64,7 @@ def load_model(folder: Path) -> Model:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    if not (folder / CARD).is_file():
-        raise NucleateError(f"{folder} is not a model: it has no {CARD}; choose a model's folder.")
-    card = Card.load(folder / CARD)
+    card = load_card(folder)
     try:
         weights = load_file(folder / WEIGHTS)
     except FileNotFoundError as error:
@@ -74,3 +72,16 @@ def load_model(folder: Path) -> Model:
     except (SafetensorError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise NucleateError(f"{folder / WEIGHTS} is damaged: {error}.") from error
     return Model(card, weights)
+
+
+def load_card(folder: Path) -> Card:
+    """Read what a model is and how it was trained, without its weights.
+
+    Raises
+    ------
+    NucleateError
+        If the folder isn't a model, or its card is damaged or of a newer version.
+    """
+    if not (folder / CARD).is_file():
+        raise NucleateError(f"{folder} is not a model: it has no {CARD}; choose a model's folder.")
+    return Card.load(folder / CARD)
