@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.base import SplitterBase
 from napari_nucleate.core.instances.clean import holes, remove_small, round_ones
 from napari_nucleate.core.instances.distance import distance_to_boundary
-from napari_nucleate.core.instances.found import Instances, likeliest, measured
+from napari_nucleate.core.instances.found import Instances, measured
 from napari_nucleate.core.instances.landscape import cut, smooth
-from napari_nucleate.core.instances.stars import Stars, stars_of, suppress
+from napari_nucleate.core.instances.stars import Stars, on_hills, stars_of, suppress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_nucleate.core.instances.maps import Maps
 
-MISSED = 0.5
-"""Part of `probability` that a centre must have where only the mask shows an object."""
+FAINT = 0.05
+"""Separation of the hills on which stars are looked at: too many of them rather than too few."""
 
 SMOOTHING = 1.0
 """Width in pixels of the smoothing of a mask's depth, against centres at rough edges."""
+
+
+@dataclass(frozen=True)
+class Land:
+    """The foreground as hills.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (Y, X) or (Z, Y, X)
+    height : ndarray of float32, same shape
+        0 outside of the mask.
+    hills : ndarray of int32, same shape
+        Labels 1..n, one a hill, even a faint one.
+    """
+
+    mask: NDArray[np.bool_]
+    height: NDArray[np.float32]
+    hills: NDArray[np.int32]
 
 
 class StarConvex(SplitterBase):
@@ -32,16 +52,16 @@ class StarConvex(SplitterBase):
     Each object is a star: a centre and the lengths of rays to its outline. The likeliest is taken
     first, and any later one that overlaps it too much is left out (Schmidt et al., Cell detection
     with star-convex polygons, MICCAI 2018; Weigert et al., WACV 2020). The stars say which objects
-    there are; their outlines come from the pixels of the foreground. Without a network that
+    there are; outlines come from the pixels of the foreground. Without a network that
     predicts rays, stars are measured in the mask, cut at its necks.
     """
 
     kind: Literal["star-convex"] = "star-convex"
     probability: float = Field(
-        0.5,
+        0.4,
         ge=0,
         le=1,
-        description="Centres less probable than this are not objects. Used only where the network "
+        description="Objects less probable than this are dropped. Used only where the network "
         "predicts rays.",
     )
     overlap: float = Field(
@@ -53,8 +73,8 @@ class StarConvex(SplitterBase):
     )
     outline: Literal["pixels", "stars"] = Field(
         "pixels",
-        description="Where outlines come from: the foreground's pixels, each given to a star; or "
-        "the stars alone, smooth and coarse. Used only where the network predicts rays.",
+        description="Where outlines come from: the pixels of the foreground; or the stars alone, "
+        "smooth and, after a short training, coarse. Used only where the network predicts rays.",
     )
     threshold: float = Field(
         0.5,
@@ -67,8 +87,7 @@ class StarConvex(SplitterBase):
         ge=0,
         le=1,
         description="How much narrower than the objects a neck must be to end an object there: "
-        "0.15 is about a seventh. With rays it tells which parts of the foreground the stars "
-        "missed.",
+        "0.15 is about a seventh. Used only where the network predicts no rays.",
     )
     n_rays: int = Field(
         32,
@@ -107,98 +126,105 @@ class StarConvex(SplitterBase):
         Instances
             With centres and rays.
         """
-        return self._described(*self._parted(maps), maps)
+        if maps.distances is None:
+            return self._described(*self._of_mask(maps), maps)
+        if self.outline == "pixels":
+            labels, stars = self.on_land(maps, self.land(maps))
+            kept = stars.probability > self.probability
+            number = np.concatenate(([0], np.where(kept, np.cumsum(kept), 0))).astype(np.int32)
+            return self._described(number[labels], stars[np.flatnonzero(kept)], maps)
+        stars, labels = suppress(
+            _centre(maps),
+            maps.distances,
+            threshold=self.probability,
+            overlap=self.overlap,
+            anisotropy=self.anisotropy,
+        )
+        return self._described(labels, stars, maps)
 
-    def split(self, maps: Maps) -> NDArray[np.int32]:
-        """The labels of `find` alone; the stars of objects aren't measured."""
-        return remove_small(self._parted(maps)[0], self.min_size)
-
-    def land(self, maps: Maps) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """The foreground without its round holes, and the smoothed distance to its edge. Pure.
+    def land(self, maps: Maps) -> Land:
+        """Raise hills where the foreground is deep and a centre likely, at once. Pure.
 
         Neither `probability` nor `overlap` acts on it.
         """
-        mask: NDArray[np.bool_] = maps.foreground > self.threshold
-        inside = holes(mask, self.fill_holes)
-        if inside.any():
-            mask = mask | round_ones(inside)[inside]
-        sigma = (SMOOTHING / self.anisotropy, SMOOTHING, SMOOTHING)[-mask.ndim :]
-        return mask, np.where(mask, smooth(distance_to_boundary(mask, self.anisotropy), sigma), 0)
+        mask, depth = self._depth(maps)
+        height = depth * smooth(_centre(maps), self._smoothing(mask.ndim))
+        hills, _, _ = cut(height, mask, maps.foreground, separation=FAINT)
+        return Land(mask, height, hills)
 
-    def outlines(
-        self,
-        drawn: NDArray[np.int32],
-        maps: Maps,
-        land: tuple[NDArray[np.bool_], NDArray[np.float32]],
-    ) -> tuple[NDArray[np.int32], NDArray[np.integer]]:
-        """Give each pixel of the foreground to a star, or to a hill that all stars missed. Pure.
+    def on_land(self, maps: Maps, land: Land) -> tuple[NDArray[np.int32], Stars]:
+        """Let stars and pixels agree on the objects. Pure.
 
-        A hill counts where a centre is half as probable as it need be for a star.
+        The star on a hill's summit says whether the hill is an object, or part of one that is
+        likelier; pixels follow the slopes of the hills that stay. Both have a say in how probable
+        an object is: the geometric mean of its centre's and its foreground's probability.
+        `probability` doesn't act here.
 
         Parameters
         ----------
-        drawn : ndarray of int32
-            The stars, as `suppress` draws them.
         maps : Maps
-        land : tuple of ndarray
+            With distances.
+        land : Land
             As `land` gives it.
 
         Returns
         -------
         labels : ndarray of int32
             1..n, small ones too.
-        origins : ndarray of int, shape (n,)
-            The star of each object, 0 for none.
+        stars : Stars
+            Star i is that of label i + 1.
         """
-        from napari_nucleate.core.instances import _label_kernels
-
-        mask, depth = land
-        labels, _, origins = cut(
-            depth, mask, maps.foreground, separation=self.separation, seeds=drawn
-        )
-        given = maps.foreground if maps.centre is None else maps.centre
-        centre = np.ascontiguousarray(given, np.float32).reshape(-1)
-        likely = _label_kernels.highest(labels.reshape(-1), centre, len(origins))
-        kept = (origins > 0) | (likely > MISSED * self.probability)
-        number = np.concatenate(([0], np.where(kept, np.cumsum(kept), 0))).astype(np.int32)
-        return number[labels], origins[kept]
-
-    def _parted(self, maps: Maps) -> tuple[NDArray[np.int32], NDArray[np.integer], Stars]:
-        """Objects with the small ones, the star of each (0 for none), and the stars."""
         if maps.distances is None:
-            return self._of_mask(maps)
-        stars, labels = suppress(
-            maps.foreground if maps.centre is None else maps.centre,
-            maps.distances,
-            threshold=self.probability,
-            overlap=self.overlap,
-            anisotropy=self.anisotropy,
+            raise NucleateError("The maps have no distances along rays; choose the watershed.")
+        stars, own = on_hills(
+            land.hills, land.height, _centre(maps), maps.distances, self.overlap, self.anisotropy
         )
-        if self.outline == "stars":
-            return labels, np.arange(1, len(stars) + 1), stars
-        return *self.outlines(labels, maps, self.land(maps)), stars
+        number = np.zeros(int(land.hills.max(initial=0)) + 1, np.int32)
+        number[own] = np.arange(1, len(own) + 1)
+        labels, sure, origins = cut(
+            land.height,
+            land.mask,
+            maps.foreground,
+            separation=1.0,
+            seeds=number[land.hills],
+            seeds_only=True,
+        )
+        stars = stars[origins - 1]
+        return labels, replace(stars, probability=np.sqrt(stars.probability * sure.clip(0, 1)))
 
-    def _of_mask(self, maps: Maps) -> tuple[NDArray[np.int32], NDArray[np.integer], Stars]:
+    def _of_mask(self, maps: Maps) -> tuple[NDArray[np.int32], Stars]:
         """Cut the mask at its necks, and draw the star in each part."""
-        mask, depth = self.land(maps)
+        mask, depth = self._depth(maps)
         parts, _, _ = cut(depth, mask, maps.foreground, separation=self.separation)
         stars = stars_of(parts, self.n_rays, self.anisotropy)
-        return stars.draw(mask.shape) * mask, np.arange(1, len(stars) + 1), stars
+        return stars.draw(mask.shape) * mask, stars
 
-    def _described(
-        self, labels: NDArray[np.int32], origins: NDArray[np.integer], stars: Stars, maps: Maps
-    ) -> Instances:
-        """Drop small objects, and tell of each what its star knows; `origins` says which it is."""
-        sizes = np.bincount(labels.reshape(-1), minlength=len(origins) + 1)[1:]
-        kept = np.flatnonzero(sizes >= self.min_size)
-        labels = remove_small(labels, self.min_size)
-        own = np.asarray(origins)[kept]
-        found = measured(labels, maps)
-        shape = stars_of(labels, stars.rays.shape[1], self.anisotropy)
-        has = own > 0
-        points, rays = shape.points.astype(np.float32), shape.rays.copy()
-        probability = found.probability.copy()
-        points[has], rays[has] = stars.points[own[has] - 1], stars.rays[own[has] - 1]
-        if maps.distances is not None:
-            probability[has] = stars.probability[own[has] - 1]
-        return Instances(labels, probability, points, rays, likeliest(labels, maps))
+    def _described(self, labels: NDArray[np.int32], stars: Stars, maps: Maps) -> Instances:
+        """Drop small objects, and tell of the others what their stars know."""
+        sizes = np.bincount(labels.reshape(-1), minlength=len(stars) + 1)[1:]
+        kept = stars[np.flatnonzero(sizes >= self.min_size)]
+        found = measured(remove_small(labels, self.min_size), maps)
+        return replace(
+            found,
+            probability=found.probability if maps.distances is None else kept.probability,
+            points=kept.points.astype(np.float32),
+            rays=kept.rays,
+        )
+
+    def _depth(self, maps: Maps) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """The foreground without its round holes, and the smoothed distance to its edge."""
+        mask: NDArray[np.bool_] = maps.foreground > self.threshold
+        inside = holes(mask, self.fill_holes)
+        if inside.any():
+            mask = mask | round_ones(inside)[inside]
+        depth = smooth(distance_to_boundary(mask, self.anisotropy), self._smoothing(mask.ndim))
+        return mask, np.where(mask, depth, 0)
+
+    def _smoothing(self, ndim: int) -> tuple[float, ...]:
+        return (SMOOTHING / self.anisotropy, SMOOTHING, SMOOTHING)[-ndim:]
+
+
+def _centre(maps: Maps) -> NDArray[np.float32]:
+    """How likely each pixel is the middle of an object; 0 where that isn't a number."""
+    given = maps.foreground if maps.centre is None else maps.centre
+    return np.nan_to_num(np.ascontiguousarray(given, np.float32), nan=0.0)

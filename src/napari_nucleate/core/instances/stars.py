@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,6 +35,10 @@ class Stars:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def __getitem__(self, which: NDArray[np.integer[Any]]) -> Stars:
+        """Those of some indices, in their order."""
+        return Stars(self.points[which], self.rays[which], self.probability[which], self.anisotropy)
 
     @property
     def ndim(self) -> int:
@@ -128,11 +132,66 @@ def suppress(
     spans = facets(len(distances), len(maps))
     labels = np.zeros(_volume(shape), np.int32)
     drawn = kernels.select(_in_volume(points), flat, places, steps, spans, overlap, labels)
-    longest = float(np.linalg.norm(shape))
-    rays = np.nan_to_num(flat[:, places[drawn]].T, nan=0.5, posinf=longest).clip(0.5, longest)
-    chosen = places[drawn]
-    stars = Stars(points[drawn], np.ascontiguousarray(rays), sure[chosen].clip(0, 1), anisotropy)
+    stars = _stars(points[drawn], flat, places[drawn], sure[places[drawn]], shape, anisotropy)
     return stars, labels.reshape(shape)
+
+
+def on_hills(
+    hills: NDArray[np.int32],
+    height: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    distances: NDArray[np.float32],
+    overlap: float,
+    anisotropy: float = 1.0,
+) -> tuple[Stars, NDArray[np.int64]]:
+    """Keep the hills whose stars don't overlap a likelier one too much. Pure.
+
+    Parameters
+    ----------
+    hills : ndarray of int32, shape (Y, X) or (Z, Y, X)
+        Labels 1..n.
+    height, centre : ndarray of float32, same shape
+        The star is on the highest pixel of a hill; how likely it is.
+    distances : ndarray of float32, shape (R, Y, X) or (R, Z, Y, X)
+    overlap, anisotropy : float
+        As for `suppress`.
+
+    Returns
+    -------
+    stars : Stars
+        Those that stay, the best first.
+    labels : ndarray of int64
+        The label of each one's hill.
+    """
+    from napari_nucleate.core.instances import _label_kernels
+    from napari_nucleate.core.instances import _star_kernels as kernels
+
+    flat = np.ascontiguousarray(distances, np.float32).reshape(len(distances), -1)
+    land = np.ascontiguousarray(height, np.float32).reshape(-1)
+    summits = _label_kernels.deepest(hills.reshape(-1), land, int(hills.max(initial=0)))
+    order = np.argsort(-centre.reshape(-1)[summits], kind="stable")
+    places = summits[order]
+    points = np.stack(np.unravel_index(places, hills.shape), axis=1).astype(np.int64)
+    steps, spans = directions(len(flat), hills.ndim, anisotropy), facets(len(flat), hills.ndim)
+    canvas = np.zeros(_volume(hills.shape), np.int32)
+    drawn = kernels.select(_in_volume(points), flat, places, steps, spans, overlap, canvas)
+    sure = centre.reshape(-1)[places[drawn]]
+    stars = _stars(points[drawn], flat, places[drawn], sure, hills.shape, anisotropy)
+    return stars, order[drawn] + 1
+
+
+def _stars(
+    points: NDArray[np.int64],
+    distances: NDArray[np.float32],
+    places: NDArray[np.int64],
+    probability: NDArray[np.float32],
+    shape: tuple[int, ...],
+    anisotropy: float,
+) -> Stars:
+    """Take the rays of the stars that stay, made lengths even where the network drew nonsense."""
+    longest = float(np.linalg.norm(shape))
+    rays = np.nan_to_num(distances[:, places].T, nan=0.5, posinf=longest).clip(0.5, longest)
+    return Stars(points, np.ascontiguousarray(rays, np.float32), probability.clip(0, 1), anisotropy)
 
 
 def stars_of(labels: NDArray[np.int32], n_rays: int, anisotropy: float = 1.0) -> Stars:
