@@ -117,3 +117,15 @@ def test_a_child_ends_with_its_parent():
     child.stdin.close()
     assert child.wait(60) in (0, 1)
     child.stdout.close()
+
+
+def test_a_child_comes_to_its_end():
+    child = subprocess.Popen(
+        [sys.executable, "-m", "napari_nucleate.core.instances.warm", "--child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.wait(120) == 0
+    assert json.loads(child.stdout.read())["files"]
+    child.stdin.close()
+    child.stdout.close()

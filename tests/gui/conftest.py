@@ -7,6 +7,7 @@ from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.samples import NucleiSample
+from napari_nucleate.gui import warming
 from napari_nucleate.gui.session import session_of
 
 
@@ -16,6 +17,13 @@ def home(monkeypatch, tmp_path):
     folder = tmp_path / "home"
     monkeypatch.setenv("NUCLEATE_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_compiles_beside(monkeypatch):
+    """Docks compile nothing in a process of their own; tests of that say so."""
+    monkeypatch.setattr(warming, "needed", lambda: False)
+    monkeypatch.setattr(warming, "_warming", [])
 
 
 class Project:

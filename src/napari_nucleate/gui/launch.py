@@ -13,6 +13,7 @@ from napari_nucleate.gui.label import LabelDock
 from napari_nucleate.gui.review import ReviewDock
 from napari_nucleate.gui.split import SplitDock
 from napari_nucleate.gui.train import TrainDock
+from napari_nucleate.gui.warming import begin
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -43,6 +44,7 @@ def open_docks(viewer: Viewer) -> dict[str, QWidget]:
         The docks' widgets by name, in the order of the work.
     """
     viewer = getattr(viewer, "__wrapped__", viewer)
+    begin()
     window = viewer.window._qt_window  # noqa: SLF001
     docks: dict[str, Any] = {}
     for name, kind in DOCKS.items():
@@ -123,6 +125,7 @@ class Nucleate(Label):
 def _without(viewer: Viewer, kind: type[QWidget]) -> Viewer:
     """Close a dock of that kind, so that the new one takes its place; the state is not in it."""
     viewer = getattr(viewer, "__wrapped__", viewer)
+    begin()
     dock = _dock_of(viewer, kind)
     if dock is not None:
         widget = dock.widget()

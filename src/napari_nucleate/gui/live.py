@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.gui.job import Failed, Job
+from napari_nucleate.gui.warming import SENTENCE, Preparing, preparing
 from napari_nucleate.gui.widgets import follow
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Live(QObject):
 
     Signals
     -------
+    waiting(str)
+        Nothing can be split yet; the sentence says what is waited for. It goes on by itself.
     shown(int)
         The layer was redrawn, with so many objects.
     failed(str)
@@ -71,6 +74,7 @@ class Live(QObject):
         The person removed the layer; nothing is split until `split` is called.
     """
 
+    waiting = Signal(str)
     shown = Signal(int)
     failed = Signal(str)
     dismissed = Signal()
@@ -83,7 +87,7 @@ class Live(QObject):
         self._drawn_for: Evidence | None = None
         self._again = False
         self.job = Job(self)
-        self.job.happened.connect(self._show)
+        self.job.happened.connect(self._on_event)
         self.job.ended.connect(self._on_ended)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -132,7 +136,8 @@ class Live(QObject):
         ref = evidence.source.in_view(self._viewer)
         request = Request(evidence, splitter, ref, visible_region(evidence.source, self._viewer))
 
-        def work() -> Generator[Answer, None, None]:
+        def work() -> Generator[Preparing | Answer, None, None]:
+            yield from preparing()
             maps = request.evidence.maps(request.ref, request.region)
             yield Answer(request, request.splitter.split(maps).astype(np.int32, copy=False))
 
@@ -150,10 +155,14 @@ class Live(QObject):
             self.layer, self._task = None, None
             self.dismissed.emit()
 
+    def _on_event(self, event: Preparing | Answer) -> None:
+        if isinstance(event, Preparing):
+            self.waiting.emit(SENTENCE)
+        elif self._task is not None and self._task[0] is event.request.evidence:
+            self._show(event)
+
     def _show(self, answer: Answer) -> None:
         request = answer.request
-        if self._task is None or self._task[0] is not request.evidence:
-            return
         source = request.evidence.source
         offset = tuple(part.start for part in request.region)
         values, geometry = source.expand(answer.labels), source.geometry_at(request.ref, offset)

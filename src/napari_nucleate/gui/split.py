@@ -111,6 +111,7 @@ class SplitDock(QWidget):
         self.dimensions.edited.connect(self._choose)
         self.form.changed.connect(self._on_edited)
         self.live_on.toggled.connect(self._renew)
+        self.live.waiting.connect(self.live_count.say)
         self.live.shown.connect(self._on_live)
         self.live.failed.connect(self._on_live_failed)
         on_click(self._session, self.everything.button, self._apply_all)

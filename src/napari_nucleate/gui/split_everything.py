@@ -12,10 +12,13 @@ from napari_nucleate.gui.dock import column, on_click
 from napari_nucleate.gui.evidence import MADE, Evidence, OfPrediction, SplitImage, split_all
 from napari_nucleate.gui.job import Ending, Failed, Stopped
 from napari_nucleate.gui.session import session_of
+from napari_nucleate.gui.warming import SENTENCE, Preparing, preparing
 from napari_nucleate.gui.widgets import GatedButton, Sentence
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari import Viewer
     from numpy.typing import NDArray
 
@@ -70,7 +73,12 @@ class SplitEverything(QGroupBox):
         NucleateError
             If something is under way already.
         """
-        self._session.start("splitting", lambda: split_all(evidence, splitter))
+
+        def work() -> Generator[Preparing | SplitImage, None, None]:
+            yield from preparing()
+            yield from split_all(evidence, splitter)
+
+        self._session.start("splitting", work)
         self._evidence = evidence
         self._result = np.zeros(evidence.source.shape, np.int32)
         self._objects = self._images = 0
@@ -84,8 +92,11 @@ class SplitEverything(QGroupBox):
         self.bar.setVisible(working)
 
     def _on_event(self, event: object) -> None:
+        if self._evidence is not None and isinstance(event, Preparing):
+            self.outcome.say(SENTENCE)
         if self._evidence is None or not isinstance(event, SplitImage):
             return
+        self.outcome.say("")
         self._result[self._evidence.source.place(event.ref)] = event.labels
         self._objects += int(event.labels.max(initial=0))
         self._images = event.done

@@ -199,8 +199,8 @@ def fill_own(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray[np
         return labels
     volume = labels.shape if labels.ndim == 3 else (1, *labels.shape)
     # Another layout of memory would make another loop to compile.
-    both = (np.ascontiguousarray(x).reshape(volume) for x in (labels, inside))
-    owners = _label_kernels.only_neighbour(*both, n)
+    solid, gaps = np.ascontiguousarray(labels), np.ascontiguousarray(inside)
+    owners = _label_kernels.only_neighbour(solid.reshape(volume), gaps.reshape(volume), n)
     filled: NDArray[np.int32] = np.where(inside > 0, owners[inside], labels)
     return filled
 

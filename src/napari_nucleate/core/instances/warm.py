@@ -138,7 +138,9 @@ def _end_with_parent() -> None:
     """End this process when the one that started it closes our input, or dies."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not sys.stdin: a thread that waits in it makes Python abort at its end.
+        while os.read(0, 1024):
+            pass
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
@@ -148,6 +150,8 @@ def main() -> None:
     """Compile, and print what came of it; with `--child`, end when the parent does."""
     if "--child" in sys.argv[1:]:
         _end_with_parent()
+        if hasattr(os, "nice"):
+            os.nice(5)  # nobody may be waiting yet, and the parent is busy starting
     start = time.perf_counter()
     # Where nothing can be kept, compiling here helps nobody.
     made = warm() if any(kernel.stats.cache_path for _, kernel in kernels()) else 0
