@@ -5,9 +5,18 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
-from napari_nucleate.core.instances import Components, LinkedPlanes, StarConvex, Watershed
+from napari_nucleate.core.instances import (
+    Blocks,
+    Components,
+    LinkedPlanes,
+    StarConvex,
+    Watershed,
+    from_mask_like,
+)
+from napari_nucleate.gui import evidence
 from napari_nucleate.gui.live import LARGEST, NAME, visible_region
 from napari_nucleate.gui.split import SplitDock
+from napari_nucleate.io import scratch
 
 TIMEOUT = 20_000
 
@@ -232,3 +241,72 @@ def test_the_region_in_view_is_limited(viewer, dock):
     assert [part.stop - part.start for part in region] == list(LARGEST[2])
     layer.corner_pixels = np.array([[0, 100, 200], [0, 299, 499]])
     assert visible_region(dock._evidence.source, viewer) == (slice(98, 302), slice(198, 502))
+
+
+class Reads:
+    """An array that counts what is read, as dask and zarr can be indexed."""
+
+    def __init__(self, data):
+        self.data, self.largest, self.count = data, 0, 0
+        self.shape, self.dtype, self.ndim = data.shape, data.dtype, data.ndim
+
+    def __getitem__(self, key):
+        part = self.data[key]
+        self.largest, self.count = max(self.largest, part.size), self.count + 1
+        return part
+
+
+@pytest.fixture
+def blocks_of_64(monkeypatch):
+    """Have every image split in blocks, into a file."""
+    monkeypatch.setattr(evidence, "LARGE", 100)
+    monkeypatch.setattr(scratch, "LARGE", 100)
+    in_blocks = evidence.find_in_blocks
+
+    def small(splitter, read, shape, out):
+        return in_blocks(splitter, read, shape, out, Blocks(side=64, halo=24))
+
+    monkeypatch.setattr(evidence, "find_in_blocks", small)
+
+
+def many_discs(*shape):
+    y, x = np.indices(shape[-2:])
+    mask = ((y % 40 - 20) ** 2 + (x % 18 - 9) ** 2) < 90
+    return np.broadcast_to(mask, shape).astype(np.uint8)
+
+
+def test_large_layers_go_by_blocks(viewer, dock, qtbot, blocks_of_64):
+    dask = pytest.importorskip("dask.array")
+    mask = many_discs(2, 240, 270)
+    expected = [Watershed().split(from_mask_like(plane)).max() for plane in mask]
+    dock.live_on.setChecked(False)
+    reads = Reads(mask)
+    lazy = dask.from_array(reads, chunks=(1, 32, 32), asarray=False, meta=np.empty(0, np.uint8))
+    for data in (lazy, [lazy, lazy[:, ::2, ::2]]):
+        viewer.layers.clear()
+        viewer.add_labels(data, axis_labels=("t", "y", "x"), name="m")
+        reads.count = 0
+        apply_all(dock, qtbot)
+        assert reads.count > 64
+        assert reads.largest <= 32 * 32
+        result = viewer.layers["split"].data
+        assert isinstance(result, np.memmap)
+        assert [plane.max() for plane in result] == expected
+        total = sum(expected)
+        assert dock.everything.outcome.text() == f"Layer 'split': {total} objects in 2 images."
+
+
+def test_stop_acts_between_blocks(viewer, dock, qtbot, blocks_of_64):
+    viewer.add_labels(many_discs(640, 700))
+    dock.live_on.setChecked(False)
+    seen = []
+    dock._session.happened.connect(seen.append)
+    with qtbot.waitSignal(dock._session.ended, timeout=TIMEOUT):
+        qtbot.mouseClick(dock.everything.button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: any(isinstance(e, evidence.SplitPart) for e in seen))
+        assert dock.everything.bar.maximum() > 0
+        qtbot.mouseClick(dock.everything.stop, Qt.MouseButton.LeftButton)
+    assert dock.everything.outcome.text() == "Stopped; no layer was made."
+    parts = [e.images for e in seen if isinstance(e, evidence.SplitPart)]
+    assert 0 < parts[-1] < 1
+    assert "split" not in viewer.layers

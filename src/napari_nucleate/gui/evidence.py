@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import BlockDone
 from napari_nucleate.core.images import ImageRef, NDim
-from napari_nucleate.core.instances import from_mask_like
+from napari_nucleate.core.instances import find_in_blocks, from_mask_like
 from napari_nucleate.core.instances.maps import Maps
 from napari_nucleate.gui.layers import LayerSource, guess_axes
+from napari_nucleate.io.scratch import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from napari.layers import Image
     from numpy.typing import NDArray
@@ -31,14 +35,27 @@ MADE = "nucleate"
 Region = tuple[slice, ...]
 
 
-@dataclass(frozen=True)
-class SplitImage:
-    """One image was split: `labels` int32 (*spatial) with ids 1..n of its own."""
+LARGE = 2**25
+"""Images of more pixels are split block by block."""
 
-    ref: ImageRef
-    labels: NDArray[np.int32]
-    done: int
+
+@dataclass(frozen=True)
+class SplitPart:
+    """An image was split, or a block of it: `images` of `total` are done, the last one in part."""
+
+    images: float
     total: int
+
+
+@dataclass(frozen=True)
+class SplitAll:
+    """All images were split: `labels` int32 of the source's shape, each image with ids 1..n.
+
+    A memmap where they are many; its file goes away with it.
+    """
+
+    labels: NDArray[np.int32]
+    objects: int
 
 
 class OfLayer:
@@ -185,12 +202,38 @@ def usual_ndim(session: Session, layer: Image | Labels) -> NDim:
     return 3 if any(label.lower().startswith("z") for label in layer.axis_labels) else 2
 
 
-def split_all(evidence: Evidence, splitter: Splitter) -> Generator[SplitImage, None, None]:
-    """Split all images of a layer."""
-    refs = evidence.source.stack.images(evidence.source.ndim)
-    for done, ref in enumerate(refs, 1):
-        labels = splitter.split(evidence.maps(ref)).astype(np.int32, copy=False)
-        yield SplitImage(ref, labels, done, len(refs))
+def split_all(
+    evidence: Evidence, splitter: Splitter, folder: Path | None = None
+) -> Generator[SplitPart | SplitAll, None, None]:
+    """Split all images of a layer; large ones are read and split block by block.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    splitter : Splitter
+    folder : Path, optional
+        Where labels lie for which the memory may be too small.
+    """
+    source = evidence.source
+    refs, labels = source.stack.images(source.ndim), scratch(source.shape, np.int32, folder)
+    objects = 0
+    for done, ref in enumerate(refs):
+        out = labels[source.place(ref)]
+        for block in _split_image(evidence, splitter, ref, out):
+            yield SplitPart(done + block.done / block.total, len(refs))
+        objects += block.objects
+    yield SplitAll(labels, objects)
+
+
+def _split_image(
+    evidence: Evidence, splitter: Splitter, ref: ImageRef, out: NDArray[np.int32]
+) -> Generator[BlockDone, None, None]:
+    if out.size > LARGE:
+        read = partial(evidence.maps, ref)
+        yield from find_in_blocks(splitter, read, out.shape, out)
+        return
+    out[...] = splitter.split(evidence.maps(ref))
+    yield BlockDone(1, 1, int(out.max(initial=0)))
 
 
 def _of_project(session: Session, layer: Any) -> bool:

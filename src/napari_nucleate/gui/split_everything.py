@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QProgressBar
 
 from napari_nucleate.gui.dock import column, on_click
-from napari_nucleate.gui.evidence import MADE, Evidence, OfPrediction, SplitImage, split_all
+from napari_nucleate.gui.evidence import (
+    MADE,
+    Evidence,
+    OfPrediction,
+    SplitAll,
+    SplitPart,
+    split_all,
+)
 from napari_nucleate.gui.job import Ending, Failed, Stopped
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.warming import SENTENCE, Preparing, preparing
@@ -20,9 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari import Viewer
-    from numpy.typing import NDArray
 
     from napari_nucleate.core.instances import Splitter
+
+
+STEPS = 1000
+"""Of the bar: blocks count as parts of an image."""
 
 
 class SplitEverything(QGroupBox):
@@ -47,8 +56,7 @@ class SplitEverything(QGroupBox):
         self._viewer = viewer
         self._session = session_of(viewer)
         self._evidence: Evidence | None = None
-        self._result = np.zeros(0, np.int32)
-        self._objects = self._images = 0
+        self._result: SplitAll | None = None
         self.button = GatedButton("Apply to everything", "Split all images into a new layer.")
         self.stop = GatedButton("Stop", "End the splitting; no layer is made.")
         self.bar = QProgressBar()
@@ -73,15 +81,14 @@ class SplitEverything(QGroupBox):
         NucleateError
             If something is under way already.
         """
+        folder = self._session.store.folder
 
-        def work() -> Generator[Preparing | SplitImage, None, None]:
+        def work() -> Generator[Preparing | SplitPart | SplitAll, None, None]:
             yield from preparing()
-            yield from split_all(evidence, splitter)
+            yield from split_all(evidence, splitter, folder if folder.is_dir() else None)
 
         self._session.start("splitting", work)
         self._evidence = evidence
-        self._result = np.zeros(evidence.source.shape, np.int32)
-        self._objects = self._images = 0
         self.outcome.say("")
         self.bar.setRange(0, 0)
         self._show_work()
@@ -92,40 +99,41 @@ class SplitEverything(QGroupBox):
         self.bar.setVisible(working)
 
     def _on_event(self, event: object) -> None:
-        if self._evidence is not None and isinstance(event, Preparing):
-            self.outcome.say(SENTENCE)
-        if self._evidence is None or not isinstance(event, SplitImage):
+        if self._evidence is None:
             return
-        self.outcome.say("")
-        self._result[self._evidence.source.place(event.ref)] = event.labels
-        self._objects += int(event.labels.max(initial=0))
-        self._images = event.done
-        self.bar.setRange(0, event.total)
-        self.bar.setValue(event.done)
+        if isinstance(event, Preparing):
+            self.outcome.say(SENTENCE)
+        elif isinstance(event, SplitPart):
+            self.outcome.say("")
+            self.bar.setRange(0, STEPS)
+            self.bar.setValue(round(STEPS * event.images / event.total))
+        elif isinstance(event, SplitAll):
+            self._result = event
 
     def _on_ended(self, ending: Ending) -> None:
         evidence, self._evidence = self._evidence, None
+        result, self._result = self._result, None
         if evidence is None:
             return
         if isinstance(ending, Failed):
             self.outcome.warn(ending.message)
         elif isinstance(ending, Stopped):
             self.outcome.say("Stopped; no layer was made.")
-        else:
-            self._show(evidence, self._result)
-        self._result = np.zeros(0, np.int32)
+        elif result is not None:
+            self._show(evidence, result)
         self._show_work()
 
-    def _show(self, evidence: Evidence, result: NDArray[np.int32]) -> None:
+    def _show(self, evidence: Evidence, result: SplitAll) -> None:
         source = evidence.source
         if isinstance(evidence, OfPrediction):
             source.layer.visible = False  # or its colours mix with those of the result
         made = {"axes": source.axes, "ndim": source.ndim}
         layer = self._viewer.add_labels(
-            result, name="split", metadata={MADE: made}, **source.geometry()
+            result.labels, name="split", metadata={MADE: made}, **source.geometry()
         )
-        images = f"{self._images} image" + "s" * (self._images != 1)
-        found = f"Layer {layer.name!r}: {count_objects(self._objects)} in {images}."
+        count = len(source.stack.images(source.ndim))
+        images = f"{count} image" + "s" * (count != 1)
+        found = f"Layer {layer.name!r}: {count_objects(result.objects)} in {images}."
         self.outcome.say(found + self._missing(evidence))
         self.made.emit()
 

@@ -9,7 +9,7 @@ from napari.utils import progress
 from qtpy.QtWidgets import QLabel, QProgressBar
 
 from napari_nucleate.core.events import Prediction, Step, Tile
-from napari_nucleate.gui.evidence import SplitImage
+from napari_nucleate.gui.evidence import SplitPart
 
 if TYPE_CHECKING:
     from napari_nucleate.gui.session import Session
@@ -60,8 +60,8 @@ class WorkBar(QProgressBar):
         elif isinstance(event, Prediction):
             self._images += 1
             self._fraction = self._images / self._wanted()
-        elif isinstance(event, SplitImage):
-            self._fraction = event.done / event.total
+        elif isinstance(event, SplitPart):
+            self._fraction = event.images / event.total
         now = time.perf_counter()
         if now - self._drawn > 0.5 or self._fraction >= 1:
             self._drawn = now
