@@ -49,7 +49,8 @@ def split(
     as_json: Json = False,
 ) -> None:
     """Split the touching objects of masks, of probabilities or of a network's maps."""
-    from napari_nucleate.cli.splitting import Source, splitter_from
+    from napari_nucleate.cli.splitting import COMPILING, Source, splitter_from
+    from napari_nucleate.core.instances.warm import compilations
     from napari_nucleate.io.model import load_card
 
     card = load_card(model) if model else None
@@ -64,7 +65,7 @@ def split(
     source = Source.of(masks, dimensions, card)
     writer = LabelWriter(source.refs, new_folder(out))
     counts = {}
-    with Follower() as follower:
+    with Follower() as follower, compilations(lambda: follower.say(COMPILING)):
         for ref in source.refs:
             counts[ref.key] = 0
             for event in source.split(ref, splitter, writer.place(ref.key), block):

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from napari_nucleate.core.model import Card
     from napari_nucleate.core.targets import Target
 
+COMPILING = "Compiling the loops of the splitter, once after installation: up to a minute…"
+
 LARGE = 2**25
 """Images of more values, all maps counted, are split block by block."""
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SENTENCE = "Preparing the splitters, once after installation: about 20 s…"
+SENTENCE = "Preparing the splitters, once after installation: about a minute…"
 COMMAND = ("-P", "-m", "napari_nucleate.core.instances.warm", "--child")
 """What Python runs; -P, so that no file where napari was started is taken for a module."""
 
