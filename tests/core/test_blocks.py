@@ -99,7 +99,7 @@ def assert_same(found, whole):
             assert table.dtype == expected.dtype
 
 
-@pytest.mark.parametrize("side", [16, 37, 64, 2000])
+@pytest.mark.parametrize("side", [16, 64, 2000])
 @pytest.mark.parametrize("splitter", [*MASKS, StarConvex()])
 @pytest.mark.parametrize("seed", range(3))
 def test_touching_nuclei(splitter, side, seed):
@@ -128,8 +128,8 @@ def border(labels):
     return ((right | below) & (labels > 0)).astype(np.float32)
 
 
-@pytest.mark.parametrize("splitter", MASKS)
-@pytest.mark.parametrize(("side", "depth"), [(16, 5), (31, 64), (64, 9)])
+@pytest.mark.parametrize("splitter", [*MASKS, StarConvex(), StarConvex(anisotropy=2)])
+@pytest.mark.parametrize(("side", "depth"), [(16, 5), (64, 9)])
 @pytest.mark.parametrize("seed", range(2))
 def test_volumes(splitter, side, depth, seed):
     maps = from_mask_like(nuclei(seed, (21, 70, 83), 70, 7))
@@ -153,7 +153,7 @@ def test_components_of_any_mask(mask, side, depth, min_size, fill_holes):
     assert_same(found, splitter.find(maps))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.integers(0, 10_000),
     st.tuples(st.integers(1, 110), st.integers(1, 110)),
