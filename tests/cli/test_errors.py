@@ -59,14 +59,6 @@ class TestWhatDoesNotFit:
         sentence = refused("train", *options, "--steps", 3, "--epochs", 4, "--out", tmp_path / "o")
         assert sentence == "--epochs and --steps are both given; choose one."
 
-    def test_star_convex_in_3d(self, refused, sample, tmp_path):
-        images, masks = sample("3d", 3)
-        sentence = refused(
-            *("train", "--images", images, "--masks", masks, "--out", tmp_path / "o"),
-            *("--ndim", 3, "--target", "star-convex"),
-        )
-        assert sentence == "Recipe: the star-convex target is 2D; choose 2D or the boundary target."
-
     def test_flat_images_in_3d(self, refused, options, tmp_path):
         assert "choose 2D" in refused("train", *options, "--ndim", 3, "--out", tmp_path / "o")
 

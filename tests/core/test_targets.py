@@ -171,8 +171,23 @@ def test_a_class_beyond_those_chosen_is_refused_with_advice():
     assert Semantic(classes=2).encode(unknown).shape == (3, 1, 2)
 
 
-def test_star_convex_refuses_volumes_in_a_sentence():
-    with pytest.raises(NucleateError, match=r"is 2D, the labels have shape \(4, 5, 6\); choose 2D"):
-        StarConvexTarget().encode(annotate(np.zeros((4, 5, 6), int)))
-    with pytest.raises(NucleateError, match="the star-convex target is 2D; choose 2D or"):
-        Recipe.parse({"ndim": 3, "target": {"kind": "star-convex"}})
+@pytest.mark.parametrize("anisotropy", [1.0, 3.0])
+def test_star_convex_of_volumes_is_undone_whatever_the_splitter_thinks_of_planes(anisotropy):
+    z, y, x = np.indices((16, 40, 60), float)
+    z = (z - 8) * anisotropy
+    labels = np.where(z**2 + (y - 20) ** 2 + (x - 15) ** 2 < 120, 1, 0)
+    labels[z**2 + (y - 20) ** 2 + (x - 37) ** 2 < 120] = 2
+    target = StarConvexTarget(rays=64, anisotropy=anisotropy)
+    maps = target.encode(annotate(labels))
+    assert maps.shape == (66, 16, 40, 60)
+    assert match(labels, target.decode(maps), 0.9).tp == 2
+
+
+def test_planes_farther_apart_than_pixels_are_taken_from_the_images():
+    recipe = Recipe(ndim=3, target=StarConvexTarget())
+    suited = recipe.suited((2.0, 0.5, 0.5)).target
+    assert suited.anisotropy == suited.splitter.anisotropy == 4
+    assert Recipe(ndim=3).suited((2.0, 0.5, 0.5)).target.splitter.anisotropy == 4
+    said = Recipe(ndim=3, target=StarConvexTarget(anisotropy=2.5))
+    assert said.suited((2.0, 0.5, 0.5)).target.anisotropy == 2.5
+    assert Recipe().suited((0.5, 0.5)) == Recipe()

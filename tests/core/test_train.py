@@ -49,6 +49,7 @@ def failing(monkeypatch, error, at):
         (2, Semantic()),
         (3, Semantic()),
         (2, StarConvexTarget(rays=8)),
+        (3, StarConvexTarget(rays=8)),
     ],
     ids=lambda x: getattr(x, "kind", x),
 )

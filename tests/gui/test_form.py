@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication
@@ -13,9 +13,22 @@ from napari_nucleate.core.instances import Components, LinkedPlanes, Splitter, S
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.recipe import Budget, Optimisation, Recipe, Steps
 from napari_nucleate.core.rounds import SelfTraining
-from napari_nucleate.core.targets import Boundary, StarConvexTarget
+from napari_nucleate.core.targets import Boundary
 from napari_nucleate.gui.fields import Fold, in_words
 from napari_nucleate.gui.form import ParamsForm, members
+
+
+class Range(Params):
+    """Two fields with a rule between them."""
+
+    low: int = Field(1, ge=0, le=10, description="Where it begins.")
+    high: int = Field(5, ge=0, le=10, description="Where it ends.")
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.low > self.high:
+            raise ValueError("low is above high; lower it")
+        return self
 
 
 class Mixed(Params):
@@ -91,9 +104,9 @@ def test_says_what_is_wrong_and_keeps_quiet(make, qtbot):
 
 
 def test_says_what_does_not_fit_together(make):
-    form = make(Recipe, Recipe(target=StarConvexTarget()))
-    form.editor("ndim").setCurrentIndex(1)
-    assert form.message == "The star-convex target is 2D; choose 2D or the boundary target."
+    form = make(Range)
+    form.editor("low").setValue(9)
+    assert form.message == "Low is above high; lower it."
 
 
 def test_a_union_shows_the_chosen_class_only(make):

@@ -120,13 +120,13 @@ class Sampler:
         recipe, rng = self._recipe, self._rng
         site = self._sites[rng.choice(len(self._sites), p=self._share)]
         # Targets such as ray distances look beyond the patch: cut wider, encode, then crop.
-        margin = recipe.target.margin
-        size = tuple(n + 2 * margin for n in recipe.patch_shape)
+        margins = recipe.target.margins(recipe.ndim)
+        size = tuple(n + 2 * m for n, m in zip(recipe.patch_shape, margins, strict=True))
         where = recipe.augmentation.coordinates(site.centre(rng), size, rng)
         labels = nearest(site.labels, where)
         known = labels >= 0
         target = recipe.target.encode(Annotation(np.maximum(labels, 0), known))
-        crop = (slice(None), *(slice(margin, n - margin) for n in size))
+        crop = (slice(None), *(slice(m, n - m) for n, m in zip(size, margins, strict=True)))
         image = np.stack(
             [
                 map_coordinates(c, where[crop], order=1, mode="mirror", output=np.float32)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from napari_nucleate.core.architectures import Architecture, UNet
 from napari_nucleate.core.augment import Augmentation
 from napari_nucleate.core.normalise import Normalisation
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.targets import Boundary, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Seconds(Params):
@@ -94,11 +97,30 @@ class Recipe(Params):
     )
     optimisation: Optimisation = Field(Optimisation(), description="How the weights are found.")
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.ndim == 3 and self.target.kind == "star-convex":
-            raise ValueError("the star-convex target is 2D; choose 2D or the boundary target")
-        return self
+    def suited(self, spacing: Sequence[float]) -> Recipe:
+        """The same for voxels of another depth than width, where nothing was said of it. Pure.
+
+        Parameters
+        ----------
+        spacing : sequence of float
+            Pixel size along (Z,) Y and X.
+
+        Returns
+        -------
+        Recipe
+            With the anisotropy of 3D images, for the target and its splitter.
+        """
+        if self.ndim == 2 or len(spacing) != 3:
+            return self
+        between = min(max(spacing[0] / spacing[2], 0.01), 100.0)
+        target: Any = self.target
+        splitter: Any = getattr(target, "splitter", None)
+        if getattr(splitter, "anisotropy", None) == 1:
+            splitter = splitter.model_copy(update={"anisotropy": between})
+            target = target.model_copy(update={"splitter": splitter})
+        if getattr(target, "anisotropy", None) == 1:
+            target = target.model_copy(update={"anisotropy": between})
+        return self.model_copy(update={"target": target})
 
     @property
     def patch_shape(self) -> tuple[int, ...]:

@@ -92,6 +92,8 @@ def train(
         If nothing is labelled, images don't fit the recipe, memory runs out with a single patch
         a step, or the loss stops being finite twice.
     """
+    if card is not None:
+        recipe = recipe.suited(card.spacing)
     for example in examples:
         checked(example.image, recipe, example.key)
     learn, held_out, note = hold_out(examples, recipe)

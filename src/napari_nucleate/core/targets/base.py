@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from napari_nucleate.core.params import Params
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_nucleate.core.annotation import Annotation
-    from napari_nucleate.core.instances import Splitter
+    from napari_nucleate.core.instances import Instances, Splitter
     from napari_nucleate.core.instances.maps import Maps
 
 
@@ -23,8 +23,9 @@ class TargetBase(Params):
     `encode` and `decode` are inverses: decode(encode(labels)) is close to the labels.
     """
 
-    margin: ClassVar[int] = 0
-    """How far beyond a pixel, in pixels, its target looks."""
+    def margins(self, ndim: int) -> tuple[int, ...]:
+        """How far beyond a pixel its target looks, in pixels along (Z,) Y and X."""
+        return (0,) * ndim
 
     @property
     @abstractmethod
@@ -81,3 +82,20 @@ class TargetBase(Params):
         ndarray of int32, shape (*spatial)
             0 is background.
         """
+
+    def find(self, maps: NDArray[np.float32], splitter: Splitter | None = None) -> Instances | None:
+        """Turn maps into objects with what is known of each; None where labels are classes. Pure.
+
+        Parameters
+        ----------
+        maps : ndarray of float32, shape (K, *spatial)
+        splitter : Splitter, optional
+            Instead of the target's own.
+
+        Returns
+        -------
+        Instances or None
+            Its labels are those of `decode`.
+        """
+        chosen = splitter or getattr(self, "splitter", None)
+        return None if chosen is None else chosen.find(self.maps(maps))

@@ -65,8 +65,8 @@ class Semantic(TargetBase):
         return logits.softmax(1)
 
     def maps(self, maps: NDArray[np.float32]) -> Maps:
-        """Foreground is everything that is not background."""
-        return Maps(foreground=1 - maps[0])
+        """Foreground is everything that is not background; several classes are kept apart."""
+        return Maps(foreground=1 - maps[0], classes=maps[1:] if self.classes > 1 else None)
 
     def decode(
         self, maps: NDArray[np.float32], splitter: Splitter | None = None

@@ -1,13 +1,13 @@
-"""Objects as star-convex polygons."""
+"""Objects as star-convex polygons and polyhedra."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from math import ceil
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
-from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances import Splitter, StarConvex
 from napari_nucleate.core.instances.maps import Maps
 from napari_nucleate.core.losses import Loss, Mixture, binary
@@ -27,18 +27,27 @@ UNIT = 8.0
 class StarConvexTarget(TargetBase):
     """Foreground, closeness to the object's centre, and the distance to its edge along rays.
 
-    StarDist (Schmidt et al. 2018), 2D.
+    StarDist (Schmidt et al. 2018; in 3D, Weigert et al. 2020).
     """
-
-    margin: ClassVar[int] = 32
 
     kind: Literal["star-convex"] = "star-convex"
     rays: int = Field(32, ge=8, le=128, description="How many directions describe an outline.")
+    anisotropy: float = Field(
+        1.0,
+        ge=0.01,
+        le=100,
+        description="Distance between slices divided by the pixel size within them (3D only); 1 "
+        "takes it from the images.",
+    )
     distance_weight: float = Field(
         0.2, gt=0, le=10, description="How much the distances count against the probabilities."
     )
     loss_function: Loss = Field(Mixture(), description="Loss of the foreground.")
     splitter: Splitter = Field(StarConvex(), description="How maps become objects.")
+
+    def margins(self, ndim: int) -> tuple[int, ...]:
+        """As long as rays usually are; an object cut farther out looks as if it ended there."""
+        return (ceil(16 / self.anisotropy), 16, 16) if ndim == 3 else (32, 32)
 
     @property
     def n_maps(self) -> int:
@@ -46,26 +55,15 @@ class StarConvexTarget(TargetBase):
         return 2 + self.rays
 
     def encode(self, annotation: Annotation) -> NDArray[np.float32]:
-        """Foreground, object probability and ray distances in pixels.
-
-        Raises
-        ------
-        NucleateError
-            For 3D labels.
-        """
-        labels = annotation.labels
-        if labels.ndim != 2:
-            raise NucleateError(
-                f"The star-convex target is 2D, the labels have shape {labels.shape}; "
-                "choose 2D or the boundary target."
-            )
+        """Foreground, object probability and ray distances in pixels of X."""
         from napari_nucleate.core.instances.rays import centre_probability, ray_distances
 
+        labels = annotation.labels
         return np.concatenate(
             [
                 (labels > 0).astype(np.float32)[np.newaxis],
-                centre_probability(labels)[np.newaxis],
-                ray_distances(labels, self.rays),
+                centre_probability(labels, self.anisotropy)[np.newaxis],
+                ray_distances(labels, self.rays, self.anisotropy),
             ]
         )
 
@@ -98,4 +96,7 @@ class StarConvexTarget(TargetBase):
         self, maps: NDArray[np.float32], splitter: Splitter | None = None
     ) -> NDArray[np.int32]:
         """Objects by non-maximum suppression, or by the splitter given."""
-        return (splitter or self.splitter).split(self.maps(maps))
+        chosen = splitter or self.splitter
+        if isinstance(chosen, StarConvex):  # rays lie where they were measured
+            chosen = chosen.model_copy(update={"anisotropy": self.anisotropy})
+        return chosen.split(self.maps(maps))
