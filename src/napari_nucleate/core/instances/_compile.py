@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, TypeVar, cast
 
@@ -13,6 +15,19 @@ import numba
 F = TypeVar("F", bound=Callable[..., Any])
 
 MOST_THREADS = 8
+
+_here = threading.local()
+
+
+@contextmanager
+def one_core() -> Generator[None, None, None]:
+    """Let what this thread calls run in this thread alone: others work beside it already."""
+    before = getattr(_here, "alone", False)
+    _here.alone = True
+    try:
+        yield
+    finally:
+        _here.alone = before
 
 
 def compiled(function: F) -> F:
@@ -30,6 +45,8 @@ def compiled(function: F) -> F:
 
 def cores() -> int:
     """How many threads pay, at most `MOST_THREADS`."""
+    if getattr(_here, "alone", False):
+        return 1
     able = (
         os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     )

@@ -1,0 +1,379 @@
+"""Thresholds chosen by the program: the values of a splitter that agree best with labels."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.instances._compile import cores, one_core
+from napari_nucleate.core.instances.components import Components
+from napari_nucleate.core.instances.planes import LinkedPlanes
+from napari_nucleate.core.instances.trial import Counts, Trial
+from napari_nucleate.core.instances.watershed import Watershed
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    from napari_nucleate.core.annotation import Annotation
+    from napari_nucleate.core.instances import Splitter
+    from napari_nucleate.core.instances.maps import Maps
+
+    Case = tuple[Maps, Annotation]
+
+FEWEST = 10
+"""With fewer labelled objects, one more or less that matches by chance decides."""
+
+TOLERANCE = 0.002
+"""Values whose AP is lower than the best by less are as good; the middle of them is chosen."""
+
+MOST_PASSES = 4
+"""Going through the fields ends after so many times, if it hasn't come to rest before."""
+
+GRIDS = {
+    "threshold": (0.1, 0.3, 0.5, 0.7, 0.9),
+    "probability": tuple(np.arange(0.05, 0.96, 0.05).round(3).tolist()),
+    "overlap": (0.1, 0.3, 0.5, 0.7),
+    "seed_threshold": (0.1, 0.3, 0.5, 0.7, 0.9),
+    "separation": (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0),
+    "border_separation": (0.1, 0.3, 0.5, 0.7, 1.0),
+}
+"""The values tried of each field; then, those halfway between the best and its neighbours."""
+
+CROSSED = GRIDS["probability"][5:]
+"""Probabilities tried with every value of the other fields. Lower ones are where the lowest of
+these is as good as any: so low, most pixels can be candidates of stars."""
+
+REACH = 0.25
+"""So far from the present value are they tried at first; farther, where the ends are the best."""
+
+FINEST = 0.08
+"""Nothing is tried between values nearer than this."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How well a splitter does by one of its fields, the others being as in the one chosen.
+
+    Parameters
+    ----------
+    field : str
+        Its name; "splitter.threshold" is the field of a nested splitter.
+    values : tuple of float
+        Ascending.
+    ap : tuple of float
+        Mean AP at each value.
+    chosen : float
+        The value chosen; one of `values`.
+    """
+
+    field: str
+    values: tuple[float, ...]
+    ap: tuple[float, ...]
+    chosen: float
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was chosen, and what it is worth on the labelled images.
+
+    Parameters
+    ----------
+    splitter : Splitter
+        The chosen one; that begun with, where none is better.
+    ap : float
+        Its mean AP over IoU 0.5, 0.6, … 0.9, with counts summed over the images.
+    begun : Splitter
+        The one begun with.
+    begun_ap : float
+        The same of that one.
+    curves : tuple of Curve
+        One a field that acts.
+    images, objects : int
+        Labelled images, and objects in them.
+    tried : int
+        How many splitters were measured.
+    """
+
+    splitter: Splitter
+    ap: float
+    begun: Splitter
+    begun_ap: float
+    curves: tuple[Curve, ...]
+    images: int
+    objects: int
+    tried: int
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One of `images` was split by all splitters of a round; `tried` were in the rounds before."""
+
+    done: int
+    images: int
+    tried: int
+
+
+def choose(splitter: Splitter, cases: Sequence[Case]) -> Tuned:
+    """Choose the thresholds of a splitter that agree best with labelled images.
+
+    Parameters and errors are those of `choosing`.
+
+    Examples
+    --------
+    >>> from napari_nucleate.core.annotation import annotate
+    >>> from napari_nucleate.core.instances.clean import from_mask_like
+    >>> labels = np.kron(np.arange(1, 17).reshape(4, 4), np.pad(np.ones((6, 6), int), 2))
+    >>> faint = from_mask_like(np.where(labels > 0, 0.4, 0.05))
+    >>> tuned = choose(Components(), [(faint, annotate(labels))])
+    >>> tuned.begun_ap, tuned.ap, tuned.splitter.threshold
+    (0.0, 1.0, 0.2)
+    """
+    *_, last = choosing(splitter, cases)
+    if not isinstance(last, Tuned):
+        raise TypeError("The search ended without a result.")
+    return last
+
+
+def choosing(splitter: Splitter, cases: Sequence[Case]) -> Generator[Tried | Tuned, None, None]:
+    """Choose the thresholds of a splitter that agree best with labelled images.
+
+    One field after the other is moved to the middle of its best values, until none moves any
+    more. For star-convex objects on a network's rays, all probabilities are tried with each value
+    of the other fields: they cost next to nothing, see `trial.Trial`.
+
+    Parameters
+    ----------
+    splitter : Splitter
+        Begun with. What isn't a threshold stays as it is.
+    cases : sequence of (Maps, Annotation)
+        Labelled images. Items are taken again and again, from threads: a sequence may read them
+        when asked.
+
+    Yields
+    ------
+    Tried
+        After each image.
+    Tuned
+        At the end, once.
+
+    Raises
+    ------
+    NucleateError
+        If no image, or fewer than ten objects are labelled, or a map and its labels differ in
+        shape.
+    """
+    if not len(cases):
+        raise NucleateError("No labelled image has maps to split; label some, and predict them.")
+    search = _Search(cases)
+    try:
+        yield from search.try_all([splitter])
+        if search.objects < FEWEST:
+            raise NucleateError(
+                f"Only {counted(search.objects, 'object')} labelled in "
+                f"{counted(len(cases), 'image')}; label at least {FEWEST} to choose thresholds."
+            )
+        fields = _fields(splitter, cases[0][0])
+        search.crossed = CROSSED if "probability" in fields else ()
+        chosen = yield from _climb(search, splitter, fields)
+        curves = []
+        for field in fields:
+            yield from search.try_all(_line(chosen, field))
+            curves.append(search.curve(chosen, field))
+    finally:
+        search.close()
+    yield Tuned(
+        chosen,
+        search.ap(chosen),
+        splitter,
+        search.ap(splitter),
+        tuple(curves),
+        len(cases),
+        search.objects,
+        search.tried,
+    )
+
+
+class _Search:
+    """Measures splitters on all cases, each once; and with each, the same at other probabilities.
+
+    Attributes
+    ----------
+    crossed : tuple of float
+        These probabilities; empty where they'd cost as much as other values.
+    objects : int
+        How many are labelled.
+    """
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._cases = cases
+        self._pool = ThreadPoolExecutor(cores())
+        self._trials: dict[int, Trial] = {}
+        self._ap: dict[Any, float] = {}
+        self.crossed: tuple[float, ...] = ()
+        self.objects = 0
+
+    @property
+    def tried(self) -> int:
+        """How many splitters were measured."""
+        return len(self._ap)
+
+    def ap(self, splitter: Any) -> float:
+        """Mean AP of a splitter that was measured."""
+        return self._ap[splitter]
+
+    def try_all(self, splitters: Iterable[Any]) -> Generator[Tried, None, None]:
+        """Measure those that weren't before."""
+        wanted = [t for s in splitters for t in (s, *self._beside(s))]
+        new = [s for s in dict.fromkeys(wanted) if s not in self._ap]
+        if not new:
+            return
+        images, total = len(self._cases), Counts.none(len(new))
+        each = self._pool.map(partial(self._measure, new), range(images))
+        for done, counts in enumerate(each, 1):
+            total += counts
+            yield Tried(done, images, len(self._ap))
+        self.objects = total.true
+        self._ap.update(zip(new, total.mean_ap.tolist(), strict=True))
+
+    def curve(self, splitter: Any, field: str, *, best: bool = False) -> Curve:
+        """All that was measured by one field, the others being as in the splitter.
+
+        With `best`, each value has the AP of the best of the probabilities that are crossed.
+        """
+        known: dict[float, float] = {}
+        for other, ap in self._ap.items():
+            value = _get(other, field)
+            like = _with(splitter, field, value)
+            if best and self.crossed:
+                like = _with(like, "probability", other.probability)
+            if like == other:
+                known[value] = max(ap, known.get(value, 0.0))
+        values = tuple(sorted(known))
+        return Curve(field, values, tuple(known[v] for v in values), _get(splitter, field))
+
+    def close(self) -> None:
+        """Measure nothing more."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _beside(self, splitter: Any) -> list[Any]:
+        return [_with(splitter, "probability", value) for value in self.crossed]
+
+    def _measure(self, splitters: Sequence[Splitter], i: int) -> Counts:
+        maps, annotation = self._cases[i]
+        if i not in self._trials:
+            self._trials[i] = Trial(annotation)
+        with one_core():
+            return self._trials[i].measure(splitters, maps)
+
+
+def counted(count: int, what: str) -> str:
+    """Say how many there are.
+
+    Examples
+    --------
+    >>> counted(1, "image"), counted(12, "object")
+    ('1 image', '12 objects')
+    """
+    return f"{count} {what}" + "s" * (count != 1)
+
+
+def _climb(search: _Search, begun: Splitter, fields: Sequence[str]) -> Generator[Tried, None, Any]:
+    """Move the fields in turn until none moves any more; never to what is worse than before."""
+    best: Any = begun
+    for passed in range(MOST_PASSES):
+        before = best
+        for field in fields:
+            best = yield from _along(search, best, field, settled=passed > 0)
+        if best == before:
+            break
+    return begun if search.ap(begun) >= search.ap(best) else best
+
+
+def _along(
+    search: _Search, start: Any, field: str, *, settled: bool
+) -> Generator[Tried, None, Any]:
+    """Move one field to the middle of its best values; if settled, only where it isn't as good."""
+    new = _line(start, field)
+    while new:
+        yield from search.try_all(new)
+        curve = search.curve(start, field, best=field != "probability")
+        new = [_with(start, field, value) for value in _further(curve)]
+    if settled and search.ap(start) >= max(curve.ap) - TOLERANCE:
+        return start
+    return _with(start, field, _middle(curve))
+
+
+def _further(curve: Curve) -> list[float]:
+    """What to try next: values beside the best one, and beyond the ends where these are as good."""
+    at, good = int(np.argmax(curve.ap)), max(curve.ap) - TOLERANCE
+    near = pairwise(curve.values[max(at - 1, 0) : at + 2])
+    values = [round((a + b) / 2, 3) for a, b in near if b - a > FINEST]
+    grid = _grid(curve.field)
+    if curve.ap[0] >= good:
+        values += [v for v in grid if v < curve.values[0]][-1:]
+    if curve.ap[-1] >= good:
+        values += [v for v in grid if v > curve.values[-1]][:1]
+    return values
+
+
+def _middle(curve: Curve) -> float:
+    """The value in the middle of the best ones, or the present one where it is well among them."""
+    ap = np.array(curve.ap)
+    good = ap >= ap.max() - TOLERANCE
+    first = last = int(np.argmax(ap))
+    while first > 0 and good[first - 1]:
+        first -= 1
+    while last < len(ap) - 1 and good[last + 1]:
+        last += 1
+    if good.all() or curve.chosen in curve.values[first + 1 : last]:
+        return curve.chosen
+    middle = (curve.values[first] + curve.values[last]) / 2
+    return min(curve.values[first : last + 1], key=lambda value: abs(value - middle))
+
+
+def _fields(splitter: Any, maps: Maps) -> tuple[str, ...]:
+    """The thresholds that act on such maps, the most telling first."""
+    if isinstance(splitter, LinkedPlanes):
+        return tuple(f"splitter.{name}" for name in _fields(splitter.splitter, maps))
+    if isinstance(splitter, Components):
+        return ("threshold",)
+    if isinstance(splitter, Watershed):
+        if maps.border is None:
+            return ("threshold", "separation")
+        return ("threshold", "seed_threshold", "border_separation")
+    if maps.distances is None:
+        return ("threshold", "separation")
+    if splitter.outline == "stars":
+        return ("overlap", "probability")
+    return ("threshold", "overlap", "probability")
+
+
+def _line(splitter: Any, field: str) -> list[Any]:
+    """The splitters that differ by the values of one field, not far from the present one."""
+    present = _get(splitter, field)
+    grid = CROSSED if field == "probability" else _grid(field)
+    values = {v for v in grid if abs(v - present) <= REACH}
+    return [_with(splitter, field, value) for value in sorted({*values, present})]
+
+
+def _grid(field: str) -> tuple[float, ...]:
+    return GRIDS[field.rsplit(".", maxsplit=1)[-1]]
+
+
+def _get(splitter: Any, field: str) -> float:
+    *outer, name = field.split(".")
+    return float(getattr(splitter.splitter if outer else splitter, name))
+
+
+def _with(splitter: Any, field: str, value: float) -> Any:
+    """The same splitter with another value of a field, or of its splitter's."""
+    *outer, name = field.split(".")
+    if outer:
+        return splitter.model_copy(update={outer[0]: _with(splitter.splitter, name, value)})
+    return splitter.model_copy(update={name: value})
