@@ -65,6 +65,9 @@ def test_train_predict_evaluate_split_and_export(nucleate, tmp_path, sample, tin
     assert len(predicted["images"]) == 3
     assert all(0 <= row["confidence"] <= 1 for row in predicted["images"])
     assert [r["image"] for r in table(found / "confidence.csv")] == trained["human"]
+    objects = table(found / "objects.csv")
+    assert len(objects) == sum(row["objects"] for row in predicted["images"])
+    assert all({"image", "label", "probability", "confidence"} == set(r) for r in objects)
     written = sorted(found.glob("*.tif"))
     assert [p.name for p in written] == names(images)
     for path in written:
@@ -79,10 +82,15 @@ def test_train_predict_evaluate_split_and_export(nucleate, tmp_path, sample, tin
     assert 0 <= scores["total"]["AP"]["0.5"] <= 1
 
     split = tmp_path / "split"
-    done = nucleate("split", masks, "--out", split, *ndim(kind), "--json").json
+    done = nucleate("split", masks, "--out", split, *ndim(kind), "--table", "--json").json
     assert len(done["objects"]) == 3
     assert all(n > 0 for n in done["objects"].values())
-    assert names(split) == names(masks)
+    assert names(split) == sorted([*names(masks), "objects.csv"])
+    nucleate("export", split, "--out", tmp_path / "scored", *ndim(kind))
+    scored = table(tmp_path / "scored" / "measurements.csv")
+    assert len(scored) == sum(done["objects"].values())
+    assert {row["probability"] for row in scored} == {"1.0"}
+    assert "confidence" not in scored[0]
 
     measured = tmp_path / "measured"
     done = nucleate(
@@ -320,3 +328,35 @@ def test_demo_on_real_nuclei(nucleate, tmp_path):
     total = result["scores"]["round 1"]
     assert total["AP"]["0.5"] == pytest.approx(other["AP"]["0.5"], abs=0.005)
     assert total["mean_AP"] == pytest.approx(other["mean_AP"], abs=0.005)
+
+
+def test_thresholds_are_chosen_and_written_only_when_asked(
+    nucleate, refused, tmp_path, sample, tiny_options
+):
+    images, masks = sample("2d", 3)
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in sorted(masks.iterdir())[:2]:
+        shutil.copy(path, few)
+    project = tmp_path / "project"
+    nucleate(
+        *("self-train", "--images", images, "--masks", few, "--out", project),
+        *(*tiny_options, "--rounds", 0),
+    )
+    store = Store(project)
+    name = store.load_state().rounds[-1].model
+    before = store.load_card(name)
+    chosen = nucleate("tune", project, "--json").json
+    assert chosen["AP"] >= chosen["begun_AP"]
+    assert set(chosen["curves"]) == {"threshold", "seed_threshold", "border_separation"}
+    assert chosen["objects"] >= 10
+    assert not chosen["applied"]
+    assert store.load_card(name) == before
+    done = nucleate("tune", project, "--apply")
+    assert "← chosen" in done.out
+    assert f"Written into model {name}" in done.err
+    after = store.load_card(name)
+    assert after.recipe.target.splitter.model_dump() == chosen["splitter"]
+    assert store.load_state().recipe.target.splitter == after.recipe.target.splitter
+    assert after.record == before.record
+    assert "is not a project" in refused("tune", images)

@@ -11,6 +11,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_nucleate.core.instances.tune import Tuned
     from napari_nucleate.core.metrics import Evaluation, Score
 
 
@@ -53,6 +54,23 @@ def print_scores(title: str, scores: Mapping[str, Score]) -> None:
     for label, score in scores.items():
         values = [f"{score.at(t).average_precision:.3f}" for t in shown]
         table.add_row(label, f"{score.mean_ap:.3f}", *values)
+    _print(table)
+
+
+def print_tuned(tuned: Tuned, title: str) -> None:
+    """Print the mean AP by each threshold as bars, the chosen value marked."""
+    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("")
+    for name in ("value", "mean AP"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for curve in tuned.curves:
+        table.add_section()
+        name = curve.field.rsplit(".", maxsplit=1)[-1].replace("_", " ")
+        for i, (value, ap) in enumerate(zip(curve.values, curve.ap, strict=True)):
+            mark = " ← chosen" if value == curve.chosen else ""
+            bar = "█" * round(40 * ap)
+            table.add_row(name if i == 0 else "", f"{value:g}", f"{ap:.3f}", bar + mark)
     _print(table)
 
 

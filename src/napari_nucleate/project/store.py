@@ -2,7 +2,8 @@
 
 nucleate.json        the state
 annotations/KEY.tif  what the person painted; boxes.json: the boxes where it counts
-predictions/KEY.tif  the labels a model drew; maps/KEY.tif its maps; KEY.json the scores
+predictions/KEY.tif  the labels a model drew; maps/KEY.tif its maps; KEY.json the scores, and
+                     what else is known of each object; stars/KEY.safetensors centres and rays
 models/NAME/         weights.safetensors and model.json
 """
 
@@ -22,10 +23,13 @@ from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.core.instances import Instances
+from napari_nucleate.core.instances.found import DIGITS
 from napari_nucleate.core.model import Card
 from napari_nucleate.io.atomic import write_text
 from napari_nucleate.io.model import CARD, load_model, save_model
 from napari_nucleate.io.read import read_stack
+from napari_nucleate.io.stars import load_stars, save_stars
 from napari_nucleate.io.write import write_image, write_labels
 from napari_nucleate.project.model import State
 
@@ -96,6 +100,23 @@ class Store:
         path = self._made(self.folder / "annotations") / "boxes.json"
         write_text(path, json.dumps(boxes, indent=2) + "\n", overwrite=True)
 
+    def load_boxes(self) -> dict[str, Any]:
+        """Read the boxes on each image; none where none were saved.
+
+        Raises
+        ------
+        NucleateError
+            If the file is damaged.
+        """
+        path = self.folder / "annotations" / "boxes.json"
+        if not path.is_file():
+            return {}
+        try:
+            boxes = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise NucleateError(f"{path} is damaged ({error}); draw the boxes again.") from error
+        return dict(boxes)
+
     def save_prediction(
         self,
         prediction: Prediction,
@@ -124,7 +145,7 @@ class Store:
             "reason": prediction.scores.reason,
             "shape": prediction.labels.shape,
             "objects": {str(k): round(v, 4) for k, v in prediction.scores.objects.items()},
-        }
+        } | self._save_instances(prediction)
         write_text(folder / f"{prediction.key}.json", json.dumps(scores), overwrite=True)
 
     def load_prediction(self, key: str) -> Prediction | None:
@@ -144,7 +165,36 @@ class Store:
         maps = _pixels(self._maps(key), "C" + SPATIAL[labels.ndim])
         # A file tells neither a single map nor a single plane.
         maps = maps.reshape(-1, *labels.shape).astype(np.float16)
-        return Prediction(key, maps, labels, scores)
+        return Prediction(key, maps, labels, scores, self._load_instances(key, labels))
+
+    def _save_instances(self, prediction: Prediction) -> dict[str, Any]:
+        """Write the stars of a prediction's objects, if it has any; return what the JSON holds."""
+        found = prediction.instances
+        if found is None:
+            return {}
+        stars = False
+        if found.points is not None and found.rays is not None:
+            stars = True
+            self._made(self.folder / "predictions" / "stars")
+            save_stars(self._stars(prediction.key), found.points, found.rays)
+        table = {name: column.tolist() for name, column in found.table().items()}
+        return {"instances": {"stars": stars, **table}}
+
+    def _load_instances(self, key: str, labels: NDArray[np.int32]) -> Instances | None:
+        raw = (self._read_scores(key) or {}).get("instances")
+        if raw is None:
+            return None
+        probability, classes = raw["probability"], raw["class"]
+        n = int(labels.max(initial=0))
+        if len(probability) != n or (classes is not None and len(classes) != n):
+            raise NucleateError(
+                f"{self._prediction(key, '.json')} tells of {len(probability)} objects, the labels "
+                f"beside it have {n}; predict the image again."
+            )
+        points, rays = None, None
+        if raw["stars"]:
+            points, rays = load_stars(self._stars(key), n, labels.ndim)
+        return Instances(labels, probability, points, rays, classes)
 
     def load_predicted_labels(self, key: str) -> NDArray[np.int32] | None:
         """Read the labels of a prediction without its maps, or None where there is none."""
@@ -171,6 +221,25 @@ class Store:
         raw = self._read_scores(key)
         return None if raw is None else Scores(raw["image"], raw["objects"], raw["reason"])
 
+    def load_table(self, key: str) -> dict[str, Mapping[int, float]]:
+        """Read what is known of the objects of a prediction, by column and label; for tables.
+
+        Raises
+        ------
+        NucleateError
+            If the file is damaged.
+        """
+        raw = self._read_scores(key)
+        if raw is None:
+            return {}
+        known = raw["instances"] or {}
+        found: dict[str, Mapping[int, float]] = {
+            name: {i: round(value, DIGITS) for i, value in enumerate(known[name].tolist(), 1)}
+            for name in ("probability", "class")
+            if known.get(name) is not None
+        }
+        return found | {"confidence": raw["objects"]}
+
     def _read_scores(self, key: str) -> dict[str, Any] | None:
         path = self._prediction(key, ".json")
         if not path.is_file():
@@ -185,6 +254,7 @@ class Store:
                 "reason": str(raw["reason"]),
                 "objects": {int(k): float(v) for k, v in raw["objects"].items()},
                 "shape": shape,
+                "instances": _parsed(raw.get("instances")),
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise NucleateError(f"{path} is damaged ({error}); predict the image again.") from error
@@ -201,6 +271,10 @@ class Store:
         """Read what a model is and how it was trained, without its weights."""
         return Card.load(self.folder / "models" / name / CARD)
 
+    def save_card(self, name: str, card: Card) -> None:
+        """Write what a model is, over what was said before; its weights stay."""
+        write_text(self.folder / "models" / name / CARD, card.to_json(), overwrite=True)
+
     def new_model_name(self, number: int) -> str:
         """A name that no model of the project has: round-0, round-0-2, round-0-3 and so on."""
         taken = {p.name for p in (self.folder / "models").glob(f"round-{number}*")}
@@ -213,6 +287,9 @@ class Store:
     def _prediction(self, key: str, suffix: str) -> Path:
         return self.folder / "predictions" / f"{key}{suffix}"
 
+    def _stars(self, key: str) -> Path:
+        return self.folder / "predictions" / "stars" / f"{key}.safetensors"
+
     def _maps(self, key: str) -> Path:
         return self.folder / "predictions" / "maps" / f"{key}.tif"
 
@@ -224,6 +301,18 @@ class Store:
                 f"{folder} can't be made ({error.strerror}); choose another folder."
             ) from error
         return folder
+
+
+def _parsed(instances: Any) -> dict[str, Any] | None:
+    """What the JSON of a prediction says of its objects, as arrays; None in older files."""
+    if instances is None:
+        return None
+    classes = instances.get("class")
+    return {
+        "stars": bool(instances["stars"]),
+        "probability": np.array(instances["probability"], np.float32).reshape(-1),
+        "class": None if classes is None else np.array(classes, np.int32).reshape(-1),
+    }
 
 
 def _pixels(path: Path, axes: str = "") -> NDArray[Any]:

@@ -1,0 +1,124 @@
+"""The command that chooses thresholds by a project's labelled images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from napari_nucleate.cli.arguments import Json
+from napari_nucleate.cli.data import references
+from napari_nucleate.cli.progress import Follower, console
+from napari_nucleate.cli.tables import print_tuned
+from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.project import tune as project_tune
+from napari_nucleate.project.store import Store
+
+if TYPE_CHECKING:
+    from napari_nucleate.core.annotation import Annotation
+    from napari_nucleate.core.images import ImageRef
+    from napari_nucleate.core.instances.tune import Tuned
+    from napari_nucleate.project.model import State
+
+
+def tune(
+    project: Annotated[Path, typer.Argument(help="Folder of a project with a model.")],
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the values into the newest model and the recipe.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Choose the thresholds that part objects best on the labelled images."""
+    from napari_nucleate.core.instances.tune import Tuned
+    from napari_nucleate.core.instances.warm import compilations
+
+    store = Store(project)
+    state = store.load_state()
+    annotations = _annotations(store, state)
+    chosen: Tuned | None = None
+    events = project_tune.tuning(
+        store, state, annotations, lambda key: _image(state, key, annotations[key].labels.ndim)
+    )
+    compiling = "Compiling the loops, once after installation: up to a minute…"
+    with (
+        Follower(len(annotations), quiet=as_json) as follower,
+        compilations(lambda: follower.say(compiling)),
+    ):
+        for event in follower.follow(events):
+            if isinstance(event, project_tune.Measuring):
+                follower.say(_measured_on(event))
+            elif isinstance(event, Tuned):
+                chosen = event
+    if chosen is None:
+        return
+    if apply:
+        project_tune.apply(store, state, chosen.splitter)
+    if as_json:
+        typer.echo(json.dumps(_as_dict(chosen, apply)))
+        return
+    print_tuned(chosen, project_tune.in_words(chosen))
+    name = state.rounds[-1].model
+    console.print(
+        f"Written into model {name}; what it predicts from now on is parted so."
+        if apply
+        else f"Nothing is changed; --apply writes the values into model {name}."
+    )
+
+
+def _annotations(store: Store, state: State) -> dict[str, Annotation]:
+    """A person's labels by image, as the project's rule reads them."""
+    boxes, found = store.load_boxes(), {}
+    for key in project_tune.labelled(state):
+        painted = store.load_annotation(key)
+        if painted is not None:
+            rule = "dense" if state.item(key).status == "empty" else state.known
+            found[key] = annotate(painted, rule, boxes.get(key, ()))
+    if not found:
+        raise NucleateError(
+            f"No image of {store.folder} is labelled; label some to choose thresholds by them."
+        )
+    return found
+
+
+def _image(state: State, key: str, ndim: int) -> ImageRef:
+    """Find the image's file again."""
+    path = state.item(key).source
+    refs = references(Path(path), 3 if ndim == 3 else 2) if path else []
+    for ref in refs:
+        if ref.key == key:
+            return ref
+    raise NucleateError(
+        f"{key} has no prediction by the newest model and its image isn't in "
+        f"{path or 'a file'}; open the project in napari, and choose there."
+    )
+
+
+def _measured_on(event: project_tune.Measuring) -> str:
+    images = f"{len(event.keys)} labelled image" + "s" * (len(event.keys) != 1)
+    if event.held_out:
+        return f"Measured on {images} that the model didn't learn from."
+    return (
+        f"Measured on {images} that the model learned from, others being too few: elsewhere "
+        "the AP is lower."
+    )
+
+
+def _as_dict(chosen: Tuned, applied: bool) -> dict[str, object]:
+    return {
+        "splitter": chosen.splitter.model_dump(),
+        "AP": round(chosen.ap, 4),
+        "begun_with": chosen.begun.model_dump(),
+        "begun_AP": round(chosen.begun_ap, 4),
+        "images": chosen.images,
+        "objects": chosen.objects,
+        "tried": chosen.tried,
+        "applied": applied,
+        "curves": {
+            curve.field: {"values": curve.values, "AP": np.round(curve.ap, 4).tolist()}
+            for curve in chosen.curves
+        },
+    }
