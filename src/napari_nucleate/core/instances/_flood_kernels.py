@@ -31,37 +31,63 @@ def _level(bits: int) -> int:
 
 
 @compiled
-def downhill(bits: NDArray[np.int32], within: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """List the pixels within, the highest first, those of one level in the order of the image.
+def by_piece(
+    pieces: NDArray[np.int32], basins: NDArray[np.int32], n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """List the pixels of each connected piece that no seed has, one piece after the other.
+
+    Pieces are flooded one by one: what is near in the image then is near in memory.
 
     Parameters
     ----------
-    bits : ndarray of int32
-        Heights, a float32 array seen as integers.
-    within : ndarray of bool
+    pieces : ndarray of int32, shape (Z, Y, X)
+        Labels 1..n.
+    basins : ndarray of int32, shape (Z + 2, Y + 2, X + 2)
+        Seeds, 0 elsewhere.
 
     Returns
     -------
-    ndarray of int64
-        Flat indices, by counting sort.
+    pixels : ndarray of int64
+        Flat indices of `basins`, in the order of the image within a piece.
+    starts : ndarray of int64, shape (n + 1,)
+        Where each piece begins in that list, and the last one ends.
     """
-    start = np.zeros(2 * LEVELS + 2, np.int64)
-    for i in range(bits.size):
-        if within[i]:
-            start[2 * LEVELS - _level(bits[i]) + 1] += 1
-    for level in range(1, start.size):
-        start[level] += start[level - 1]
-    order = np.empty(start[-1], np.int64)
-    for i in range(bits.size):
-        if within[i]:
-            level = 2 * LEVELS - _level(bits[i])
-            order[start[level]] = i
-            start[level] += 1
-    return order
+    depth, rows, cols = pieces.shape
+    starts = np.zeros(n + 2, np.int64)
+    for z in range(depth):
+        for y in range(rows):
+            for x in range(cols):
+                if pieces[z, y, x] > 0 and basins[z + 1, y + 1, x + 1] == 0:
+                    starts[pieces[z, y, x] + 1] += 1
+    for piece in range(1, n + 2):
+        starts[piece] += starts[piece - 1]
+    pixels = np.empty(starts[n + 1], np.int64)
+    filled = starts.copy()
+    for z in range(depth):
+        for y in range(rows):
+            at = ((z + 1) * (rows + 2) + y + 1) * (cols + 2) + 1
+            for x in range(cols):
+                piece = pieces[z, y, x]
+                if piece > 0 and basins[z + 1, y + 1, x + 1] == 0:
+                    pixels[filled[piece]] = at + x
+                    filled[piece] += 1
+    return pixels, starts[1:]
 
 
 @compiled
-def _root(parent: NDArray[np.int64], at: int) -> int:
+def _downhill(pixels: NDArray[np.int64], bits: NDArray[np.int32]) -> None:
+    """Sort pixels, the highest first; those of one level stay in the order of the image."""
+    keys = np.empty(pixels.size, np.int64)
+    for i in range(pixels.size):
+        keys[i] = ((2 * LEVELS - _level(bits[pixels[i]])) << 40) | i
+    keys.sort()
+    before = pixels.copy()
+    for i in range(pixels.size):
+        pixels[i] = before[keys[i] & ((1 << 40) - 1)]
+
+
+@compiled
+def _root(parent: NDArray[np.int32], at: int) -> int:
     """Find where a chain of parents ends, and shorten it."""
     while parent[at] != at:
         parent[at] = parent[parent[at]]
@@ -70,22 +96,20 @@ def _root(parent: NDArray[np.int64], at: int) -> int:
 
 
 @compiled
-def _longer(array: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Twice as many parents; the new ones are their own."""
-    out = np.arange(2 * array.size)
-    out[: array.size] = array
-    return out
-
-
-@compiled
 def flood(
     height: NDArray[np.float32],
-    order: NDArray[np.int64],
+    pixels: NDArray[np.int64],
+    starts: NDArray[np.int64],
     offsets: NDArray[np.int64],
     ratio: float,
     n_seeds: int,
     basins: NDArray[np.int32],
-) -> NDArray[np.int32]:
+    parent: NDArray[np.int32],
+    chain: NDArray[np.int32],
+    top: NDArray[np.float32],
+    first: int,
+    last: int,
+) -> None:
     """Join every pixel to a hill, as a falling sea lays them bare; one pass finds and cuts hills.
 
     A pixel with no neighbour above the sea begins a hill; others join the highest neighbour's.
@@ -98,8 +122,8 @@ def flood(
     Parameters
     ----------
     height : ndarray of float32
-    order : ndarray of int64
-        From `downhill`; seeds left out.
+    pixels, starts : ndarray of int64
+        From `by_piece`; sorted here.
     offsets : ndarray of int64
         Ways to the neighbours.
     ratio : float
@@ -108,53 +132,56 @@ def flood(
         Hills 1..n_seeds are there already, and are never joined to each other.
     basins : ndarray of int32
         Written: the hill of each pixel; holds the seeds, 0 elsewhere.
-
-    Returns
-    -------
-    ndarray of int32
-        For each hill in `basins` the one that it became part of.
+    parent, chain : ndarray of int32, shape (n_seeds + number of pixels + 1,)
+        What each hill became part of, and the chain of hills it touches; each its own at first.
+    top : ndarray of float32, same shape
+        Height of each summit; infinite for seeds.
+    first, last : int
+        Pieces to flood; others touch none of them.
     """
-    room = max(2 * (n_seeds + 1), 1024)
-    parent, chain, top = np.arange(room), np.arange(room), np.full(room, np.inf, np.float32)
-    n = n_seeds
-    for pixel in order:
-        best, best_height, here = 0, np.float32(-np.inf), height[pixel]
-        for offset in offsets:
-            beside = basins[pixel + offset]
-            if beside == 0:
-                continue
-            hill = _root(parent, beside)
-            above = height[pixel + offset]
-            if best == 0:
-                best, best_height = hill, above
-                continue
-            if hill == best:
-                best_height = max(best_height, above)
-                continue
-            a, b = _root(chain, best), _root(chain, hill)
-            if a != b:
-                # The lower one of two chains of hills; in a tie the later, as its number tells.
-                low, high = (a, b) if (top[a], -a) < (top[b], -b) else (b, a)
-                chain[low] = high
-                alone = top[low] < 0 or (here >= 0 and 1 + top[low] < ratio * (1 + here))
-                if alone and low > n_seeds:
-                    joins, to = (best, hill) if low == a else (hill, best)
-                    parent[joins] = to
-                    best, best_height = to, max(best_height, above)
+    bits = height.view(np.int32)
+    for piece in range(first, last):
+        own = pixels[starts[piece] : starts[piece + 1]]
+        _downhill(own, bits)
+        n = n_seeds + starts[piece]  # no piece has more hills than pixels
+        for pixel in own:
+            best, best_height, here = 0, np.float32(-np.inf), height[pixel]
+            for offset in offsets:
+                beside = int(basins[pixel + offset])
+                if beside == 0:
                     continue
-            if above > best_height:
-                best, best_height = hill, above
-        if best == 0:
-            n += 1
-            if n == parent.size:
-                parent, chain = _longer(parent), _longer(chain)
-                top = np.concatenate((top, top))
-            best, top[n] = n, here
-        basins[pixel] = best
-    became = np.zeros(n + 1, np.int32)
-    for hill in range(1, n + 1):
-        became[hill] = _root(parent, hill)
-    return became
+                hill = _root(parent, beside)
+                above = height[pixel + offset]
+                if best == 0:
+                    best, best_height = hill, above
+                    continue
+                if hill == best:
+                    best_height = max(best_height, above)
+                    continue
+                a, b = _root(chain, best), _root(chain, hill)
+                if a != b and (a > n_seeds or b > n_seeds):
+                    # The lower one of two chains; in a tie the later, as its number tells.
+                    low, high = (a, b) if (top[a], -a) < (top[b], -b) else (b, a)
+                    chain[low] = high
+                    alone = top[low] < 0 or (here >= 0 and 1 + top[low] < ratio * (1 + here))
+                    if alone:
+                        joins, to = (best, hill) if low == a else (hill, best)
+                        parent[joins] = to
+                        best, best_height = to, max(best_height, above)
+                        continue
+                if above > best_height:
+                    best, best_height = hill, above
+            if best == 0:
+                n += 1
+                best, top[n] = n, here
+            basins[pixel] = best
+
+
+@compiled
+def became(parent: NDArray[np.int32]) -> None:
+    """Write for each hill the one that it became part of at last."""
+    for hill in range(parent.size):
+        parent[hill] = _root(parent, hill)
 
 
 @compiled

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 def distance_to_boundary(labels: NDArray[Any], anisotropy: float = 1.0) -> NDArray[np.float32]:
     """Measure how far each pixel is from the nearest one that isn't of its object. Pure.
 
+    The edge of the image is no boundary, or in a volume of a few planes no object would be deep
+    anywhere; but it is the only one of an object that fills the image.
+
     Parameters
     ----------
     labels : ndarray of int or bool, shape (Y, X) or (Z, Y, X)
-        Objects, or one mask; 0 is background. Beyond the edge of the image nothing is of an object.
+        Objects, or one mask; 0 is background.
     anisotropy : float
         Distance between planes divided by the pixel size within them (3D only).
 
@@ -28,7 +31,7 @@ def distance_to_boundary(labels: NDArray[Any], anisotropy: float = 1.0) -> NDArr
     Examples
     --------
     >>> distance_to_boundary(np.array([[0, 1, 1, 1, 2]]))
-    array([[0., 1., 1., 1., 1.]], dtype=float32)
+    array([[0., 1., 2., 1., 1.]], dtype=float32)
     """
     import edt
 
@@ -38,7 +41,10 @@ def distance_to_boundary(labels: NDArray[Any], anisotropy: float = 1.0) -> NDArr
         return np.zeros(labels.shape, np.float32)
     step = (anisotropy, 1.0, 1.0)[-labels.ndim :]
     solid = np.ascontiguousarray(labels)
-    distance: NDArray[np.float32] = edt.edt(
-        solid, anisotropy=step, black_border=True, parallel=cores()
-    )
+    for edge in (False, True):
+        distance: NDArray[np.float32] = edt.edt(
+            solid, anisotropy=step, black_border=edge, parallel=cores()
+        )
+        if np.isfinite(distance.flat[0]):
+            break
     return distance

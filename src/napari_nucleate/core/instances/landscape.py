@@ -49,36 +49,43 @@ def cut(
     origins : ndarray of int32, shape (n,)
         The seed of each object, 0 for none.
     """
+    import cc3d
+
     from napari_nucleate.core.instances import _flood_kernels as kernels
+    from napari_nucleate.core.instances._compile import in_bands
 
     ndim = height.ndim
     volume = height.shape if ndim == 3 else (1, *height.shape)
     padded = tuple(side + 2 for side in volume)
     inner = (slice(1, -1),) * 3
-    land, inside = np.zeros(padded, np.float32), np.zeros(padded, bool)
-    basins = np.zeros(padded, np.int32)
-    land[inner], inside[inner] = height, within
+    land, basins = np.zeros(padded, np.float32), np.zeros(padded, np.int32)
+    land[inner] = height
     n_seeds = 0
     if seeds is not None:
         basins[inner] = np.where(within, seeds, 0)
         n_seeds = int(seeds.max(initial=0))
-        inside &= basins == 0
-    order = kernels.downhill(land.reshape(-1).view(np.int32), inside.reshape(-1))
-    ratio = np.inf if separation == 1 or seeds_only else 1 / (1 - separation)
-    strides = np.array(land.strides) // land.itemsize
     # Neighbours share an edge, or a face: the diagonal ones find no better hills.
-    ways = strides[3 - ndim :]
-    offsets = np.concatenate((-ways, ways))
-    became = kernels.flood(land.reshape(-1), order, offsets, ratio, n_seeds, basins.reshape(-1))
+    pieces, n_pieces = cc3d.connected_components(
+        within, connectivity=4 if ndim == 2 else 6, out_dtype=np.uint32, return_N=True
+    )
+    pixels, starts = kernels.by_piece(pieces.view(np.int32).reshape(volume), basins, n_pieces)
+    ratio = np.inf if separation == 1 or seeds_only else 1 / (1 - separation)
+    strides = np.array(land.strides)[3 - ndim :] // land.itemsize
+    became = np.arange(n_seeds + len(pixels) + 1, dtype=np.int32)
+    top = np.full(len(became), np.inf, np.float32)
+    flooded = (land.reshape(-1), pixels, starts, np.concatenate((-strides, strides)), ratio)
+    hills = (n_seeds, basins.reshape(-1), became, became.copy(), top)
+    in_bands(partial(kernels.flood, *flooded, *hills), n_pieces)
+    kernels.became(became)
     if seeds_only:
         became[became > n_seeds] = 0
-    hills = became.copy()
+    seeded = (became[: n_seeds + 1] > 0) & (became[: n_seeds + 1] <= n_seeds)
     labels = np.empty(volume, np.int32)
     sure = np.ascontiguousarray(evidence, np.float32).reshape(volume)
     means = kernels.settle(basins, became, sure, min_size, labels)
     origins = np.zeros(len(means) + 1, np.int32)
-    seeded = (hills <= n_seeds) & (hills > 0)
-    origins[became[seeded]] = hills[seeded]
+    # Seeds are never joined to each other: each is the origin of its own object.
+    origins[became[: n_seeds + 1][seeded]] = np.flatnonzero(seeded)
     return labels.reshape(height.shape), means, origins[1:]
 
 

@@ -148,7 +148,8 @@ def centre_probability(labels: NDArray[Any], anisotropy: float = 1.0) -> NDArray
     Parameters
     ----------
     labels : ndarray of int or bool, shape (Y, X) or (Z, Y, X)
-        Objects, 0 is background. Touching objects and the edge of the image are boundaries.
+        Objects, 0 is background. Other objects are boundaries; the edge of the image is none, so
+        that the middle of an object that it cuts lies there.
     anisotropy : float
         Distance between planes divided by the pixel size within them (3D only).
 
@@ -163,11 +164,12 @@ def centre_probability(labels: NDArray[Any], anisotropy: float = 1.0) -> NDArray
 
     Examples
     --------
-    >>> centre_probability(np.array([[1, 1, 1], [1, 1, 1], [1, 1, 1], [2, 2, 2]]))
-    array([[0.5, 0.5, 0.5],
-           [0.5, 1. , 0.5],
-           [0.5, 0.5, 0.5],
-           [1. , 1. , 1. ]], dtype=float32)
+    >>> centre_probability(np.repeat([[1], [1], [1], [1], [2]], 3, axis=1))
+    array([[1.  , 1.  , 1.  ],
+           [0.75, 0.75, 0.75],
+           [0.5 , 0.5 , 0.5 ],
+           [0.25, 0.25, 0.25],
+           [1.  , 1.  , 1.  ]], dtype=float32)
     """
     from napari_nucleate.core.instances import _label_kernels
     from napari_nucleate.core.instances.distance import distance_to_boundary

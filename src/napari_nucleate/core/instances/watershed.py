@@ -147,7 +147,9 @@ class Watershed(SplitterBase):
 
     def _height(self, core: NDArray[np.bool_], maps: Maps) -> NDArray[np.float32]:
         """Smoothed distance to the boundary of the core in pixels of X, 0 outside of it."""
-        given = maps.depth
-        depth = distance_to_boundary(core, self.anisotropy) if given is None else given
+        if maps.depth is None:
+            depth = distance_to_boundary(core, self.anisotropy)
+        else:
+            depth = np.nan_to_num(maps.depth)
         sigma = (self.sigma / self.anisotropy, self.sigma, self.sigma)[-core.ndim :]
-        return np.where(core, smooth(np.nan_to_num(depth), sigma), 0)
+        return np.where(core, smooth(depth, sigma), 0)
