@@ -6,6 +6,7 @@ import pytest
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.events import Prediction
+from napari_nucleate.core.instances.found import measured
 from napari_nucleate.core.samples import NucleiSample
 from napari_nucleate.gui import warming
 from napari_nucleate.gui.session import session_of
@@ -53,7 +54,10 @@ class Project:
             labels = self.sample.labels.data[int(name[1:])].astype(np.int32)
             maps = self.session.state.recipe.target.encode(annotate(labels)).astype(np.float16)
             objects = {int(i): confidence for i in np.unique(labels)[1:]}
-            event = Prediction(key, maps, labels, Scores(confidence, objects, "it is a test"))
+            target = self.session.state.recipe.target
+            found = measured(labels, target.maps(maps.astype(np.float32)))
+            scores = Scores(confidence, objects, "it is a test")
+            event = Prediction(key, maps, labels, scores, found)
             self.session.store.save_prediction(event)
             self.session.job.happened.emit(event)
 

@@ -42,6 +42,10 @@ def dock(viewer):
     return widget
 
 
+def count(labels):
+    return np.unique(labels[labels > 0]).size
+
+
 def apply_all(dock, qtbot):
     with qtbot.waitSignal(dock._session.ended, timeout=TIMEOUT):
         qtbot.mouseClick(dock.everything.button, Qt.MouseButton.LeftButton)
@@ -71,7 +75,10 @@ def test_splits_a_mask_live_and_then_all_of_it(viewer, dock, qtbot):
     result = viewer.layers["split"]
     assert result.data.shape == mask.shape
     assert result.data.dtype == np.int32
-    assert [plane.max() for plane in result.data] == [2, 2, 2]
+    # Labels are unique in the layer: so its features can tell of all objects.
+    assert [np.unique(plane).tolist() for plane in result.data] == [[0, 1, 2], [0, 3, 4], [0, 5, 6]]
+    assert result.features["index"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert (result.features["probability"] == 1).all()
     np.testing.assert_allclose(result.scale, layer.scale)
     np.testing.assert_allclose(result.translate, layer.translate)
     assert result.units == layer.units
@@ -186,7 +193,10 @@ def test_a_prediction_is_split_from_its_maps(project, qtbot):
     apply_all(dock, qtbot)
     truth = project.sample.labels.data
     for i in (1, 2):
-        assert project.viewer.layers["split"].data[i].max() == len(np.unique(truth[i])) - 1
+        assert count(project.viewer.layers["split"].data[i]) == count(truth[i])
+    features = project.viewer.layers["split"].features
+    assert len(features) == count(truth[1]) + count(truth[2])
+    assert features["probability"].between(0.5, 1).all()
     assert "4 without a prediction stay empty" in dock.everything.outcome.text()
     assert not session.prediction.visible
     # Only parameters that act are shown.
@@ -291,7 +301,8 @@ def test_large_layers_go_by_blocks(viewer, dock, qtbot, blocks_of_64):
         assert reads.largest <= 32 * 32
         result = viewer.layers["split"].data
         assert isinstance(result, np.memmap)
-        assert [plane.max() for plane in result] == expected
+        assert [count(plane) for plane in result] == expected
+        assert result.max() == sum(expected) == len(viewer.layers["split"].features)
         total = sum(expected)
         assert dock.everything.outcome.text() == f"Layer 'split': {total} objects in 2 images."
 

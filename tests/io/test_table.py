@@ -79,7 +79,12 @@ def test_intensities_per_channel():
 
 def test_scores_and_units():
     labels = np.array([[1, 0, 2]])
-    rows = measure(labels, scores={1: 0.75}, spacing=(1.0, 1000.0), units=(UM, "nanometer"))
+    rows = measure(
+        labels,
+        scores={"confidence": {1: 0.75}, "area_nm2": {1: 0}},
+        spacing=(1.0, 1000.0),
+        units=(UM, "nanometer"),
+    )
     assert rows[0]["confidence"] == 0.75
     assert math.isnan(rows[1]["confidence"])
     assert rows[0]["area_nm2"] == pytest.approx(1e6)

@@ -1,6 +1,7 @@
 """A project's folder: what was saved comes back; what is damaged is one sentence."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
+from napari_nucleate.core.instances import Instances
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.core.targets import StarConvexTarget
+from napari_nucleate.io.stars import save_stars
 from napari_nucleate.project.model import Item, RoundEntry, State
 from napari_nucleate.project.store import Store
 
@@ -33,6 +36,16 @@ def prediction(shape, n_maps=3, key=KEY):
     maps = np.random.default_rng(1).random((n_maps, *shape)).astype(np.float16)
     objects = {int(i): 0.25 * (1 + i % 3) for i in np.unique(ids[ids > 0])}
     return Prediction(key, maps, ids, Scores(0.625, objects, "bright regions became no object"))
+
+
+def known(made, stars, classes):
+    """A prediction with what is known of its objects."""
+    rng, n = np.random.default_rng(2), int(made.labels.max())
+    points = rng.random((n, made.labels.ndim)).astype(np.float32) if stars else None
+    rays = rng.random((n, 8)).astype(np.float32) if stars else None
+    ids = rng.integers(1, 4, n).astype(np.int32) if classes else None
+    found = Instances(made.labels, rng.random(n).astype(np.float32), points, rays, ids)
+    return replace(made, instances=found)
 
 
 class TestState:
@@ -142,6 +155,64 @@ class TestPrediction:
         )
         store.save_prediction(empty)
         assert store.load_prediction("a").scores == empty.scores
+
+    @pytest.mark.parametrize("stars", [False, True])
+    @pytest.mark.parametrize("classes", [False, True])
+    @pytest.mark.parametrize("shape", SHAPES, ids=str)
+    def test_what_is_known_of_objects_comes_back(self, store, shape, stars, classes):
+        saved = known(prediction(shape), stars, classes)
+        store.save_prediction(saved)
+        got, expected = store.load_prediction(KEY).instances, saved.instances
+        np.testing.assert_allclose(got.probability, expected.probability, atol=1e-4)
+        assert got.probability.dtype == np.float32
+        np.testing.assert_array_equal(got.labels, expected.labels)
+        for name in ("points", "rays", "classes"):
+            one, other = getattr(got, name), getattr(expected, name)
+            assert (one is None) == (other is None)
+            if other is not None:
+                np.testing.assert_array_equal(one, other)
+                assert one.dtype == other.dtype
+        table = store.load_table(KEY)
+        assert table["confidence"] == saved.scores.objects
+        assert table["probability"][1] == pytest.approx(expected.probability[0], abs=1e-4)
+        assert ("class" in table) == classes
+
+    def test_older_predictions_know_less(self, store):
+        old = prediction((9, 8), key="a")
+        store.save_prediction(old)
+        assert store.load_prediction("a").instances is None
+        assert store.load_table("a") == {"confidence": old.scores.objects}
+        assert store.load_table("b") == {}
+
+    def test_a_prediction_without_stars_takes_the_place_of_one_with(self, store):
+        store.save_prediction(known(prediction((9, 8)), stars=True, classes=True))
+        store.save_prediction(known(prediction((9, 8)), stars=False, classes=False))
+        assert store.load_prediction(KEY).instances.rays is None
+
+    def test_scores_of_other_objects_are_one_sentence(self, store):
+        store.save_prediction(known(prediction((50, 60), key="a"), stars=True, classes=True))
+        folder = store.folder / "predictions"
+        stars = folder / "stars" / "a.safetensors"
+        whole = stars.read_bytes()
+        for broken in (whole[:50], b""):
+            stars.write_bytes(broken)
+            with pytest.raises(NucleateError, match=r"a\.safetensors is damaged .*predict"):
+                store.load_prediction("a")
+        stars.unlink()
+        with pytest.raises(NucleateError, match=r"a\.safetensors is damaged .*predict"):
+            store.load_prediction("a")
+        save_stars(stars, np.zeros((2, 2), np.float32), np.zeros((2, 8), np.float32))
+        with pytest.raises(NucleateError, match="for 5 objects; predict the image again"):
+            store.load_prediction("a")
+        raw = json.loads((folder / "a.json").read_text())
+        raw["instances"]["probability"].pop()
+        (folder / "a.json").write_text(json.dumps(raw))
+        with pytest.raises(NucleateError, match=r"tells of 4 objects, .* have 5; predict"):
+            store.load_prediction("a")
+        raw["instances"] = {"probability": ["x"], "stars": False}
+        (folder / "a.json").write_text(json.dumps(raw))
+        with pytest.raises(NucleateError, match=r"a\.json is damaged"):
+            store.load_prediction("a")
 
     def test_nothing_saved_is_none(self, store):
         assert store.load_prediction("a") is None

@@ -166,10 +166,9 @@ def _export(folder: Path, loop: Loop, found: Labels) -> None:
         writer.add(key, labels)
     rows: list[Row] = []
     for ref in loop.pool:
-        scores = loop.store.load_scores(ref.key)
         units = ref.units
         drawn = Stack(found[ref.key], "YX", ref.spacing, units, name=ref.key).images(2)[0]
-        rows += measured(drawn, ref, scores.objects if scores else None)
+        rows += measured(drawn, ref, loop.store.load_table(ref.key))
     write_table(folder / "measurements.csv", rows)
 
 

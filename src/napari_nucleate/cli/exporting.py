@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import csv
+from typing import TYPE_CHECKING, Any
 
 from napari_nucleate.cli.data import references, truth
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import SPATIAL, ImageRef, NDim
 from napari_nucleate.io.read import pair
 from napari_nucleate.io.table import Row, measure, write_table
 from napari_nucleate.io.write import write_labels
+from napari_nucleate.project.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from napari_nucleate.core.instances import Instances
+
+
+OBJECTS = "objects.csv"
+"""What `predict` and `split` know of objects beside their labels: a row each."""
 
 
 def measured(
-    labels: ImageRef, image: ImageRef | None, scores: Mapping[int, float] | None = None
+    labels: ImageRef,
+    image: ImageRef | None,
+    scores: Mapping[str, Mapping[int, Any]] | None = None,
 ) -> list[Row]:
     """Measure the objects of one image, with its scale where the labels have none."""
     calibrated = image or labels
@@ -37,7 +48,8 @@ def export_labels(labels: Path, images: Path | None, out: Path, ndim: NDim) -> i
     Parameters
     ----------
     labels : Path
-        Label images: a folder or one stack.
+        Label images: a folder or one stack. What `predict` and `split` wrote about the objects
+        beside them goes into the table too.
     images : Path, optional
         What intensities are measured on, and where scale and units come from.
     out : Path
@@ -50,10 +62,11 @@ def export_labels(labels: Path, images: Path | None, out: Path, ndim: NDim) -> i
     if images is not None:
         image_of = {m.key: i for i, m in pair(references(images, ndim), refs)}
     rows: list[Row] = []
+    known = scores_beside(labels, [ref.key for ref in refs])
     (out / "labels").mkdir()
     for ref in refs:
         image = image_of.get(ref.key)
-        rows += measured(ref, image)
+        rows += measured(ref, image, known.get(ref.key))
         write_labels(
             out / "labels" / f"{ref.key}.tif",
             truth(ref),
@@ -63,3 +76,56 @@ def export_labels(labels: Path, images: Path | None, out: Path, ndim: NDim) -> i
         )
     write_table(out / "measurements.csv", rows)
     return len(rows)
+
+
+def rows_of(
+    key: str, found: Instances | None, confidence: Mapping[int, float] | None = None
+) -> list[Row]:
+    """A row for each object of an image: its name, the label, and what is known."""
+    if found is None:
+        return [
+            {"image": key, "label": label, "confidence": round(value, 4)}
+            for label, value in (confidence or {}).items()
+        ]
+    table = {name: column.tolist() for name, column in found.table(confidence).items()}
+    rows = zip(*table.values(), strict=True)
+    return [
+        {"image": key, "label": i, **dict(zip(table, row, strict=True))}
+        for i, row in enumerate(rows, 1)
+    ]
+
+
+def scores_beside(
+    labels: Path, keys: Sequence[str]
+) -> Mapping[str, Mapping[str, Mapping[int, float]]]:
+    """Read what is known of objects beside their labels: by image, column and label.
+
+    From the table that `predict` and `split` write, or the scores in a project's predictions.
+
+    Raises
+    ------
+    NucleateError
+        If it is damaged.
+    """
+    folder = labels if labels.is_dir() else labels.parent
+    store = Store(folder.parent)
+    if store.exists and folder.name == "predictions":
+        return {key: store.load_table(key) for key in keys}
+    path = folder / OBJECTS
+    if not path.is_file():
+        return {}
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                columns, label = found.setdefault(row.pop("image"), {}), int(row.pop("label"))
+                for name, value in row.items():
+                    if value:
+                        number = float(value)
+                        whole = number.is_integer() and name == "class"
+                        columns.setdefault(name, {})[label] = int(number) if whole else number
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
+        raise NucleateError(
+            f"{path} is no table of objects ({error}); move it away, or predict again."
+        ) from error
+    return found

@@ -46,12 +46,18 @@ def split(
         int | None,
         typer.Option(min=16, help="Split in blocks of this side; large images are anyway."),
     ] = None,
+    table: Annotated[
+        bool,
+        typer.Option("--table", help="Write objects.csv too: how probable each object is."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Split the touching objects of masks, of probabilities or of a network's maps."""
+    from napari_nucleate.cli.exporting import OBJECTS, rows_of
     from napari_nucleate.cli.splitting import COMPILING, Source, splitter_from
     from napari_nucleate.core.instances.warm import compilations
     from napari_nucleate.io.model import load_card
+    from napari_nucleate.io.table import Row, write_table
 
     card = load_card(model) if model else None
     own = getattr(card.recipe.target, "splitter", None) if card else None
@@ -64,14 +70,16 @@ def split(
         )
     source = Source.of(masks, dimensions, card)
     writer = LabelWriter(source.refs, new_folder(out))
-    counts = {}
+    counts: dict[str, int] = {}
+    rows: list[Row] = []
     with Follower() as follower, compilations(lambda: follower.say(COMPILING)):
         for ref in source.refs:
-            counts[ref.key] = 0
-            for event in source.split(ref, splitter, writer.place(ref.key), block):
-                follower.show(event)
-                counts[ref.key] = event.objects
+            found = follower.through(source.split(ref, splitter, writer.place(ref.key), block))
+            counts[ref.key] = len(found)
+            rows += rows_of(ref.key, found)
             writer.done(ref.key)
+    if table:
+        write_table(out / OBJECTS, rows)
     report(
         {"out": str(out), "objects": counts},
         as_json,

@@ -101,6 +101,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict labels of images, with a confidence for each image and object."""
+    from napari_nucleate.cli.exporting import OBJECTS, rows_of
     from napari_nucleate.core.images import SPATIAL
     from napari_nucleate.core.predict import predict as predicting
     from napari_nucleate.io.model import load_model
@@ -119,10 +120,7 @@ def predict(
             if not isinstance(event, Prediction):
                 continue
             writer.add(event.key, event.labels)
-            objects += [
-                {"image": event.key, "label": label, "confidence": round(confidence, 4)}
-                for label, confidence in event.scores.objects.items()
-            ]
+            objects += rows_of(event.key, event.instances, event.scores.objects)
             rows.append(
                 {
                     "image": event.key,
@@ -136,7 +134,7 @@ def predict(
                 path.parent.mkdir(exist_ok=True)
                 write_image(path, event.maps.astype("float32"), "C" + SPATIAL[event.labels.ndim])
     write_table(out / "confidence.csv", rows)
-    write_table(out / "objects.csv", objects)
+    write_table(out / OBJECTS, objects)
     report({"out": str(out), "images": rows}, as_json, f"{len(rows)} image(s) predicted: {out}")
 
 

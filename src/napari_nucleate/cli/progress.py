@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Event = TypeVar("Event")
+Result = TypeVar("Result")
 
 console = Console(stderr=True, markup=False, emoji=False, highlight=False)
 """For people; what machines read goes to the standard output. Brackets in names are no markup."""
@@ -78,6 +79,15 @@ class Follower:
                 yield event
         finally:
             events.close()
+
+    def through(self, events: Generator[Any, None, Result]) -> Result:
+        """Show all events, and return what the generator returns."""
+        while True:
+            try:
+                self.show(next(events))
+            except StopIteration as end:
+                result: Result = end.value
+                return result
 
     def show(self, event: object) -> None:
         """Show one event."""

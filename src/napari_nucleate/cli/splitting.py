@@ -16,6 +16,7 @@ from napari_nucleate.core.events import BlockDone
 from napari_nucleate.core.instances import (
     Blocks,
     Components,
+    Instances,
     LinkedPlanes,
     Maps,
     Splitter,
@@ -132,14 +133,16 @@ class Source:
 
     def split(
         self, ref: ImageRef, splitter: Splitter, out: NDArray[np.int32], side: int | None
-    ) -> Generator[BlockDone, None, None]:
+    ) -> Generator[BlockDone, None, Instances]:
         """Write the labels of an image into `out`; block by block if it is large, or `side` given.
 
         Each block tells when it is done; an image that is split as a whole is one block.
         """
         if side is None and math.prod(ref.shape) * ref.stack.n_channels <= LARGE:
-            out[...] = labels = splitter.split(self.maps(ref))
-            yield BlockDone(1, 1, int(labels.max(initial=0)))
-            return
+            found = splitter.find(self.maps(ref))
+            out[...] = found.labels
+            yield BlockDone(1, 1, len(found))
+            return found
         blocks = Blocks(side=side or 0)
-        yield from find_in_blocks(splitter, partial(self.maps, ref), ref.shape, out, blocks)
+        read = partial(self.maps, ref)
+        return (yield from find_in_blocks(splitter, read, ref.shape, out, blocks))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_nucleate.core.confidence import Scores
+    from napari_nucleate.core.instances import Instances
     from napari_nucleate.core.model import Model
 
 
@@ -112,12 +113,16 @@ class Prediction:
     labels : ndarray of int32, shape (*spatial)
     scores : Scores
         Confidence of each object and of the image.
+    instances : Instances, optional
+        The probability of each object, and where they are known its star and its class. None
+        where labels are classes, and in projects of earlier versions.
     """
 
     key: str
     maps: NDArray[np.float16] = field(repr=False)
     labels: NDArray[np.int32] = field(repr=False)
     scores: Scores
+    instances: Instances | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

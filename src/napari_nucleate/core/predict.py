@@ -140,14 +140,15 @@ def predict(
         pixels = recipe.normalisation.apply(image)
         run = _Run(network, recipe, where, tiling, source.key, 2 if confidence.agreement else 1)
         maps = yield from run.maps(pixels)
-        labels = recipe.target.decode(maps)
+        found = recipe.target.find(maps)
+        labels = recipe.target.decode(maps) if found is None else found.labels
         turned = None
         if confidence.agreement:
             # A quarter turn in the plane. Labels are turned back, not maps: rays have directions.
             again = yield from run.maps(np.rot90(pixels, 1, (-2, -1)))
             turned = np.rot90(recipe.target.decode(again), -1, (-2, -1))
         scores = score(recipe.target.maps(maps), labels, turned)
-        yield Prediction(source.key, maps.astype(np.float16), labels, scores)
+        yield Prediction(source.key, maps.astype(np.float16), labels, scores, found)
 
 
 def predict_maps(

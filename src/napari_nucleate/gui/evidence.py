@@ -12,8 +12,9 @@ from napari.layers import Labels
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import BlockDone
 from napari_nucleate.core.images import ImageRef, NDim
-from napari_nucleate.core.instances import find_in_blocks, from_mask_like
+from napari_nucleate.core.instances import Instances, find_in_blocks, from_mask_like
 from napari_nucleate.core.instances.maps import Maps
+from napari_nucleate.core.instances.settle import check_count
 from napari_nucleate.gui.layers import LayerSource, guess_axes
 from napari_nucleate.io.scratch import scratch
 
@@ -49,13 +50,24 @@ class SplitPart:
 
 @dataclass(frozen=True)
 class SplitAll:
-    """All images were split: `labels` int32 of the source's shape, each image with ids 1..n.
+    """All images were split.
 
-    A memmap where they are many; its file goes away with it.
+    Parameters
+    ----------
+    labels : ndarray of int32, of the source's shape
+        Objects 1..n: those of the first image, then those of the next. A memmap where they are
+        many; its file goes away with it.
+    table : dict of str to ndarray
+        What is known of each object, columns of length n.
     """
 
     labels: NDArray[np.int32]
-    objects: int
+    table: dict[str, NDArray[Any]]
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are."""
+        return len(self.table["probability"])
 
 
 class OfLayer:
@@ -216,24 +228,34 @@ def split_all(
     """
     source = evidence.source
     refs, labels = source.stack.images(source.ndim), scratch(source.shape, np.int32, folder)
-    objects = 0
+    tables, objects = [], 0
     for done, ref in enumerate(refs):
         out = labels[source.place(ref)]
-        for block in _split_image(evidence, splitter, ref, out):
-            yield SplitPart(done + block.done / block.total, len(refs))
-        objects += block.objects
-    yield SplitAll(labels, objects)
+        for event in _split_image(evidence, splitter, ref, out):
+            if isinstance(event, BlockDone):
+                yield SplitPart(done + event.done / event.total, len(refs))
+            else:
+                tables.append(event.table())
+                if objects:
+                    check_count(objects + len(event))
+                    for plane in out:  # by planes or rows: all of it may be larger than memory
+                        plane[plane > 0] += objects
+                objects += len(event)
+    yield SplitAll(labels, {name: np.concatenate([t[name] for t in tables]) for name in tables[0]})
 
 
 def _split_image(
     evidence: Evidence, splitter: Splitter, ref: ImageRef, out: NDArray[np.int32]
-) -> Generator[BlockDone, None, None]:
+) -> Generator[BlockDone | Instances, None, None]:
+    """Split an image into `out`; the last event tells what is known of its objects."""
     if out.size > LARGE:
         read = partial(evidence.maps, ref)
-        yield from find_in_blocks(splitter, read, out.shape, out)
+        yield (yield from find_in_blocks(splitter, read, out.shape, out))
         return
-    out[...] = splitter.split(evidence.maps(ref))
-    yield BlockDone(1, 1, int(out.max(initial=0)))
+    found = splitter.find(evidence.maps(ref))
+    out[...] = found.labels
+    yield BlockDone(1, 1, len(found))
+    yield found
 
 
 def _of_project(session: Session, layer: Any) -> bool:

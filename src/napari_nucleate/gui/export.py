@@ -23,6 +23,7 @@ from napari_nucleate.gui.dock import column, on_click, rows
 from napari_nucleate.gui.evidence import MADE, axes_of, source_of, usual_ndim
 from napari_nucleate.gui.export_run import ExportRun
 from napari_nucleate.gui.exporting import LabelExport, Scores, Wanted
+from napari_nucleate.gui.features import by_label
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.layer_checks import LayerChecks
 from napari_nucleate.gui.layers import LayerSource
@@ -75,8 +76,8 @@ class ExportDock(QWidget):
         self.folder.setPlaceholderText("A folder; it is made if needed")
         self.table.setChecked(True)
         self.table.setToolTip(
-            "A row an object: position, size and shape in the layer's units, intensities, and the "
-            "confidence where it is known."
+            "A row an object: position, size and shape in the layer's units, intensities, and "
+            "what is known of it: probability, confidence, class, and other features of the layer."
         )
 
     def _lay_out(self) -> None:
@@ -182,7 +183,7 @@ class ExportDock(QWidget):
             if "C" not in axes and len(axes) == len(source.axes):
                 axes = source.axes  # the labels know better than a guess
             of = LayerSource.of(image, axes, ndim, "channels")
-        scores = scores_of(session) if layer is session.prediction else None
+        scores = scores_of(session, layer)
         known = session.state.known if layer is session.annotation else "dense"
         return LabelExport(source, of, scores, known)
 
@@ -190,13 +191,20 @@ class ExportDock(QWidget):
         return self.dimensions.raw() if "Z" in axes_of(self._session, layer) else 2
 
 
-def scores_of(session: Session) -> Scores:
-    """Make a function that reads the confidence of the objects of an image; for a thread."""
+def scores_of(session: Session, layer: Labels) -> Scores | None:
+    """Make a function that tells what is known of the objects of an image; for a thread.
+
+    The layer's features, where it has any; else the confidences of the project's prediction.
+    """
+    columns = by_label(layer)
+    if columns:
+        return lambda _: columns
+    if layer is not session.prediction:
+        return None
     store, source = session.store, session.source
 
-    def scores(ref: ImageRef) -> Mapping[int, float]:
+    def scores(ref: ImageRef) -> Mapping[str, Mapping[int, float]]:
         key = ref.key if source is None else ImageRef(source.stack, ref.ndim, ref.index).key
-        found = store.load_scores(key)
-        return {} if found is None else found.objects
+        return store.load_table(key)
 
     return scores

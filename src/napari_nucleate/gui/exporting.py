@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from napari_nucleate.gui.layers import LayerSource
 
 
-Scores = Callable[[ImageRef], Mapping[int, float]]
+Scores = Callable[[ImageRef], Mapping[str, Mapping[int, Any]]]
+"""Gives what is known of the objects of an image, by column and label."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class LabelExport:
     labels : LayerSource
     image : LayerSource, optional
         What intensities are measured on, and what images are called.
-    scores : callable, optional
-        Gives the confidence of each object of an image, by its label.
+    scores : Scores, optional
+        Columns for the table of measurements.
     known : {"dense", "boxes", "sparse"}
         The rule that the labels were painted by; by "sparse" label 1 is background and becomes 0,
         2 becomes 1, and so on.

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.gui.features import raised, tables_of
+
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Labels
@@ -20,6 +22,9 @@ def show_prediction(
 ) -> Labels:
     """Write predicted labels into the layer of predictions, made where there is none.
 
+    Its features tell of all objects; therefore labels are unique in the layer, unless they are
+    classes.
+
     Returns
     -------
     napari.layers.Labels
@@ -33,7 +38,8 @@ def show_prediction(
         # The next prediction redraws it: nobody's painting may be lost there.
         layer.editable = False
         viewer.layers.selection.active = active
-    layer.data[source.place(ref)] = event.labels
+    by = tables_of(layer).put(event.key, event.instances, event.scores.objects)
+    layer.data[source.place(ref)] = raised(event.labels, by)
     if source.in_view(viewer).key == ref.key:
         layer.refresh()
     return layer

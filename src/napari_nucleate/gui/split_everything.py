@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QProgressBar
 
@@ -17,6 +18,7 @@ from napari_nucleate.gui.evidence import (
     split_all,
 )
 from napari_nucleate.gui.job import Ending, Failed, Stopped
+from napari_nucleate.gui.scores import INDEX
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.warming import SENTENCE, Preparing, preparing
 from napari_nucleate.gui.widgets import GatedButton, Sentence
@@ -37,7 +39,7 @@ STEPS = 1000
 class SplitEverything(QGroupBox):
     """A button that splits all images into a new layer *split*, a bar, and what came of it.
 
-    Each image has ids 1, 2, ... of its own, as in the prediction layer.
+    Labels are unique in it, as in the prediction layer: its features tell of all objects.
 
     Parameters
     ----------
@@ -129,7 +131,11 @@ class SplitEverything(QGroupBox):
             source.layer.visible = False  # or its colours mix with those of the result
         made = {"axes": source.axes, "ndim": source.ndim}
         layer = self._viewer.add_labels(
-            result.labels, name="split", metadata={MADE: made}, **source.geometry()
+            result.labels,
+            name="split",
+            metadata={MADE: made},
+            features={INDEX: np.arange(1, result.objects + 1), **result.table},
+            **source.geometry(),
         )
         count = len(source.stack.images(source.ndim))
         images = f"{count} image" + "s" * (count != 1)

@@ -27,7 +27,7 @@ def measure(
     image: NDArray[Any] | None = None,
     spacing: tuple[float, ...] = (),
     units: tuple[str, ...] = (),
-    scores: Mapping[int, float] | None = None,
+    scores: Mapping[str, Mapping[int, Any]] | None = None,
     channels: Sequence[str] = (),
 ) -> list[Row]:
     """Measure each object of one image.
@@ -42,8 +42,8 @@ def measure(
         Pixel size along each axis of `labels`, in `units`; 1 by default.
     units : tuple of str
         As pint spells them; lengths of different units are converted to that of X.
-    scores : mapping of int to float, optional
-        The confidence of each object.
+    scores : mapping of str to mapping of int to value, optional
+        What else is known of the objects, by column and label: probability, confidence, class.
     channels : sequence of str
         Names for the columns of intensities; c0, c1, ... by default.
 
@@ -53,7 +53,8 @@ def measure(
         One row an object, in the order of labels. Column names carry the unit: `area_um2`,
         `centroid_y_um`. In 2D: area, perimeter (square pixels only), eccentricity, solidity,
         orientation of the long axis in degrees from the Y axis; in 3D: volume. Axis lengths are
-        those of the ellipsoid with the same second moments. NaN where there is no value.
+        those of the ellipsoid with the same second moments. NaN where there is no value. Scores
+        come last; those with the name of a measurement are left out.
 
     Raises
     ------
@@ -70,8 +71,9 @@ def measure(
     index = columns["label"]
     if image is not None:
         columns |= _intensity_columns(labels, image, index, channels)
-    if scores is not None:
-        columns["confidence"] = [float(scores.get(int(i), math.nan)) for i in index]
+    for name, values in (scores or {}).items():
+        if name not in columns:
+            columns[name] = [values.get(int(i), math.nan) for i in index]
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 

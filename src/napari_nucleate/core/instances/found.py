@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from napari_nucleate.core.instances.maps import Maps
+
+DIGITS = 4
+"""Decimals of scores in tables."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,37 @@ class Instances:
 
     def __len__(self) -> int:
         return len(self.probability)
+
+    def table(self, confidence: Mapping[int, float] | None = None) -> dict[str, NDArray[Any]]:
+        """What is known of each object, a column each; what isn't known of any has none.
+
+        Parameters
+        ----------
+        confidence : mapping of int to float, optional
+            By label.
+
+        Returns
+        -------
+        dict of str to ndarray
+            "probability", "confidence" and "class", of length n. Centres and rays are in no
+            table: they are the objects' shape, not a measure of them.
+
+        Examples
+        --------
+        >>> found = Instances(np.array([[1, 2]], np.int32), np.array([0.5, 1], np.float32))
+        >>> {name: column.tolist() for name, column in found.table({1: 0.25}).items()}
+        {'probability': [0.5, 1.0], 'confidence': [0.25, nan]}
+        """
+        # Rounded as they are shown; single precision would print 0.9 as 0.8999999761581421.
+        table: dict[str, NDArray[Any]] = {
+            "probability": self.probability.astype(np.float64).round(DIGITS)
+        }
+        if confidence is not None:
+            values = [confidence.get(i, np.nan) for i in range(1, len(self) + 1)]
+            table["confidence"] = np.array(values, np.float64).round(DIGITS)
+        if self.classes is not None:
+            table["class"] = self.classes
+        return table
 
 
 def measured(labels: NDArray[np.int32], maps: Maps) -> Instances:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from napari_nucleate.core.instances import Splitter, StarConvex
+from napari_nucleate.core.instances import Instances, Splitter, StarConvex
 from napari_nucleate.core.instances.maps import Maps
 from napari_nucleate.core.losses import Loss, Mixture, binary
 from napari_nucleate.core.targets.base import TargetBase
@@ -96,7 +96,14 @@ class StarConvexTarget(TargetBase):
         self, maps: NDArray[np.float32], splitter: Splitter | None = None
     ) -> NDArray[np.int32]:
         """Objects by non-maximum suppression, or by the splitter given."""
+        return self._chosen(splitter).split(self.maps(maps))
+
+    def find(self, maps: NDArray[np.float32], splitter: Splitter | None = None) -> Instances:
+        """The same with what is known of each object."""
+        return self._chosen(splitter).find(self.maps(maps))
+
+    def _chosen(self, splitter: Splitter | None) -> Splitter:
         chosen = splitter or self.splitter
         if isinstance(chosen, StarConvex):  # rays lie where they were measured
-            chosen = chosen.model_copy(update={"anisotropy": self.anisotropy})
-        return chosen.split(self.maps(maps))
+            return chosen.model_copy(update={"anisotropy": self.anisotropy})
+        return chosen
