@@ -32,6 +32,7 @@ from napari_nucleate.gui.live import NAME, Live
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.split_everything import SplitEverything, count_objects
 from napari_nucleate.gui.splitter_form import SplitterForm
+from napari_nucleate.gui.thresholds import Thresholds
 from napari_nucleate.gui.widgets import LayerCombo, Sentence
 from napari_nucleate.project.plan import Gate
 
@@ -64,6 +65,7 @@ class SplitDock(QWidget):
         self.dimensions = Choice([("2D, each plane by itself", 2), ("3D", 3)])
         self.note = Sentence()
         self.form = SplitterForm()
+        self.thresholds = Thresholds(viewer)
         self.live_on = QCheckBox("Show the region in view live")
         self.live_count = Sentence()
         self.everything = SplitEverything(viewer)
@@ -83,6 +85,7 @@ class SplitDock(QWidget):
         what.layout().addWidget(self.note)
         acts = column(how)
         acts.addWidget(self.form)
+        acts.addWidget(self.thresholds)
         acts.addSpacing(4)
         acts.addWidget(self.live_on)
         acts.addWidget(self.live_count)
@@ -115,6 +118,8 @@ class SplitDock(QWidget):
         self.live.shown.connect(self._on_live)
         self.live.failed.connect(self._on_live_failed)
         on_click(self._session, self.everything.button, self._apply_all)
+        on_click(self._session, self.thresholds.button, self._choose_thresholds)
+        self.thresholds.chosen.connect(self._on_thresholds)
         self.everything.made.connect(lambda: self.live_on.setChecked(False))
         self._session.changed.connect(self._apply)
         self._session.happened.connect(self._on_event)
@@ -163,6 +168,9 @@ class SplitDock(QWidget):
             self.layers.choose(prediction)
         broken = self._evidence is None and self.note.text()
         self.everything.button.apply(Gate(broken) if broken else self._session.plan.split)
+        self.thresholds.button.apply(
+            Gate(broken) if broken else self.thresholds.gate(self._evidence)
+        )
 
     # -- live -----------------------------------------------------------------------------
 
@@ -212,6 +220,14 @@ class SplitDock(QWidget):
         """Take the live layer away while the dock is hidden."""
         super().hideEvent(event)
         self._renew()
+
+    def _choose_thresholds(self) -> None:
+        if self._evidence is not None:
+            self.thresholds.start(self._evidence, self.form.value)
+
+    def _on_thresholds(self, splitter: object) -> None:
+        self.form.choose(splitter)
+        self._on_edited(splitter)
 
     def _apply_all(self) -> None:
         if self._evidence is not None:

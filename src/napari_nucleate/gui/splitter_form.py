@@ -50,6 +50,11 @@ class SplitterForm(ParamsForm):
             self.value = _usual(evidence, recipe)
         self._reveal()
 
+    def choose(self, value: Any) -> None:
+        """Show these values, as if the person had entered them."""
+        self.value = value
+        self._on_changed(value)
+
     def _on_changed(self, value: Params) -> None:
         del value
         self._touched = True

@@ -40,7 +40,7 @@ GRIDS = {
     "probability": tuple(np.arange(0.05, 0.96, 0.05).round(3).tolist()),
     "overlap": (0.1, 0.3, 0.5, 0.7),
     "seed_threshold": (0.1, 0.3, 0.5, 0.7, 0.9),
-    "separation": (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0),
+    "separation": (0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0),
     "border_separation": (0.1, 0.3, 0.5, 0.7, 1.0),
 }
 """The values tried of each field; then, those halfway between the best and its neighbours."""
