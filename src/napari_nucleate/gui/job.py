@@ -46,17 +46,23 @@ class Job(QObject):
     Its events are collected and emitted 30 times a second on the GUI's side, in their order; then
     `ended` is emitted once, with how it ended. A generator given to napari's `thread_worker`
     instead would swallow RuntimeError, and CUDA's out-of-memory is one.
+
+    Parameters
+    ----------
+    parent : QObject, optional
+    every : int
+        Milliseconds between collections, where 30 a second are too few.
     """
 
     happened = Signal(object)
     ended = Signal(object)
     started = Signal(str)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, every: int = 33) -> None:
         super().__init__(parent)
         self._run: _Run | None = None
         self._timer = QTimer(self)
-        self._timer.setInterval(33)
+        self._timer.setInterval(every)
         self._timer.timeout.connect(self._drain)
 
     @property

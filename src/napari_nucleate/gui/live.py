@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from napari_nucleate.gui.layers import LayerSource
 
 NAME = "split (live)"
-LARGEST = {2: (1024, 1024), 3: (32, 256, 256)}
+LARGEST = {2: (2048, 2048), 3: (32, 256, 256)}
 """Longest sides of the region split live, in pixels, by the dimensions of an image."""
 MARGIN = 2
 """Pixels beyond the edge of what is visible that are split too; napari rounds it inwards."""
 WAIT = 100
-"""Milliseconds without a change before the work starts."""
+"""Milliseconds that the view must rest before the work starts; a changed parameter waits for none."""
+EVERY = 4
+"""Milliseconds between looks at whether the work is done."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,11 @@ class Live(QObject):
         self._task: tuple[Evidence, Splitter] | None = None
         self._drawn_for: Evidence | None = None
         self._again = False
-        self.job = Job(self)
+        self.job = Job(self, every=EVERY)
         self.job.happened.connect(self._on_event)
         self.job.ended.connect(self._on_ended)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(WAIT)
         self._timer.timeout.connect(self._start)
         for emitter in (viewer.dims.events.point, viewer.dims.events.order):
             follow(self, emitter, self._moved)
@@ -100,9 +101,12 @@ class Live(QObject):
         follow(self, viewer.layers.events.removed, self._on_removed)
 
     def split(self, evidence: Evidence, splitter: Splitter) -> None:
-        """Split the visible region with these parameters soon, and again whenever it moves."""
+        """Split the visible region with these parameters now, and again whenever it moves.
+
+        While an earlier one is at work, the newest waits; those between are left out.
+        """
         self._task = evidence, splitter
-        self._timer.start()
+        self._timer.start(0)
 
     def end(self) -> None:
         """Stop, and remove the layer."""
@@ -124,7 +128,7 @@ class Live(QObject):
     def _moved(self, event: Any = None) -> None:
         del event
         if self._task is not None:
-            self._timer.start()
+            self._timer.start(WAIT)
 
     def _start(self) -> None:
         if self._task is None:

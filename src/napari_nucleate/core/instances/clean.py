@@ -161,8 +161,8 @@ def round_ones(inside: NDArray[np.int32]) -> NDArray[np.bool_]:
         For each label of a hole; False for the background.
     """
     n, ndim = int(inside.max(initial=0)), inside.ndim
-    where = np.nonzero(inside)
-    which = inside[where]
+    flat = np.flatnonzero(inside)  # far quicker than nonzero
+    where, which = np.unravel_index(flat, inside.shape), inside.reshape(-1)[flat]
     size = np.bincount(which, minlength=n + 1).clip(1)
     away = [x - (np.bincount(which, x, n + 1) / size)[which] for x in where]
     spread = np.zeros((n + 1, ndim, ndim))
@@ -201,7 +201,8 @@ def fill_own(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray[np
     # Another layout of memory would make another loop to compile.
     solid, gaps = np.ascontiguousarray(labels), np.ascontiguousarray(inside)
     owners = _label_kernels.only_neighbour(solid.reshape(volume), gaps.reshape(volume), n)
-    filled: NDArray[np.int32] = np.where(inside > 0, owners[inside], labels)
+    filled, within = labels.copy(), np.flatnonzero(inside)
+    filled.reshape(-1)[within] = owners[inside.reshape(-1)[within]]
     return filled
 
 

@@ -41,6 +41,8 @@ def distance_to_boundary(labels: NDArray[Any], anisotropy: float = 1.0) -> NDArr
         return np.zeros(labels.shape, np.float32)
     step = (anisotropy, 1.0, 1.0)[-labels.ndim :]
     solid = np.ascontiguousarray(labels)
+    if solid.dtype == bool:
+        solid = solid.view(np.uint8)  # takes half the time
     for edge in (False, True):
         distance: NDArray[np.float32] = edt.edt(
             solid, anisotropy=step, black_border=edge, parallel=cores()
