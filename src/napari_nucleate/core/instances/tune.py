@@ -311,30 +311,37 @@ def _along(
 
 def _further(curve: Curve) -> list[float]:
     """What to try next: values beside the best one, and beyond the ends where these are as good."""
-    at, good = int(np.argmax(curve.ap)), max(curve.ap) - TOLERANCE
+    at = int(np.argmax(curve.ap))
     near = pairwise(curve.values[max(at - 1, 0) : at + 2])
     values = [round((a + b) / 2, 3) for a, b in near if b - a > FINEST]
+    best = _plateau(curve)
+    if curve.chosen in best[1:-1] and max(curve.ap) > 0:
+        return values
     grid = _grid(curve.field)
-    if curve.ap[0] >= good:
-        values += [v for v in grid if v < curve.values[0]][-1:]
-    if curve.ap[-1] >= good:
-        values += [v for v in grid if v > curve.values[-1]][:1]
+    if best[0] == curve.values[0]:
+        values += [v for v in grid if v < best[0]][-1:]
+    if best[-1] == curve.values[-1]:
+        values += [v for v in grid if v > best[-1]][:1]
     return values
 
 
 def _middle(curve: Curve) -> float:
     """The value in the middle of the best ones, or the present one where it is well among them."""
-    ap = np.array(curve.ap)
-    good = ap >= ap.max() - TOLERANCE
-    first = last = int(np.argmax(ap))
+    best = _plateau(curve)
+    if curve.chosen in best[1:-1] or len(best) == len(curve.values):
+        return curve.chosen
+    return min(best, key=lambda value: abs(value - (best[0] + best[-1]) / 2))
+
+
+def _plateau(curve: Curve) -> tuple[float, ...]:
+    """The values around the best one that are as good."""
+    good = np.array(curve.ap) >= max(curve.ap) - TOLERANCE
+    first = last = int(np.argmax(curve.ap))
     while first > 0 and good[first - 1]:
         first -= 1
-    while last < len(ap) - 1 and good[last + 1]:
+    while last < len(good) - 1 and good[last + 1]:
         last += 1
-    if good.all() or curve.chosen in curve.values[first + 1 : last]:
-        return curve.chosen
-    middle = (curve.values[first] + curve.values[last]) / 2
-    return min(curve.values[first : last + 1], key=lambda value: abs(value - middle))
+    return curve.values[first : last + 1]
 
 
 def _fields(splitter: Any, maps: Maps) -> tuple[str, ...]:
