@@ -74,3 +74,22 @@ def deepest(labels: NDArray[np.int32], depth: NDArray[np.float32], n: int) -> ND
         if depth[i] > most[labels[i]]:
             place[labels[i]], most[labels[i]] = i, depth[i]
     return place[1:]
+
+
+@compiled
+def renumber(
+    labels: NDArray[np.int32], highest: int, first: int, least: int, most: int
+) -> NDArray[np.int32]:
+    """Number the labels from `first` on of `least` to `most` pixels 1..n in their order; flat."""
+    sizes = np.zeros(highest + 1, np.int64)
+    for i in range(labels.size):
+        sizes[labels[i]] += 1
+    number, n = np.zeros(highest + 1, np.int32), 0
+    for label in range(first, highest + 1):
+        if sizes[label] > 0 and least <= sizes[label] <= most:
+            n += 1
+            number[label] = n
+    out = np.empty(labels.size, np.int32)
+    for i in range(labels.size):
+        out[i] = number[labels[i]]
+    return out

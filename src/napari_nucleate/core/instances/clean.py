@@ -107,11 +107,12 @@ def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> NDArray[np.
         )
     if labels.dtype.kind == "b":
         labels = labels.astype(np.uint8)
-    if labels.max() > 4 * labels.size:  # huge numbers: sort them, rather than count up to them
+    highest = int(labels.max())
+    if highest > min(4 * labels.size, np.iinfo(np.int32).max):
+        # Huge numbers: sort them, rather than count up to them.
         found, index = np.unique(labels, return_inverse=True)
-        labels = index.reshape(labels.shape) + (0 if found[0] == 0 else 1)
-    sizes = np.bincount(labels.reshape(-1).astype(np.int64, copy=False))
-    return _renumber(labels, sizes >= max(min_size, 1), 1)
+        labels, highest = index.reshape(labels.shape) + (found[0] != 0), len(found)
+    return _renumber(labels, highest, 1, max(min_size, 1), labels.size)
 
 
 def holes(mask: NDArray[np.bool_], max_size: int) -> NDArray[np.int32]:
@@ -138,10 +139,7 @@ def holes(mask: NDArray[np.bool_], max_size: int) -> NDArray[np.int32]:
         np.pad(~mask, 1, constant_values=True), connectivity=8 if mask.ndim == 2 else 26
     )
     inner = pieces[(slice(1, -1),) * mask.ndim]
-    sizes = np.bincount(inner.reshape(-1))
-    if len(sizes) <= 2:
-        return np.zeros(mask.shape, np.int32)
-    return _renumber(inner, sizes <= max_size, 2)
+    return _renumber(inner, int(pieces.max()), 2, 1, max_size)
 
 
 def round_ones(inside: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -206,9 +204,14 @@ def fill_own(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray[np
     return filled
 
 
-def _renumber(labels: NDArray[Any], keep: NDArray[np.bool_], first: int) -> NDArray[np.int32]:
-    """Renumber the labels from `first` on that `keep` marks 1..n, and set the others to 0."""
-    keep[:first] = False
-    table: NDArray[np.int32] = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    renumbered: NDArray[np.int32] = table[labels]
-    return renumbered
+def _renumber(
+    labels: NDArray[Any], highest: int, first: int, least: int, most: int
+) -> NDArray[np.int32]:
+    """Number the labels from `first` on of `least` to `most` pixels 1..n; the others become 0."""
+    from napari_nucleate.core.instances import _label_kernels
+
+    numbers = np.ascontiguousarray(labels, np.int32)
+    out: NDArray[np.int32] = _label_kernels.renumber(
+        numbers.reshape(-1), highest, first, least, most
+    ).reshape(labels.shape)
+    return out
