@@ -115,6 +115,21 @@ def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> NDArray[np.
     return _renumber(labels, highest, 1, max(min_size, 1), labels.size)
 
 
+def keep_only(labels: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Keep some objects of labels 1..n, and number these 1..m in their order. Pure.
+
+    Examples
+    --------
+    >>> keep_only(np.array([[1, 2, 0, 3]], np.int32), np.array([True, False, True]))
+    array([[1, 0, 0, 2]], dtype=int32)
+    """
+    if kept.all():
+        return labels
+    number = np.concatenate(([0], np.where(kept, np.cumsum(kept), 0))).astype(np.int32)
+    numbered: NDArray[np.int32] = number[labels]
+    return numbered
+
+
 def holes(mask: NDArray[np.bool_], max_size: int) -> NDArray[np.int32]:
     """Label the holes of a mask of at most `max_size` pixels; a hole does not reach the edge.
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.base import SplitterBase
-from napari_nucleate.core.instances.clean import holes, remove_small, round_ones
+from napari_nucleate.core.instances.clean import holes, keep_only, remove_small, round_ones
 from napari_nucleate.core.instances.distance import distance_to_boundary
 from napari_nucleate.core.instances.found import Instances, measured
 from napari_nucleate.core.instances.landscape import cut, smooth
@@ -131,8 +131,7 @@ class StarConvex(SplitterBase):
         if self.outline == "pixels":
             labels, stars = self.on_land(maps, self.land(maps))
             kept = stars.probability > self.probability
-            number = np.concatenate(([0], np.where(kept, np.cumsum(kept), 0))).astype(np.int32)
-            return self._described(number[labels], stars[np.flatnonzero(kept)], maps)
+            return self._described(keep_only(labels, kept), stars[np.flatnonzero(kept)], maps)
         stars, labels = suppress(
             _centre(maps),
             maps.distances,
@@ -187,10 +186,12 @@ class StarConvex(SplitterBase):
             maps.foreground,
             separation=1.0,
             seeds=number[land.hills],
-            seeds_only=True,
         )
-        stars = stars[origins - 1]
-        return labels, replace(stars, probability=np.sqrt(stars.probability * sure.clip(0, 1)))
+        # What has no star is a hill apart from all others that a likelier one's star reaches.
+        seen = origins > 0
+        stars = stars[origins[seen] - 1]
+        probability = np.sqrt(stars.probability * sure[seen].clip(0, 1))
+        return keep_only(labels, seen), replace(stars, probability=probability)
 
     def _of_mask(self, maps: Maps) -> tuple[NDArray[np.int32], Stars]:
         """Cut the mask at its necks, and draw the star in each part."""
