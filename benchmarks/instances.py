@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import common
 import numpy as np
 from scipy import ndimage as ndi
-from scenes import imperfect, nuclei
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
+import common
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.instances import (
     Maps,
@@ -31,6 +30,7 @@ from napari_nucleate.core.instances import (
 from napari_nucleate.core.instances.rays import directions, facets
 from napari_nucleate.core.instances.stars import suppress
 from napari_nucleate.core.metrics import average_precision, match
+from scenes import imperfect, nuclei
 
 sys.modules["tensorflow"] = None  # type: ignore[assignment]  # StarDist's loops need none of it
 from stardist.geometry.geom2d import polygons_to_label, star_dist  # noqa: E402

@@ -1,24 +1,24 @@
 """How soon a moved threshold is seen: from the form's change to the redrawn layer in napari.
 
-Run under a screen, such as `xvfb-run -a`. The peer is the time that scikit-image's pipeline (distance
-transform, peaks, watershed) takes for the same view, before anything is drawn.
+Run under a screen, such as `xvfb-run -a`. The peer is the time that scikit-image's pipeline
+(distance transform, peaks, watershed) takes for the same view, before anything is drawn.
 """
 
 import statistics
 import time
 from typing import Any
 
-import common
 import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
-from scenes import imperfect, nuclei
 from scipy import ndimage as ndi
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
-from napari_nucleate.core.instances import StarConvex, Watershed
+import common
+from napari_nucleate.core.instances import StarConvex, Watershed, from_mask_like
 from napari_nucleate.gui.launch import open_docks
+from scenes import imperfect, nuclei
 
 
 def peer(probability: np.ndarray) -> float:
@@ -66,7 +66,7 @@ def measured(side: int, kind: str, moves: int) -> dict[str, Any]:
         splitter = base.model_copy(update={"threshold": float(value)})
         seconds.append(shown(dock, splitter))
         start = time.perf_counter()
-        splitter.split(dock._evidence.maps(layer_ref(dock)))
+        splitter.split(from_mask_like(probability))
         split.append(time.perf_counter() - start)
     theirs = statistics.median(peer(probability) for _ in range(3))
     viewer.close()
@@ -80,10 +80,6 @@ def measured(side: int, kind: str, moves: int) -> dict[str, Any]:
         "split_alone": round(statistics.median(split), 4),
         "slowest": round(max(seconds), 4),
     }
-
-
-def layer_ref(dock: Any) -> Any:
-    return dock._evidence.source.in_view(dock._viewer)
 
 
 def main() -> None:

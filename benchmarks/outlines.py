@@ -8,10 +8,10 @@ network's foreground is told too.
 import csv
 from typing import Any
 
-import common
 import numpy as np
 import tifffile
 
+import common
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.device import choose_device
 from napari_nucleate.core.events import Step, Trained

@@ -1,4 +1,4 @@
-"""Nuclei to split: labels of many touching ellipses, and what an imperfect network makes of them."""
+"""Nuclei to split: labels of many touching ellipses, and what a young network makes of them."""
 
 import numpy as np
 from scipy import ndimage as ndi
