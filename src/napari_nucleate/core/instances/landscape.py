@@ -49,6 +49,8 @@ def cut(
     origins : ndarray of int32, shape (n,)
         The seed of each object, 0 for none.
     """
+    if seeds is not None and seeds_only:
+        return _from_seeds(height, within, evidence, seeds, separation, min_size)
     import cc3d
 
     from napari_nucleate.core.instances import _flood_kernels as kernels
@@ -69,7 +71,7 @@ def cut(
         within, connectivity=4 if ndim == 2 else 6, out_dtype=np.uint32, return_N=True
     )
     pixels, starts = kernels.by_piece(pieces.view(np.int32).reshape(volume), basins, n_pieces)
-    ratio = np.inf if separation == 1 or seeds_only else 1 / (1 - separation)
+    ratio = np.inf if separation == 1 else 1 / (1 - separation)
     strides = np.array(land.strides)[3 - ndim :] // land.itemsize
     became = np.arange(n_seeds + len(pixels) + 1, dtype=np.int32)
     top = np.full(len(became), np.inf, np.float32)
@@ -77,8 +79,6 @@ def cut(
     hills = (n_seeds, basins.reshape(-1), became, became.copy(), top)
     in_bands(partial(kernels.flood, *flooded, *hills), n_pieces)
     kernels.became(became)
-    if seeds_only:
-        became[became > n_seeds] = 0
     seeded = (became[: n_seeds + 1] > 0) & (became[: n_seeds + 1] <= n_seeds)
     labels = np.empty(volume, np.int32)
     sure = np.ascontiguousarray(evidence, np.float32).reshape(volume)
@@ -86,6 +86,39 @@ def cut(
     origins = np.zeros(len(means) + 1, np.int32)
     # Seeds are never joined to each other: each is the origin of its own object.
     origins[became[: n_seeds + 1][seeded]] = np.flatnonzero(seeded)
+    return labels.reshape(height.shape), means, origins[1:]
+
+
+def _from_seeds(
+    height: NDArray[np.float32],
+    within: NDArray[np.bool_],
+    evidence: NDArray[np.float32],
+    seeds: NDArray[np.int32],
+    separation: float,
+    min_size: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
+    """Flood from the seeds alone, which a person may have put anywhere on a hill.
+
+    Heights that differ by less than `separation` are level, and each seed floods them as far as
+    halfway to the next: also from beside a summit, where exact heights would leave it a few pixels.
+    """
+    from skimage.segmentation import watershed
+
+    from napari_nucleate.core.instances import _flood_kernels as kernels
+
+    volume = height.shape if height.ndim == 3 else (1, *height.shape)
+    level = -height
+    if separation:
+        steps = np.log1p(np.abs(height)) * (-1 / np.log(max(1 - separation, 1e-9)))
+        level = np.where(height < 0, np.floor(steps) + 1, -np.floor(steps))
+    level[seeds > 0] = -np.inf  # where floods begin, before any of them goes on
+    basins = watershed(level, np.where(within, seeds, 0), mask=within).astype(np.int32)
+    became = np.arange(int(seeds.max(initial=0)) + 1, dtype=np.int32)
+    labels = np.empty(volume, np.int32)
+    sure = np.ascontiguousarray(evidence, np.float32).reshape(volume)
+    means = kernels.settle(np.pad(basins.reshape(volume), 1), became, sure, min_size, labels)
+    origins = np.zeros(len(means) + 1, np.int32)
+    origins[became] = np.arange(len(became))
     return labels.reshape(height.shape), means, origins[1:]
 
 
