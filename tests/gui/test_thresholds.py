@@ -74,7 +74,7 @@ def test_with_a_prediction_the_newest_model_s_maps_are_used(
     text = dock.thresholds.outcome.text()
     assert "AP" in text
     assert "on 2 labelled images (" in text
-    assert text.endswith("The model learned from them: elsewhere AP is lower.")
+    assert text.endswith("The model learned from them: elsewhere AP is likely lower.")
     assert len(dock.thresholds.curves.plots) == 3
     assert session.state.item("nuclei_n0").status == "labelled"
     assert session.store.load_prediction("nuclei_n0") is None

@@ -57,9 +57,11 @@ def print_scores(title: str, scores: Mapping[str, Score]) -> None:
     _print(table)
 
 
-def print_tuned(tuned: Tuned, title: str) -> None:
-    """Print the mean AP by each threshold as bars, the chosen value marked."""
-    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+def print_tuned(tuned: Tuned, sentence: str) -> None:
+    """Print what a choice brings, and the mean AP by each threshold as bars."""
+    console = Console(markup=False, emoji=False, highlight=False)
+    console.print(f"{sentence}.", soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("")
     for name in ("value", "mean AP"):
         table.add_column(name, justify="right", no_wrap=True)

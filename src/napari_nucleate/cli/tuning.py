@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from napari_nucleate.cli.progress import Follower, console
 from napari_nucleate.cli.tables import print_tuned
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Tile
 from napari_nucleate.project import tune as project_tune
 from napari_nucleate.project.store import Store
 
@@ -45,12 +47,15 @@ def tune(
     )
     compiling = "Compiling the loops, once after installation: up to a minute…"
     with (
-        Follower(len(annotations), quiet=as_json) as follower,
+        Follower(quiet=as_json) as follower,
+        closing(events),
         compilations(lambda: follower.say(compiling)),
     ):
-        for event in follower.follow(events):
+        for event in events:
             if isinstance(event, project_tune.Measuring):
                 follower.say(_measured_on(event))
+            elif isinstance(event, Tile) and event.done == event.total:
+                follower.say(f"{event.key} is predicted.")
             elif isinstance(event, Tuned):
                 chosen = event
     if chosen is None:
@@ -103,7 +108,7 @@ def _measured_on(event: project_tune.Measuring) -> str:
         return f"Measured on {images} that the model didn't learn from."
     return (
         f"Measured on {images} that the model learned from, others being too few: elsewhere "
-        "the AP is lower."
+        "the AP is likely lower."
     )
 
 

@@ -125,7 +125,7 @@ class Thresholds(QWidget):
         elif isinstance(event, Tried):
             self.outcome.say(f"{event.tried} settings tried…")
         elif isinstance(event, Tuned):
-            note = " The model learned from them: elsewhere AP is lower." * self._learned
+            note = " The model learned from them: elsewhere AP is likely lower." * self._learned
             self.outcome.say(f"{tune.in_words(event)}.{note}")
             self.curves.show_curves(event.curves)
             self.chosen.emit(event.splitter)
