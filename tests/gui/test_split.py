@@ -245,7 +245,7 @@ def test_nothing_is_live_behind_another_tab(viewer, dock, qtbot):
 
 
 def test_the_region_in_view_is_limited(viewer, dock):
-    layer = viewer.add_labels(np.zeros((2, 2000, 3000), np.uint8), axis_labels=("t", "y", "x"))
+    layer = viewer.add_labels(np.zeros((2, 2500, 3000), np.uint8), axis_labels=("t", "y", "x"))
     dock.live_on.setChecked(False)
     region = visible_region(dock._evidence.source, viewer)
     assert [part.stop - part.start for part in region] == list(LARGEST[2])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-KERNELS = ("_flood_kernels", "_label_kernels", "_ray_kernels", "_star_kernels")
+KERNELS = ("_flood_kernels", "_label_kernels", "_match_kernels", "_ray_kernels", "_star_kernels")
 """The modules of compiled loops."""
 
 RAYS = 8
@@ -40,7 +40,9 @@ def warm() -> int:
     int
         How many loops were compiled; 0 where all of them came from the disk.
     """
+    from napari_nucleate.core.annotation import annotate
     from napari_nucleate.core.instances import Components, StarConvex, Watershed, ray_distances
+    from napari_nucleate.core.instances.trial import Trial
 
     with compilations() as made:
         for ndim in (2, 3):
@@ -53,6 +55,7 @@ def warm() -> int:
                 ):
                     splitter.find(maps)
         ray_distances(np.ones((2, LONGEST), np.int32), RAYS)
+        Trial(annotate(_two_squares(2))).measure([Components(min_size=1)], next(_all_maps(2)))
     return len(made)
 
 
