@@ -33,9 +33,14 @@ def machine() -> dict[str, Any]:
     }
 
 
-def finish(options: argparse.Namespace, entries: dict[str, Any]) -> None:
+def keep(options: argparse.Namespace, entries: dict[str, Any]) -> str:
+    """Write what was measured so far: a long run may be ended."""
     text = json.dumps({"machine": machine(), "quick": options.quick, "entries": entries}, indent=2)
-    print(text)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text + "\n")
+    return text
+
+
+def finish(options: argparse.Namespace, entries: dict[str, Any]) -> None:
+    print(keep(options, entries))

@@ -326,6 +326,7 @@ def main() -> None:
     for name, measure in work.items():
         seconds, entries[name] = timed(measure)
         print(f"{name}: {seconds:.0f} s", file=sys.stderr)
+        common.keep(options, entries)
     common.finish(options, entries)
 
 
