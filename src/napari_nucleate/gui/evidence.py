@@ -12,7 +12,14 @@ from napari.layers import Labels
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import BlockDone
 from napari_nucleate.core.images import ImageRef, NDim
-from napari_nucleate.core.instances import Instances, find_in_blocks, from_mask_like
+from napari_nucleate.core.instances import Instances, find_in_blocks
+from napari_nucleate.core.instances.evidence import (
+    Kind,
+    astray,
+    evidence_from,
+    guess,
+    with_seeds,
+)
 from napari_nucleate.core.instances.maps import Maps
 from napari_nucleate.core.instances.settle import check_count
 from napari_nucleate.gui.layers import LayerSource, guess_axes
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
 
     from napari_nucleate.core.instances import Splitter
     from napari_nucleate.core.targets import Target
+    from napari_nucleate.gui.seeds import Seeds
     from napari_nucleate.gui.session import Session
     from napari_nucleate.project.store import Store
 
@@ -35,6 +43,15 @@ MADE = "nucleate"
 
 Region = tuple[slice, ...]
 
+
+NOTES: dict[Kind, str] = {
+    "mask": "Splits the mask {}.",
+    "borders": "Splits {} along its bright lines.",
+    "distances": "Splits {} by its distances to the boundary.",
+}
+
+LOOK = 512
+"""So many rows and columns of a plane are looked at to guess what it holds."""
 
 LARGE = 2**25
 """Images of more pixels are split block by block."""
@@ -50,7 +67,7 @@ class SplitPart:
 
 @dataclass(frozen=True)
 class SplitAll:
-    """All images were split.
+    """All images were split; `astray` seeds lie outside the mask, large images not counted.
 
     Parameters
     ----------
@@ -63,6 +80,7 @@ class SplitAll:
 
     labels: NDArray[np.int32]
     table: dict[str, NDArray[Any]]
+    astray: int = 0
 
     @property
     def objects(self) -> int:
@@ -71,21 +89,23 @@ class SplitAll:
 
 
 class OfLayer:
-    """A mask, labels, or probabilities in any layer.
+    """A mask, labels, probabilities, borders or distances in any layer.
 
     Parameters
     ----------
     source : LayerSource
+    kind : {"mask", "borders", "distances"}
+        What the pixels stand for.
     """
 
-    drawn: tuple[str, ...] = ()
-    """Which optional maps there are: "border", "distances"."""
-
-    def __init__(self, source: LayerSource) -> None:
+    def __init__(self, source: LayerSource, kind: Kind = "mask") -> None:
         self.source = source
+        self.kind = kind
+        self.seeds: Seeds | None = None
+        # Which optional maps there are, as splitters call them.
+        self.drawn: tuple[str, ...] = ("border",) if kind == "borders" else ()
         self._labels = isinstance(source.layer, Labels)
-        name = source.layer.name
-        self.note = f"Splits the mask {name!r}." if self._labels else f"Splits {name!r}."
+        self.note = NOTES[kind].format(repr(source.layer.name))
 
     def maps(self, ref: ImageRef, region: Region = ()) -> Maps:
         """Read an image, or a region (*spatial) of it; called in a thread.
@@ -101,14 +121,15 @@ class OfLayer:
         ):
             place[at] = part
         values = np.asarray(self.source.stack.data[tuple(place)])
-        name = self.source.layer.name
-        if not self._labels and values.dtype.kind in "iu" and not _two_values(values):
+        name, raw = self.source.layer.name, not self._labels and values.dtype.kind in "iu"
+        if raw and self.kind == "mask" and not _two_values(values):
             raise NucleateError(
                 f"{name!r} looks like a raw image, not like a mask: it has more than two values. "
-                "Choose labels, a mask, or probabilities from 0 to 1."
+                "Choose labels, a mask, or probabilities from 0 to 1; or say that it shows borders "
+                "or distances."
             )
         try:
-            return from_mask_like(values)
+            return _seeded(evidence_from(values, self.kind), self.seeds, ref, region)
         except NucleateError as error:
             raise NucleateError(f"{name!r} can't be split. {error}") from error
 
@@ -131,8 +152,10 @@ class OfPrediction:
         self._stack = source.stack if session.source is None else session.source.stack
         self._models = {item.key: item.model for item in session.state.items}
         self._target = session.state.recipe.target
+        self.target = self._newest()
+        self.seeds: Seeds | None = None
         self.drawn = {"boundary": ("border",), "star-convex": ("distances",)}.get(
-            self._newest().kind, ()
+            self.target.kind, ()
         )
         self._last: tuple[str, Maps] | None = None
 
@@ -141,7 +164,8 @@ class OfPrediction:
         key = ImageRef(self._stack, ref.ndim, ref.index).key
         if self._last is None or self._last[0] != key:
             self._last = key, self._load(key, ref)
-        return self._last[1][region or (slice(None),) * ref.ndim]
+        maps = self._last[1][region or (slice(None),) * ref.ndim]
+        return _seeded(maps, self.seeds, ref, region)
 
     def _load(self, key: str, ref: ImageRef) -> Maps:
         prediction = self._store.load_prediction(key)
@@ -161,8 +185,10 @@ class OfPrediction:
 Evidence = OfLayer | OfPrediction
 
 
-def evidence_of(session: Session, layer: Image | Labels, ndim: NDim) -> Evidence:
-    """Take a layer as something to split: the project's prediction with its maps, others as masks.
+def evidence_of(
+    session: Session, layer: Image | Labels, ndim: NDim, kind: Kind = "mask"
+) -> Evidence:
+    """Take a layer as something to split: the project's prediction with its maps, others by kind.
 
     Raises
     ------
@@ -177,7 +203,17 @@ def evidence_of(session: Session, layer: Image | Labels, ndim: NDim) -> Evidence
         )
     if layer is session.prediction:
         return OfPrediction(source, session)
-    return OfLayer(source)
+    return OfLayer(source, kind)
+
+
+def guess_kind(layer: Image | Labels) -> Kind:
+    """Guess what the pixels of a layer stand for, from one plane of it."""
+    data = layer.data[-1] if layer.multiscale else layer.data
+    if isinstance(layer, Labels) or np.dtype(data.dtype).kind != "f" or 0 in data.shape:
+        return "mask"
+    plane = data[tuple(n // 2 for n in data.shape[:-2])]
+    steps = tuple(slice(None, None, max(n // LOOK, 1)) for n in plane.shape)
+    return guess(np.asarray(plane[steps]))
 
 
 def source_of(session: Session, layer: Image | Labels, ndim: NDim) -> LayerSource:
@@ -228,11 +264,14 @@ def split_all(
     """
     source = evidence.source
     refs, labels = source.stack.images(source.ndim), scratch(source.shape, np.int32, folder)
-    tables, objects = [], 0
+    tables: list[dict[str, NDArray[Any]]] = []
+    objects = stray = 0
     for done, ref in enumerate(refs):
         out = labels[source.place(ref)]
         for event in _split_image(evidence, splitter, ref, out):
-            if isinstance(event, BlockDone):
+            if isinstance(event, int):
+                stray += event
+            elif isinstance(event, BlockDone):
                 yield SplitPart(done + event.done / event.total, len(refs))
             else:
                 tables.append(event.table())
@@ -241,26 +280,35 @@ def split_all(
                     for plane in out:  # by planes or rows: all of it may be larger than memory
                         plane[plane > 0] += objects
                 objects += len(event)
-    yield SplitAll(labels, {name: np.concatenate([t[name] for t in tables]) for name in tables[0]})
+    table = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+    yield SplitAll(labels, table, stray)
 
 
 def _split_image(
     evidence: Evidence, splitter: Splitter, ref: ImageRef, out: NDArray[np.int32]
-) -> Generator[BlockDone | Instances, None, None]:
-    """Split an image into `out`; the last event tells what is known of its objects."""
+) -> Generator[BlockDone | int | Instances, None, None]:
+    """Split an image into `out`; then tell how many seeds are astray, and the objects."""
     if out.size > LARGE:
         read = partial(evidence.maps, ref)
         yield (yield from find_in_blocks(splitter, read, out.shape, out))
         return
-    found = splitter.find(evidence.maps(ref))
+    maps = evidence.maps(ref)
+    found = splitter.find(maps)
     out[...] = found.labels
     yield BlockDone(1, 1, len(found))
+    yield astray(maps, splitter)
     yield found
 
 
 def _of_project(session: Session, layer: Any) -> bool:
     ours = (session.prediction, session.annotation, session.source and session.source.layer)
     return any(layer is other for other in ours)
+
+
+def _seeded(maps: Maps, seeds: Seeds | None, ref: ImageRef, region: Region) -> Maps:
+    if seeds is None:
+        return maps
+    return with_seeds(maps, seeds.labels(ref, maps.foreground.shape, region))
 
 
 def _two_values(values: NDArray[Any]) -> bool:

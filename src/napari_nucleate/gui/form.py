@@ -109,6 +109,11 @@ class ParamsForm(QWidget):
             widget = form.editors[name]
         return widget
 
+    def editors(self, name: str) -> list[Any]:
+        """The widgets of a field in all classes of the union that have it."""
+        forms = self._body.forms if isinstance(self._body, _Kinds) else [self._body]
+        return [form.editors[name] for form in forms if name in form.editors]
+
     def _check(self) -> None:
         try:
             value = self.value
@@ -216,20 +221,20 @@ class _Kinds(QWidget):
         self._help = QLabel()
         self._help.setWordWrap(True)
         layout.addWidget(self._help)
-        self._forms: list[_Fields] = []
+        self.forms: list[_Fields] = []
         for kind in classes:
             first = value if isinstance(value, kind) else kind()
             form = _Fields(kind, first, show, fold, names)
             form.edited.connect(self.edited.emit)
             layout.addWidget(form)
-            self._forms.append(form)
+            self.forms.append(form)
         self.choice.edited.connect(self._switch)
         self.show_value(value)
 
     @property
     def current(self) -> _Fields:
         """The form of the class chosen."""
-        return self._forms[self.choice.raw()]
+        return self.forms[self.choice.raw()]
 
     @property
     def editors(self) -> dict[str, Editor]:
@@ -242,9 +247,9 @@ class _Kinds(QWidget):
 
     def show_value(self, value: Params) -> None:
         """Choose the value's class and show it."""
-        at = [form.kind for form in self._forms].index(type(value))
+        at = [form.kind for form in self.forms].index(type(value))
         self.choice.show_value(at)
-        self._forms[at].show_value(value)
+        self.forms[at].show_value(value)
         self._reveal()
 
     def _switch(self) -> None:
@@ -252,7 +257,7 @@ class _Kinds(QWidget):
         self.edited.emit()
 
     def _reveal(self) -> None:
-        for form in self._forms:
+        for form in self.forms:
             form.setVisible(form is self.current and bool(form.editors))
         self._help.setText((self.current.kind.__doc__ or "").strip().splitlines()[0])
 

@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.core.instances.evidence import astray
 from napari_nucleate.gui.job import Failed, Job
 from napari_nucleate.gui.warming import SENTENCE, Preparing, preparing
 from napari_nucleate.gui.widgets import follow
@@ -31,7 +32,7 @@ LARGEST = {2: (2048, 2048), 3: (32, 256, 256)}
 MARGIN = 2
 """Pixels beyond the edge of what is visible that are split too; napari rounds it inwards."""
 WAIT = 100
-"""Milliseconds that the view must rest before the work starts; a changed parameter waits for none."""
+"""Milliseconds that the view must rest before the work starts; a new parameter waits for none."""
 EVERY = 4
 """Milliseconds between looks at whether the work is done."""
 
@@ -48,10 +49,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """Labels of a request, int32 of its region's shape."""
+    """Labels of a request, int32 of its region's shape, and how many seeds are no help."""
 
     request: Request
     labels: NDArray[np.int32]
+    astray: int
 
 
 class Live(QObject):
@@ -88,6 +90,8 @@ class Live(QObject):
         self._task: tuple[Evidence, Splitter] | None = None
         self._drawn_for: Evidence | None = None
         self._again = False
+        self.astray = 0
+        """How many seeds in the region lie outside the mask."""
         self.job = Job(self, every=EVERY)
         self.job.happened.connect(self._on_event)
         self.job.ended.connect(self._on_ended)
@@ -143,7 +147,8 @@ class Live(QObject):
         def work() -> Generator[Preparing | Answer, None, None]:
             yield from preparing()
             maps = request.evidence.maps(request.ref, request.region)
-            yield Answer(request, request.splitter.split(maps).astype(np.int32, copy=False))
+            labels = request.splitter.split(maps).astype(np.int32, copy=False)
+            yield Answer(request, labels, astray(maps, request.splitter))
 
         self.job.start("live splitting", work)
 
@@ -183,6 +188,7 @@ class Live(QObject):
         else:
             self.layer.data = values
             self.layer.translate = geometry["translate"]
+        self.astray = answer.astray
         self.shown.emit(int(np.count_nonzero(np.bincount(answer.labels.ravel())[1:])))
 
 

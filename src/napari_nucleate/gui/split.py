@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Points
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -25,10 +26,12 @@ from napari_nucleate.gui.evidence import (
     OfPrediction,
     axes_of,
     evidence_of,
+    guess_kind,
     usual_ndim,
 )
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.live import NAME, Live
+from napari_nucleate.gui.seeds import in_words, seeds_of, watch
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.split_everything import SplitEverything, count_objects
 from napari_nucleate.gui.splitter_form import SplitterForm
@@ -41,12 +44,20 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
+KINDS = [
+    ("a mask or probabilities", "mask"),
+    ("borders between objects (bright lines)", "borders"),
+    ("the distance to the boundary", "distances"),
+]
+NO_KIND = "Labels are a mask, and a prediction has the network's own maps."
+
+
 class SplitDock(QWidget):
     """Splits any mask, probabilities, labels or prediction into single objects.
 
     The region in view is split live while the parameters move; *Apply to everything* makes a new
-    layer. Each image has ids 1, 2, … of its own, as in the prediction layer: the same number in
-    two images doesn't mean the same object. The layer that is split is never changed.
+    layer. Labels are unique in it, through all images, and its features tell how probable each
+    object is. The layer that is split is never changed.
 
     Parameters
     ----------
@@ -61,8 +72,11 @@ class SplitDock(QWidget):
         self._picked = False
         self._frame: QDockWidget | None = None
         self._in_front = True
+        self._watched: WeakSet[Layer] = WeakSet()
         self.layers = LayerCombo(viewer, (Image, Labels), _can_be_split)
         self.dimensions = Choice([("2D, each plane by itself", 2), ("3D", 3)])
+        self.kind = Choice(KINDS)
+        self.seeds = LayerCombo(viewer, (Points, Labels), lambda x: x.name != NAME, none="none")
         self.note = Sentence()
         self.form = SplitterForm()
         self.thresholds = Thresholds(viewer)
@@ -76,11 +90,17 @@ class SplitDock(QWidget):
 
     def _lay_out(self) -> None:
         self.layers.setToolTip("What is split. It is never changed.")
+        self.seeds.setToolTip(
+            "A Points layer with a point in each object, or a Labels layer with a spot of its own "
+            "label in each. The watershed then finds these objects and no others."
+        )
         self.live_on.setChecked(True)
         what, how = QGroupBox("What"), QGroupBox("How")
         fields = rows()
         fields.addRow("Layer", self.layers)
         fields.addRow("Objects", self.dimensions)
+        fields.addRow("The layer is", self.kind)
+        fields.addRow("Seeds", self.seeds)
         column(what).addLayout(fields)
         what.layout().addWidget(self.note)
         acts = column(how)
@@ -112,6 +132,8 @@ class SplitDock(QWidget):
         self.layers.chosen.connect(self._on_chosen)
         self.layers.activated.connect(self._on_picked)
         self.dimensions.edited.connect(self._choose)
+        self.kind.edited.connect(self._choose)
+        self.seeds.chosen.connect(self._on_seeds)
         self.form.changed.connect(self._on_edited)
         self.live_on.toggled.connect(self._renew)
         self.live.waiting.connect(self.live_count.say)
@@ -139,6 +161,10 @@ class SplitDock(QWidget):
                 "Whether objects reach through planes." if deep else "The layer has no Z axis."
             )
             self.dimensions.show_value(usual_ndim(self._session, layer) if deep else 2)
+            maps = layer is self._session.prediction
+            self.kind.setEnabled(not maps and isinstance(layer, Image))
+            self.kind.setToolTip("What its pixels stand for." if self.kind.isEnabled() else NO_KIND)
+            self.kind.show_value("mask" if maps else guess_kind(layer))
         self._choose()
 
     def _choose(self) -> None:
@@ -148,14 +174,40 @@ class SplitDock(QWidget):
         self.note.say("")
         if layer is not None:
             try:
-                self._evidence = evidence_of(self._session, layer, self.dimensions.raw())
+                evidence = evidence_of(self._session, layer, self.dimensions.raw(), self.kind.raw())
+                evidence.seeds = seeds_of(self.seeds.layer, evidence.source)
             except NucleateError as error:
                 self.note.warn(str(error))
             else:
-                self.note.say(self._evidence.note)
-                self.form.suit(self._evidence, self._session.state.recipe)
+                self._evidence = evidence
+                self.form.suit(evidence)
+                self._say()
         self._session.set_choices(splittable=self._evidence is not None)
         self._apply()
+        self._renew()
+
+    def _say(self) -> None:
+        """Say what is split, and that seeds don't act where they don't."""
+        if self._evidence is None:
+            return
+        idle = self._evidence.seeds is not None and self.form.kind != "watershed"
+        self.note.say(self._evidence.note + " Seeds act in the watershed only." * idle)
+
+    def _on_seeds(self, layer: Layer | None) -> None:
+        if layer is not None and layer not in self._watched:
+            self._watched.add(layer)
+            watch(self, layer, self._on_seeds_changed)
+        self._choose()
+
+    def _on_seeds_changed(self, event: Any) -> None:
+        """Split again with the seeds as they are now; the evidence stays, and its layer too."""
+        layer = self.seeds.layer
+        if layer is None or event.source is not layer:
+            return
+        if self._evidence is None:
+            self._choose()
+            return
+        self._evidence.seeds = seeds_of(layer, self._evidence.source)
         self._renew()
 
     def _on_event(self, event: object) -> None:
@@ -176,6 +228,7 @@ class SplitDock(QWidget):
 
     def _on_edited(self, splitter: object) -> None:
         del splitter
+        self._say()
         if self.live_on.isChecked():
             self._renew()
         else:
@@ -193,7 +246,8 @@ class SplitDock(QWidget):
             self.live.end()  # the form says what is wrong
 
     def _on_live(self, count: int) -> None:
-        self.live_count.say(count_objects(count) + " in view")
+        stray = in_words(self.live.astray)
+        self.live_count.say(f"{count_objects(count)} in view" + (f".{stray}" if stray else ""))
 
     def _on_live_failed(self, message: str) -> None:
         self.live_count.warn(message)

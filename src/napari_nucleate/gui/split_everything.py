@@ -19,6 +19,7 @@ from napari_nucleate.gui.evidence import (
 )
 from napari_nucleate.gui.job import Ending, Failed, Stopped
 from napari_nucleate.gui.scores import INDEX
+from napari_nucleate.gui.seeds import in_words
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.warming import SENTENCE, Preparing, preparing
 from napari_nucleate.gui.widgets import GatedButton, Sentence
@@ -140,7 +141,7 @@ class SplitEverything(QGroupBox):
         count = len(source.stack.images(source.ndim))
         images = f"{count} image" + "s" * (count != 1)
         found = f"Layer {layer.name!r}: {count_objects(result.objects)} in {images}."
-        self.outcome.say(found + self._missing(evidence))
+        self.outcome.say(found + self._missing(evidence) + in_words(result.astray))
         self.made.emit()
 
     def _missing(self, evidence: Evidence) -> str:

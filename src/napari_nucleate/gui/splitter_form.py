@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances import LinkedPlanes, Splitter, Watershed
+from napari_nucleate.core.instances.spacing import anisotropy_of
 from napari_nucleate.gui.evidence import Evidence, OfPrediction
 from napari_nucleate.gui.form import ParamsForm
 
 if TYPE_CHECKING:
     from napari_nucleate.core.params import Params
-    from napari_nucleate.core.recipe import Recipe
 
 METHODS = {
     "components": "Connected components",
@@ -41,14 +39,31 @@ class SplitterForm(ParamsForm):
         super().__init__(Splitter, Watershed(), fold=fold, names=METHODS)
         self._touched = False
         self._drawn: tuple[str, ...] = ()
+        self._anisotropy = 1.0
         self.changed.connect(self._on_changed)
 
-    def suit(self, evidence: Evidence, recipe: Recipe) -> None:
-        """Begin with the splitter that suits what is split, until the person chose another."""
+    def suit(self, evidence: Evidence) -> None:
+        """Begin with the splitter that suits what is split, until the person chose another.
+
+        The anisotropy goes with the pixel size, in every splitter, until the person set another.
+        """
         self._drawn = evidence.drawn
+        stale, self._anisotropy = {self._anisotropy}, _anisotropy(evidence)
         if not self._touched:
-            self.value = _usual(evidence, recipe)
+            self.value = _usual(evidence)
+            stale.add(1.0)
+        for editor in self.editors("anisotropy"):
+            if editor.raw() in stale:
+                editor.show_value(self._anisotropy)
         self._reveal()
+
+    @property
+    def kind(self) -> str:
+        """Which splitter is chosen; empty while a value is wrong."""
+        try:
+            return str(self.value.kind)
+        except NucleateError:
+            return ""
 
     def choose(self, value: Any) -> None:
         """Show these values, as if the person had entered them."""
@@ -84,11 +99,14 @@ class SplitterForm(ParamsForm):
         editor.parentWidget().layout().setRowVisible(editor, wanted)
 
 
-def _usual(evidence: Evidence, recipe: Recipe) -> Any:
-    splitter: Any = Watershed()
+def _usual(evidence: Evidence) -> Any:
     if isinstance(evidence, OfPrediction):
-        splitter = getattr(recipe.target, "splitter", splitter)
-    if evidence.source.ndim == 3 and isinstance(splitter, Watershed):
-        z, _, x = evidence.source.stack.spacing(3)
-        splitter = splitter.model_copy(update={"anisotropy": float(np.clip(z / x, 0.01, 100))})
-    return splitter
+        return getattr(evidence.target, "splitter", Watershed())
+    return Watershed()
+
+
+def _anisotropy(evidence: Evidence) -> float:
+    """That of the pixels; that of the training for rays, which lie where they were learned."""
+    if isinstance(evidence, OfPrediction) and "distances" in evidence.drawn:
+        return float(getattr(evidence.target, "anisotropy", 1.0))
+    return anisotropy_of(evidence.source.stack.spacing(evidence.source.ndim))
