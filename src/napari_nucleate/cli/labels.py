@@ -46,6 +46,21 @@ def split(
         int | None,
         typer.Option(min=16, help="Split in blocks of this side; large images are anyway."),
     ] = None,
+    kind: Annotated[
+        Literal["mask", "borders", "distances"],
+        typer.Option(
+            "--as",
+            help="What the images are: masks or probabilities; bright lines between objects; or "
+            "distances to the boundary.",
+        ),
+    ] = "mask",
+    seeds: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where objects are: a .csv of points (y, x or z, y, x in pixels; image for the "
+            "name), or labels with the names of the images."
+        ),
+    ] = None,
     table: Annotated[
         bool,
         typer.Option("--table", help="Write objects.csv too: how probable each object is."),
@@ -68,22 +83,30 @@ def split(
             "linked-planes links the planes of volumes, but each plane is read by itself; "
             "give volumes with --ndim 3."
         )
-    source = Source.of(masks, dimensions, card)
+    if seeds and splitter.kind != "watershed":
+        raise NucleateError(f"--seeds act in the watershed only, not in {splitter.kind}.")
+    if card and kind != "mask":
+        raise NucleateError(f"--model says what its maps are; leave --as {kind} out.")
+    source = Source.of(masks, dimensions, card, kind, seeds)
+    person_set = "anisotropy" in json.loads(settings)
     writer = LabelWriter(source.refs, new_folder(out))
     counts: dict[str, int] = {}
     rows: list[Row] = []
     with Follower() as follower, compilations(lambda: follower.say(COMPILING)):
         for ref in source.refs:
-            found = follower.through(source.split(ref, splitter, writer.place(ref.key), block))
+            chosen = splitter if person_set else source.suited(splitter, ref)
+            found = follower.through(source.split(ref, chosen, writer.place(ref.key), block))
             counts[ref.key] = len(found)
             rows += rows_of(ref.key, found)
             writer.done(ref.key)
     if table:
         write_table(out / OBJECTS, rows)
+    stray = sum(source.astray)
+    outside = f"; {stray} seed(s) lie outside the mask" if stray else ""
     report(
-        {"out": str(out), "objects": counts},
+        {"out": str(out), "objects": counts} | ({"seeds_outside": stray} if seeds else {}),
         as_json,
-        f"{sum(counts.values())} objects in {len(counts)} image(s): {out}",
+        f"{sum(counts.values())} objects in {len(counts)} image(s): {out}{outside}",
     )
 
 

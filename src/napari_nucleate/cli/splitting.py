@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_nucleate.cli.data import check_same_channels, references
+from napari_nucleate.cli.seeding import FileSeeds, seeds_from
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import BlockDone
 from napari_nucleate.core.instances import (
@@ -23,8 +24,9 @@ from napari_nucleate.core.instances import (
     StarConvex,
     Watershed,
     find_in_blocks,
-    from_mask_like,
 )
+from napari_nucleate.core.instances.evidence import Kind, astray, evidence_from, with_seeds
+from napari_nucleate.core.instances.spacing import suited
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -85,21 +87,36 @@ def splitter_from(
 
 @dataclass(frozen=True)
 class Source:
-    """What is split: masks and probabilities, or the maps that a model drew.
+    """What is split: images of some kind, or the maps that a model drew.
 
     Parameters
     ----------
     refs : sequence of ImageRef
         All of one number of channels.
     target : Target or None
-        What names the channels of a model's maps; None for masks.
+        What names the channels of a model's maps; None for other images.
+    kind : {"mask", "borders", "distances"}
+        What the pixels of other images stand for.
+    seeds : FileSeeds, optional
+        Where objects are.
     """
 
     refs: Sequence[ImageRef]
     target: Target | None
+    kind: Kind = "mask"
+    seeds: FileSeeds | None = None
+    astray: list[int] = field(default_factory=list)
+    """For each image that was split as a whole, how many seeds lie outside of its mask."""
 
     @classmethod
-    def of(cls, path: Path, ndim: NDim, card: Card | None) -> Source:
+    def of(
+        cls,
+        path: Path,
+        ndim: NDim,
+        card: Card | None,
+        kind: Kind = "mask",
+        seeds: Path | None = None,
+    ) -> Source:
         """Find the images of a folder or file.
 
         Raises
@@ -119,17 +136,30 @@ class Source:
                 f"{refs[0].key} has {channels} map(s), the model {card.record.name} draws "
                 f"{card.recipe.target.n_maps}; give the maps that `predict --maps` wrote with it."
             )
-        return cls(refs, card.recipe.target if card else None)
+        target = card.recipe.target if card else None
+        return cls(refs, target, kind, seeds_from(seeds, refs, ndim) if seeds else None)
 
     def maps(self, ref: ImageRef, region: tuple[slice, ...] = ()) -> Maps:
         """Read an image, or a region of it."""
         pixels = ref.read(region)
-        if self.target is not None:
-            return self.target.maps(pixels.astype(np.float32))
         try:
-            return from_mask_like(pixels[0])
+            if self.target is not None:
+                maps = self.target.maps(pixels.astype(np.float32))
+            else:
+                maps = evidence_from(pixels[0], self.kind)
+            if self.seeds is None:
+                return maps
+            whole = region or (slice(None),) * ref.ndim
+            return with_seeds(maps, self.seeds.labels(ref, maps.foreground.shape, whole))
         except NucleateError as error:
             raise NucleateError(f"{ref.key}: {error}") from error
+
+    def suited(self, splitter: Splitter, ref: ImageRef) -> Splitter:
+        """The splitter for the pixels of an image; rays lie where they were learned."""
+        learned = getattr(self.target, "anisotropy", None)
+        if learned is not None and isinstance(splitter, StarConvex):
+            return splitter.model_copy(update={"anisotropy": learned})
+        return suited(splitter, ref.spacing)
 
     def split(
         self, ref: ImageRef, splitter: Splitter, out: NDArray[np.int32], side: int | None
@@ -139,7 +169,9 @@ class Source:
         Each block tells when it is done; an image that is split as a whole is one block.
         """
         if side is None and math.prod(ref.shape) * ref.stack.n_channels <= LARGE:
-            found = splitter.find(self.maps(ref))
+            maps = self.maps(ref)
+            found = splitter.find(maps)
+            self.astray.append(astray(maps, splitter))
             out[...] = found.labels
             yield BlockDone(1, 1, len(found))
             return found
