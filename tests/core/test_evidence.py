@@ -168,3 +168,39 @@ def test_anisotropy_comes_from_the_spacing_unless_it_was_set():
     assert suited(StarConvex(), (3, 1, 1)).anisotropy == 3
     assert suited(StarConvex(anisotropy=2), (3, 1, 1)).anisotropy == 2
     assert suited(Components(), (3, 1, 1)) == Components()
+
+
+def overlapping(ndim, radii, apart):
+    """Two balls that overlap so far that they are one hill, and their middles."""
+    side = 2 * max(radii) + 4
+    middle = [side // 2] * (ndim - 1)
+    centres = [[*middle, radii[0] + 2], [*middle, radii[0] + 2 + apart]]
+    grid = np.indices((side,) * (ndim - 1) + (sum(radii) + apart + 4,))
+    far = [((grid - np.reshape(c, (-1, *[1] * ndim))) ** 2).sum(0) for c in centres]
+    part = [f - r**2 for f, r in zip(far, radii, strict=True)]
+    return np.where(np.min(part, 0) <= 0, np.argmin(part, 0) + 1, 0), np.array(centres, float)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(("radii", "apart"), [((16, 8), 18), ((12, 12), 12), ((14, 9), 14)])
+def test_seeds_on_one_hill_share_it_by_their_size(ndim, radii, apart):
+    truth, middles = overlapping(ndim, radii, apart)
+    maps = with_seeds(from_mask_like(truth), seeds_at(middles, truth.shape))
+    got = Watershed(separation=0.3).split(maps)
+    assert got.max() == 2
+    assert match(truth, got, 0.75).tp == 2
+
+
+def test_hundreds_of_seeds_on_one_hill():
+    points = np.argwhere(np.ones((20, 20))) * 10.0 + 5
+    maps = with_seeds(from_mask_like(np.ones((200, 200))), seeds_at(points, (200, 200)))
+    got = Watershed().split(maps)
+    assert np.bincount(got.ravel())[1:].tolist() == pytest.approx([100] * 400, abs=25)
+
+
+def test_a_hill_without_a_seed_joins_its_neighbour():
+    truth, middles = overlapping(2, (10, 10), 18)
+    assert Watershed().split(from_mask_like(truth)).max() == 2
+    maps = with_seeds(from_mask_like(truth), seeds_at(middles[:1], truth.shape))
+    assert np.array_equal(Watershed().split(maps) > 0, truth > 0)
+    assert Watershed().split(maps).max() == 1

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.core.instances.seeded import shared_out
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -97,26 +99,16 @@ def _from_seeds(
     separation: float,
     min_size: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
-    """Flood from the seeds alone, which a person may have put anywhere on a hill.
-
-    Heights that differ by less than `separation` are level, and each seed floods them as far as
-    halfway to the next: also from beside a summit, where exact heights would leave it a few pixels.
-    """
-    from skimage.segmentation import watershed
-
+    """Give all hills to seeds, which a person may have put beside a summit, or two on one hill."""
     from napari_nucleate.core.instances import _flood_kernels as kernels
 
     volume = height.shape if height.ndim == 3 else (1, *height.shape)
-    level = -height
-    if separation:
-        steps = np.log1p(np.abs(height)) * (-1 / np.log(max(1 - separation, 1e-9)))
-        level = np.where(height < 0, np.floor(steps) + 1, -np.floor(steps))
-    level[seeds > 0] = -np.inf  # where floods begin, before any of them goes on
-    basins = watershed(level, np.where(within, seeds, 0), mask=within).astype(np.int32)
+    hills, _, _ = cut(height, within, evidence, separation=separation)
+    basins = shared_out(hills, height, seeds, within).reshape(volume)
     became = np.arange(int(seeds.max(initial=0)) + 1, dtype=np.int32)
     labels = np.empty(volume, np.int32)
     sure = np.ascontiguousarray(evidence, np.float32).reshape(volume)
-    means = kernels.settle(np.pad(basins.reshape(volume), 1), became, sure, min_size, labels)
+    means = kernels.settle(np.pad(basins, 1), became, sure, min_size, labels)
     origins = np.zeros(len(means) + 1, np.int32)
     origins[became] = np.arange(len(became))
     return labels.reshape(height.shape), means, origins[1:]
