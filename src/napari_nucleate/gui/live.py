@@ -154,6 +154,7 @@ class Live(QObject):
 
     def _on_ended(self, ending: object) -> None:
         if isinstance(ending, Failed) and self._task is not None:
+            self._remove()  # it shows what was split before
             self.failed.emit(ending.message)
         if self._again:
             self._again = False

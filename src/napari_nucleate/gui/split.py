@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 KINDS = [
     ("a mask or probabilities", "mask"),
-    ("borders between objects (bright lines)", "borders"),
-    ("the distance to the boundary", "distances"),
+    ("bright lines between objects", "borders"),
+    ("distances to the boundary", "distances"),
 ]
 NO_KIND = "Labels are a mask, and a prediction has the network's own maps."
 
