@@ -13,6 +13,7 @@ from napari_nucleate.core.instances import (
     Blocks,
     Components,
     Instances,
+    LinkedPlanes,
     Maps,
     StarConvex,
     Watershed,
@@ -265,3 +266,19 @@ def test_what_touches_the_edge_of_a_look_is_not_believed():
     maps = from_mask_like(nuclei(3, (100, 100), 20, 9))
     found, _ = in_blocks(Misled(), maps, side=32, halo=8)
     assert_same(found, Watershed().find(maps))
+
+
+@pytest.mark.parametrize(
+    "splitter",
+    [
+        LinkedPlanes(min_planes=50),
+        LinkedPlanes(splitter=Watershed(min_size=390, separation=1)),
+        LinkedPlanes(splitter=Watershed(min_size=401, separation=1)),
+    ],
+)
+def test_least_sizes_of_planes_and_of_their_number_are_asked_of_whole_objects(splitter):
+    mask = np.zeros((120, 40, 40), bool)
+    mask[38:92, 10:30, 10:30] = True
+    maps, out = from_mask_like(mask), np.zeros(mask.shape, np.int32)
+    list(find_in_blocks(splitter, maps.__getitem__, mask.shape, out, Blocks(side=20, halo=8)))
+    assert np.array_equal(out, splitter.split(maps))

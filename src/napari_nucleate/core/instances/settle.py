@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.found import Instances
+from napari_nucleate.core.instances.planes import LinkedPlanes
 from napari_nucleate.core.instances.regions import (
     around,
     boxes_of,
@@ -91,6 +92,7 @@ class Ledger:
         self.out = out
         # An object that the edge of a block cuts may look too small: it is measured when whole.
         self.splitter, self._least = without_min_size(splitter)
+        self.loose = loosest(self.splitter)
         self._count = 0
         self._parts: list[Instances] = []
 
@@ -166,13 +168,18 @@ def settle(ledger: Ledger, region: Region, read: Callable[[Region], Maps], neigh
     shape = tuple(ledger.out.shape)
     maps = read(region)
     found = ledger.splitter.find(maps)
-    boxes = boxes_of(found.labels)
+    # What the edge cuts may be too small to be found, but not by the loosest splitter.
+    loose = found if ledger.loose is ledger.splitter else ledger.loose.find(maps)
+    boxes, all_boxes = boxes_of(found.labels), boxes_of(loose.labels)
     reach = ledger.splitter.reach(len(shape))
-    cut = boxes_cut(boxes, region, shape, _context(boxes, maps, reach))
-    unsure = changed(boxes, cut, reach, neighbours)
-    ledger.write(found, boxes, region, ~unsure)
+    cut = boxes_cut(all_boxes, region, shape, _context(all_boxes, maps, reach))
+    doubtful = changed(all_boxes, cut, reach, neighbours)
+    unsure = all_boxes[doubtful]
+    if loose is not found:
+        doubtful = meet_any(boxes, unsure, (1, CELL, CELL)[-len(shape) :])
+    ledger.write(found, boxes, region, ~doubtful)
     offset = np.array([part.start for part in region])
-    return Seen(region, boxes[unsure] + offset, reach)
+    return Seen(region, unsure + offset, reach)
 
 
 def boxes_cut(
@@ -227,6 +234,15 @@ def without_min_size(splitter: S) -> tuple[S, int]:
     if least <= 1:
         return splitter, 1
     return splitter.model_copy(update={"min_size": 1}), least
+
+
+def loosest(splitter: SplitterBase) -> SplitterBase:
+    """The splitter that drops nothing for being small; the same where it drops nothing."""
+    if not isinstance(splitter, LinkedPlanes):
+        return splitter
+    inner = splitter.splitter.model_copy(update={"min_size": 1})
+    loose = splitter.model_copy(update={"splitter": inner, "min_planes": 1})
+    return splitter if loose == splitter else loose
 
 
 def check_count(n: int) -> None:
