@@ -155,6 +155,16 @@ class TestCut:
         edit = cut(image, [(-1, 1), (4, 1)])
         assert set(edit.applied(image)[:, 4:].flat) == {4}
 
+    def test_the_line_stays_the_callers(self, ndim):
+        image = dumbbell(ndim)
+        line = np.array([at(ndim, 1, 18, 12.4), at(ndim, 23, 18, 13.3)], float)
+        stroke = np.array([at(ndim, 12, 50, 12.4), at(ndim, 12, 20, 13.3)], float)
+        kept = line.copy(), stroke.copy()
+        cut(image, line)
+        merge(image, stroke)
+        np.testing.assert_array_equal(line, kept[0])
+        np.testing.assert_array_equal(stroke, kept[1])
+
     @pytest.mark.parametrize(
         ("line", "says"),
         [

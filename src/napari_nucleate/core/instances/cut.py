@@ -308,7 +308,7 @@ def _along(mask: Mask, knife: Mask) -> NDArray[np.int32]:
 
 def _drawn(image: Integers, line: ArrayLike, along: int) -> Points:
     """Pixels of a line without gaps that a diagonal step could slip through, from its start on."""
-    corners = np.asarray(line, float)
+    corners = np.array(line, float)
     if corners.ndim != 2 or corners.shape[1] != image.ndim or not np.isfinite(corners).all():
         raise NucleateError(f"A line needs points of {image.ndim} numbers, not {corners.shape}.")
     if image.ndim == 3:
