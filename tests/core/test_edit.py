@@ -1,5 +1,7 @@
 """Correcting labels by hand: each edit's result, in 2D and 3D, and what it refuses."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
@@ -197,6 +199,24 @@ class TestMerge:
         assert set(closed[0].tolist()[:8]) == {1}
         assert set(closed[:, 8:11].flat) == {0}
         assert closed[4, 3] == 9
+
+    def test_gaps_between_any_two_of_many_objects_in_little_memory(self):
+        image = np.zeros((200, 200), np.int32)
+        corners = np.random.default_rng(0).integers(0, 190, (30, 2))
+        corners[:2] = (0, 0), (190, 190)
+        for label, (y, x) in enumerate(corners.tolist(), 1):
+            image[y : y + 10, x : x + 10] = label
+        labels = np.unique(image)[1:]
+        stroke = [np.argwhere(image == label)[0] for label in labels]
+        away = np.sort([ndi.distance_transform_edt(image != label) for label in labels], axis=0)
+        for gap in (1, 3, 8):
+            tracemalloc.start()
+            new = merge(image, stroke, gap=gap).applied(image)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            closed = (image > 0) | (away[0] + away[1] <= gap + 1)
+            np.testing.assert_array_equal(new > 0, closed)
+            assert peak < away.nbytes / 2
 
     def test_one_object_is_too_few(self):
         image = dumbbell(2)

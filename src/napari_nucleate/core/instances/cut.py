@@ -353,9 +353,13 @@ def _between(image: Integers, labels: Sequence[int], gap: int) -> Mask:
     """Pixels in a gap of at most `gap` pixels between two of some objects."""
     from scipy import ndimage as ndi
 
-    away = np.stack([ndi.distance_transform_edt(image != label) for label in labels])
-    nearest = np.partition(away, 1, axis=0)[:2]
-    between: Mask = nearest.sum(axis=0) <= gap + 1
+    nearest, second = (np.full(image.shape, np.inf, np.float32) for _ in range(2))
+    for label in labels:
+        box = box_of(image, [label], gap + 1)  # what lies farther away is in no such gap
+        away = ndi.distance_transform_edt(image[box] != label).astype(np.float32)
+        second[box] = np.minimum(second[box], np.maximum(nearest[box], away))
+        nearest[box] = np.minimum(nearest[box], away)
+    between: Mask = nearest + second <= gap + 1
     return between
 
 
