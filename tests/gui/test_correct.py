@@ -17,7 +17,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
 from napari_nucleate.core.instances.edit import Edit
-from napari_nucleate.gui import corrections
+from napari_nucleate.gui import corrections, scores
 from napari_nucleate.gui.correct import CorrectDock
 from napari_nucleate.gui.corrections import ALL, TOOLS, shown_key
 from napari_nucleate.gui.evidence import MADE
@@ -600,6 +600,44 @@ class TestScores:
         assert self.rows(scored) == [[9, 0.3, "c", True]]
         scored.key("Control-Z")
         assert self.rows(scored) == [[9, 0.3, "c"]]
+
+    def test_an_edit_that_restores_what_was_before_another(self, scored):
+        tables = [scored.layer.features.copy()]
+        scored.take("Split by a line")
+        scored.drag((1, 18), (23, 18))
+        tables.append(scored.layer.features.copy())
+        scored.take("Merge")
+        scored.dock.gap.setValue(0)
+        scored.drag((12, 25), (12, 12))
+        np.testing.assert_array_equal(scored.layer.data, scored.before)
+        tables.append(scored.layer.features.copy())
+        assert tables[-1]["edited"].tolist() == [True, False, False]
+        for moves in ("zzyy", "zy", "zzyzyy"):
+            at = 2
+            for move in moves:
+                scored.key("Control-Z" if move == "z" else "Control-Shift-Z")
+                at += -1 if move == "z" else 1
+                pd.testing.assert_frame_equal(scored.layer.features, tables[at])
+        scored.point(2, 0)
+        scored.key("D")
+        for table in reversed(tables):
+            scored.key("Control-Z")
+            pd.testing.assert_frame_equal(scored.layer.features, table)
+
+    def test_the_same_edit_again_after_it_was_undone(self, scored):
+        for _ in range(2):
+            scored.point(12, 12)
+            scored.key("D")
+            assert len(scored.layer.features) == 2
+            scored.key("Control-Z")
+            pd.testing.assert_frame_equal(scored.layer.features, self.TABLE)
+        scored.key("Control-Shift-Z")
+        assert len(scored.layer.features) == 2
+
+    def test_steps_that_napari_forgot_are_told_by_their_pixels(self, scored, monkeypatch):
+        monkeypatch.setattr(scores, "UNDO", "no_such_history")
+        monkeypatch.setattr(scores, "REDO", "no_such_history")
+        self.test_several_steps_back_and_forth(scored)
 
     def test_strokes_of_the_person_in_between(self, scored):
         scored.point(12, 12)

@@ -1,8 +1,8 @@
 """The scores of a Labels layer's objects follow its edits, and their undoing.
 
 A layer's features are a table; by napari's convention a row belongs to the object in its column
-"index". napari tells nobody what it undoes, so the pixels of each edit are looked at whenever the
-layer was redrawn.
+"index". napari tells nobody what it undoes, so its history is looked at whenever the layer was
+redrawn, and the pixels of edits that it has forgotten.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ SCORES = ("probability", "confidence", "score", "certainty")
 """Columns that a merged object has the mean of, by size; of others it has the first object's."""
 MOST = 100
 """Steps that napari remembers."""
+UNDO, REDO = "_undo_history", "_redo_history"
+"""napari's own; where a version has them no more, the pixels alone are looked at."""
 
 _ledgers: WeakKeyDictionary[Labels, Ledger] = WeakKeyDictionary()
 
@@ -41,8 +43,12 @@ def ledger_of(layer: Labels) -> Ledger:
 
 @dataclass(frozen=True)
 class Step:
-    """An edit of the pixels, and the rows of the table that went with it."""
+    """An edit of the pixels, and the rows of the table that went with it.
 
+    The change is the object in napari's history that stands for the edit, if there is one.
+    """
+
+    change: object
     where: Where
     before: NDArray[Any]
     after: NDArray[Any]
@@ -68,30 +74,30 @@ class Ledger:
     def enter(self, edit: Edit, where: Where, before: NDArray[Any], after: NDArray[Any]) -> None:
         """Note an edit that was just made, and let the table follow it."""
         layer = self._layer()
-        if layer is None or INDEX not in layer.features:
+        if layer is None or INDEX not in layer.features or not len(after):
             return
         table = layer.features
         ids = frozenset({*edit.parents, *edit.reshaped, *edit.gone})
         old = table[table[INDEX].isin(ids)]
         new = followed(old, edit, _elsewhere(layer, edit.gone))
         del self._steps[self._done :]
-        self._steps.append(Step(where, before, after, ids, old, new))
+        self._steps.append(Step(_newest(layer), where, before, after, ids, old, new))
         del self._steps[:-MOST]
         self._done = len(self._steps)
         layer.features = patched(table, ids, new)
 
     def check(self, event: Any = None) -> None:
-        """Look at the pixels which edits were undone or redone, and put their rows back."""
+        """Look which edits were undone or redone, and put their rows back."""
         del event
         layer = self._layer()
         if layer is None or not self._steps:
             return
         table = layer.features
-        while self._done and _shows(layer, self._steps[self._done - 1], undone=True):
+        while self._done and _is_undone(layer, self._steps[self._done - 1]):
             self._done -= 1
             step = self._steps[self._done]
             table = patched(table, step.ids, step.old_rows)
-        while self._done < len(self._steps) and _shows(layer, self._steps[self._done]):
+        while self._done < len(self._steps) and _is_done(layer, self._steps[self._done]):
             step = self._steps[self._done]
             self._done += 1
             table = patched(table, step.ids, step.new_rows)
@@ -172,9 +178,32 @@ def _mean(pairs: list[tuple[float, int]]) -> float:
     return float(np.average(values, weights=weights))
 
 
-def _shows(layer: Labels, step: Step, undone: bool = False) -> bool:
-    """Whether the layer shows the pixels of a step as they were after it, or before it."""
-    values = step.before if undone else step.after
+def _is_done(layer: Labels, step: Step) -> bool:
+    if _holds(layer, UNDO, step):
+        return True
+    return not _holds(layer, REDO, step) and _shows(layer, step, step.after)
+
+
+def _is_undone(layer: Labels, step: Step) -> bool:
+    # Pixels alone don't tell: merging what was split shows what was before the split.
+    if _holds(layer, REDO, step):
+        return True
+    return not _holds(layer, UNDO, step) and _shows(layer, step, step.before)
+
+
+def _newest(layer: Labels) -> object:
+    """The last change in napari's history; None if it keeps none."""
+    history = getattr(layer, UNDO, None)
+    return history[-1][-1] if history else None
+
+
+def _holds(layer: Labels, name: str, step: Step) -> bool:
+    """Whether one of napari's histories holds the change of a step."""
+    return any(step.change is entry[-1] for entry in getattr(layer, name, ()))
+
+
+def _shows(layer: Labels, step: Step, values: NDArray[Any]) -> bool:
+    """Whether the layer shows some values at the pixels of a step."""
     try:
         if layer.data[tuple(axis[0] for axis in step.where)] != values[0]:
             return False
