@@ -114,11 +114,11 @@ def test_a_union_shows_the_chosen_class_only(make):
     assert form.editor("sigma").raw() == 2
     form.editor("sigma").setValue(3)
     body = form._body
-    body.choice.setCurrentIndex([f.kind for f in body._forms].index(Components))
+    body.choice.setCurrentIndex([f.kind for f in body.forms].index(Components))
     assert form.value == Components()
-    assert [f.isHidden() for f in body._forms] == [False, True, True, True]
+    assert [f.isHidden() for f in body.forms] == [False, True, True, True]
     # What was set before is not forgotten.
-    body.choice.setCurrentIndex([f.kind for f in body._forms].index(Watershed))
+    body.choice.setCurrentIndex([f.kind for f in body.forms].index(Watershed))
     assert form.value == Watershed(sigma=3)
     form.value = StarConvex(probability=0.75)
     assert form.value == StarConvex(probability=0.75)

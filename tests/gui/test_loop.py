@@ -36,7 +36,7 @@ def test_the_loop_through_the_widgets(viewer, qtbot, home, tmp_path):
         images.data, name="nuclei", scale=images.scale, units=images.units, axis_labels="nyx"
     )
     docks = open_docks(viewer)
-    label, train, review, split, export = docks.values()
+    label, train, review, split, _, export = docks.values()
     session = label.session
 
     def click(button):
