@@ -12,7 +12,9 @@ import tifffile
 from PIL import Image
 
 from napari_nucleate.core.images import Stack
+from napari_nucleate.core.instances.tune import Tuned
 from napari_nucleate.io.read import read_images, read_stack
+from napari_nucleate.project import tune as project_tune
 from napari_nucleate.project.store import Store
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -331,7 +333,7 @@ def test_demo_on_real_nuclei(nucleate, tmp_path):
 
 
 def test_thresholds_are_chosen_and_written_only_when_asked(
-    nucleate, refused, tmp_path, sample, tiny_options
+    nucleate, refused, tmp_path, sample, tiny_options, monkeypatch
 ):
     images, masks = sample("2d", 3)
     few = tmp_path / "few"
@@ -352,11 +354,24 @@ def test_thresholds_are_chosen_and_written_only_when_asked(
     assert chosen["objects"] >= 10
     assert not chosen["applied"]
     assert store.load_card(name) == before
-    done = nucleate("tune", project, "--apply")
-    assert "← chosen" in done.out
-    assert f"Written into model {name}" in done.err
+    assert "← chosen" in nucleate("tune", project).out
+    # So little training is no better for any threshold; these are.
+    own = before.recipe.target.splitter
+    better = Tuned(own.model_copy(update={"threshold": 0.35}), 0.6, own, 0.5, (), 2, 9, 3)
+    same = Tuned(own, 0.5, own, 0.5, (), 2, 9, 3)
+    found = [same]
+    monkeypatch.setattr(project_tune, "tuning", lambda *_: (each for each in found))
+    assert not nucleate("tune", project, "--apply", "--json").json["applied"]
+    assert f"Model {name} keeps its values." in nucleate("tune", project, "--apply").err
+    assert store.load_card(name) == before
+    found[:] = [better]
+    assert not nucleate("tune", project, "--json").json["applied"]
+    assert f"Written into model {name}" in nucleate("tune", project, "--apply").err
+    assert nucleate("tune", project, "--apply", "--json").json["applied"]
     after = store.load_card(name)
-    assert after.recipe.target.splitter.model_dump() == chosen["splitter"]
+    assert after.recipe.target.splitter == better.splitter
     assert store.load_state().recipe.target.splitter == after.recipe.target.splitter
     assert after.record == before.record
-    assert "is not a project" in refused("tune", images)
+    wrong = refused("tune", images)
+    assert "is not a project" in wrong
+    assert "made by `nucleate self-train` or the window" in wrong

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 
 def tune(
-    project: Annotated[Path, typer.Argument(help="Folder of a project with a model.")],
+    project: Annotated[
+        Path, typer.Argument(help="A project, made by `nucleate self-train` or the window.")
+    ],
     apply: Annotated[
         bool, typer.Option("--apply", help="Write the values into the newest model and the recipe.")
     ] = False,
@@ -60,18 +62,21 @@ def tune(
                 chosen = event
     if chosen is None:
         return
-    if apply:
+    applied = apply and chosen.splitter != chosen.begun
+    if applied:
         project_tune.apply(store, state, chosen.splitter)
     if as_json:
-        typer.echo(json.dumps(_as_dict(chosen, apply)))
+        typer.echo(json.dumps(_as_dict(chosen, applied)))
         return
     print_tuned(chosen, project_tune.in_words(chosen))
     name = state.rounds[-1].model
-    console.print(
-        f"Written into model {name}; what it predicts from now on is parted so."
-        if apply
-        else f"Nothing is changed; --apply writes the values into model {name}."
-    )
+    if applied:
+        told = f"Written into model {name}; what it predicts from now on is parted so."
+    elif apply:
+        told = f"Model {name} keeps its values."
+    else:
+        told = f"Nothing is changed; --apply writes the values into model {name}."
+    console.print(told)
 
 
 def _annotations(store: Store, state: State) -> dict[str, Annotation]:

@@ -74,7 +74,10 @@ class Store:
             If the folder holds no project, or one of a newer version.
         """
         if not self.exists:
-            raise NucleateError(f"{self.folder} is not a project: it has no {STATE}.")
+            raise NucleateError(
+                f"{self.folder} is not a project: it has no {STATE}. Give a folder made by "
+                "`nucleate self-train` or the window."
+            )
         return State.load(self.folder / STATE)
 
     def save_annotation(
