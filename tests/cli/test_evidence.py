@@ -48,6 +48,20 @@ def test_points(nucleate, tmp_path, block):
     assert got[15, 10] != got[15, 40]
 
 
+@pytest.mark.parametrize("block", [(), ("--block", 16)])
+def test_points_outside_the_images_are_counted(nucleate, tmp_path, block):
+    write_labels(tmp_path / "mask.tif", bar(30, 60), "YX")
+    (tmp_path / "points.csv").write_text("y,x\n15,10\n-5,900\n15,900\n")
+    options = ["--seeds", tmp_path / "points.csv", *block]
+    done, _ = split(nucleate, tmp_path / "mask.tif", tmp_path / "o", *options)
+    assert done["objects"] == {"mask": 1}
+    assert done["seeds_outside"] == 2
+    write_labels(tmp_path / "film.tif", bar(3, 30, 60), "TYX")
+    (tmp_path / "points.csv").write_text("t,y,x\n0,15,10\n7,15,10\n1,15,900\n")
+    done, _ = split(nucleate, tmp_path / "film.tif", tmp_path / "f", *options)
+    assert done["seeds_outside"] == 2
+
+
 def test_points_of_several_images_and_planes(nucleate, refused, tmp_path):
     folder = tmp_path / "masks"
     folder.mkdir()
@@ -86,6 +100,16 @@ def test_labels_as_seeds(nucleate, refused, tmp_path):
     assert "act in the watershed only" in refused(
         *wrong, tmp_path / "spots.tif", "--method", "components"
     )
+
+
+def test_bad_seeds_are_named_once(nucleate, refused, tmp_path):
+    write_labels(tmp_path / "mask.tif", bar(30, 60), "YX")
+    (tmp_path / "seeds").mkdir()
+    seeds = np.zeros((30, 60), np.int16)
+    seeds[0, :2] = -3, 4
+    write_image(tmp_path / "seeds" / "mask.tif", seeds, "YX")
+    wrong = ["split", tmp_path / "mask.tif", "--out", tmp_path / "o", "--seeds", tmp_path / "seeds"]
+    assert "These seeds can't be used. mask: Labels run from -3 to 4" in refused(*wrong)
 
 
 def test_planes_farther_apart_count_as_far(nucleate, tmp_path, monkeypatch):

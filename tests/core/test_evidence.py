@@ -10,6 +10,7 @@ from napari_nucleate.core.instances.evidence import (
     astray,
     evidence_from,
     guess,
+    outside,
     seeds_at,
     with_seeds,
 )
@@ -136,6 +137,16 @@ def test_seeds_at_the_edge_outside_and_on_top_of_each_other():
     assert not seeds_at(np.zeros((0, 2)), (3, 3)).any()
     with pytest.raises(NucleateError, match="Seeds have 2 coordinates each, the image is 3D"):
         seeds_at(points, (3, 3, 3))
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (3, 6, 8)])
+def test_points_outside_are_those_of_which_nothing_is_drawn(shape):
+    points = np.random.default_rng(0).uniform(-2, np.array(shape) + 2, (300, len(shape)))
+    points = np.concatenate([points, np.full((1, len(shape)), np.nan), points[:1] * 0 + 1e30])
+    drawn = [seeds_at(point[np.newaxis], shape).any() for point in points]
+    assert 0 < sum(drawn) < len(points)
+    np.testing.assert_array_equal(outside(points, shape), ~np.array(drawn))
+    assert outside(np.zeros((0, 2)), (3, 3)).shape == (0,)
 
 
 def test_seeds_outside_the_mask_are_counted():

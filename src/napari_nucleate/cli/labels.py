@@ -101,7 +101,7 @@ def split(
             writer.done(ref.key)
     if table:
         write_table(out / OBJECTS, rows)
-    stray = sum(source.astray)
+    stray = sum(source.astray) + (source.seeds.outside if source.seeds else 0)
     outside = f"; {stray} seed(s) lie outside the mask" if stray else ""
     report(
         {"out": str(out), "objects": counts} | ({"seeds_outside": stray} if seeds else {}),

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_nucleate.cli.data import references, truth
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.instances.evidence import seeds_at
+from napari_nucleate.core.instances.evidence import outside, seeds_at
 from napari_nucleate.io.points import PointTable, read_points
 from napari_nucleate.io.read import pair
 
@@ -26,13 +26,26 @@ if TYPE_CHECKING:
 class LabelFileSeeds:
     """Labels with the names of the images, or of one stack; each label is a seed."""
 
+    outside = 0
+
     def __init__(self, path: Path, refs: Sequence[ImageRef], ndim: NDim) -> None:
         self._seeds = {one.key: seeds for one, seeds in pair(refs, references(path, ndim))}
 
     def labels(self, ref: ImageRef, shape: tuple[int, ...], region: Region) -> NDArray[Any]:
-        """Seeds of a region of an image; none where there is no file for it."""
+        """Seeds of a region of an image; none where there is no file for it.
+
+        Raises
+        ------
+        NucleateError
+            If they are no labels.
+        """
         seeds = self._seeds.get(ref.key)
-        return np.zeros(shape, np.int32) if seeds is None else truth(seeds)[region]
+        if seeds is None:
+            return np.zeros(shape, np.int32)
+        try:
+            return truth(seeds)[region]
+        except NucleateError as error:
+            raise NucleateError(f"These seeds can't be used. {error}") from error
 
 
 class PointFileSeeds:
@@ -68,9 +81,20 @@ class PointFileSeeds:
                 f"{path} has points on {unknown[0]}, and there is no such image; names are "
                 f"{', '.join(sorted(ref.key for ref in refs)[:3])}{' …' * (len(refs) > 3)}."
             )
+        lost = np.ones(len(self._table.places), bool)
+        for ref in refs:
+            on = np.flatnonzero(self._on(ref))
+            lost[on] &= outside(self._table.places[on, -ndim:], ref.shape)
+        self.outside = int(np.count_nonzero(lost))
+        """So many lie in none of the images."""
 
     def labels(self, ref: ImageRef, shape: tuple[int, ...], region: Region) -> NDArray[Any]:
         """Seeds of a region of an image."""
+        offset = tuple(part.start or 0 for part in region)
+        return seeds_at(self._table.places[self._on(ref), -ref.ndim :], shape, offset)
+
+    def _on(self, ref: ImageRef) -> NDArray[np.bool_]:
+        """Which points belong to an image."""
         places = self._table.places
         on = np.ones(len(places), bool)
         if self._table.images is not None:
@@ -78,8 +102,7 @@ class PointFileSeeds:
         if self._many:
             for column, (_, at) in enumerate(ref.index):
                 on &= np.round(places[:, column]) == at
-        offset = tuple(part.start or 0 for part in region)
-        return seeds_at(places[on, -ref.ndim :], shape, offset)
+        return on
 
 
 FileSeeds = LabelFileSeeds | PointFileSeeds

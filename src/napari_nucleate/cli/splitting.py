@@ -147,12 +147,12 @@ class Source:
                 maps = self.target.maps(pixels.astype(np.float32))
             else:
                 maps = evidence_from(pixels[0], self.kind)
-            if self.seeds is None:
-                return maps
-            whole = region or (slice(None),) * ref.ndim
-            return with_seeds(maps, self.seeds.labels(ref, maps.foreground.shape, whole))
         except NucleateError as error:
             raise NucleateError(f"{ref.key}: {error}") from error
+        if self.seeds is None:
+            return maps
+        whole = region or (slice(None),) * ref.ndim
+        return with_seeds(maps, self.seeds.labels(ref, maps.foreground.shape, whole))
 
     def suited(self, splitter: Splitter, ref: ImageRef) -> Splitter:
         """The splitter for the pixels of an image; rays lie where they were learned."""

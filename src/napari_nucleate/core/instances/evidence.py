@@ -164,8 +164,7 @@ def seeds_at(
         raise NucleateError(f"Seeds have {dims} coordinates each, the image is {len(shape)}D.")
     seeds = np.zeros(shape, np.int32)
     places = points - np.array(offset or (0,) * len(shape))
-    known = ((places > -1) & (places < shape)).all(1)
-    pixels = np.round(np.where(known[:, np.newaxis], places, 0)).astype(np.int64)
+    known, pixels = _pixels(places, shape)
     steps = sorted(product((-1, 0, 1), repeat=len(shape)), key=lambda s: -np.abs(s).sum())
     # The middles come last: where points are neighbours, each keeps at least its own pixel.
     for step in steps:
@@ -174,6 +173,19 @@ def seeds_at(
             inside = known & (at >= 0).all(1) & (at < shape).all(1)
             seeds[tuple(at[inside].T)] = np.flatnonzero(inside) + 1
     return seeds
+
+
+def outside(points: NDArray[np.floating[Any]], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which points lie outside an image: `seeds_at` draws nothing of them. Pure.
+
+    Examples
+    --------
+    >>> outside(np.array([[0, 0.8], [-5, 3], [1, 4]]), (2, 4))
+    array([False,  True,  True])
+    """
+    known, pixels = _pixels(points, shape)
+    beyond = np.abs(pixels - pixels.clip(0, np.array(shape) - 1)).sum(1)
+    return np.asarray(~known | (beyond > 1))
 
 
 def with_seeds(maps: Maps, seeds: NDArray[np.integer[Any]] | None) -> Maps:
@@ -211,6 +223,14 @@ def astray(maps: Maps, splitter: SplitterBase) -> int:
     mask = maps.foreground > getattr(splitter, "threshold", 0.5)
     there = maps.seeds != 0
     return int(np.unique(maps.seeds[there]).size - np.unique(maps.seeds[there & mask]).size)
+
+
+def _pixels(
+    places: NDArray[np.floating[Any]], shape: tuple[int, ...]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which points are in an image or at its edge, and their pixels; 0 for others."""
+    known = np.asarray(((places > -1) & (places < shape)).all(1))
+    return known, np.round(np.where(known[:, np.newaxis], places, 0)).astype(np.int64)
 
 
 def _range(array: NDArray[Any], what: str) -> tuple[float, float]:
