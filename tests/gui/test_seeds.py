@@ -1,11 +1,15 @@
 """The Split dock takes seeds from Points and Labels layers, borders and distances."""
 
+from threading import Event
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_nucleate.core.instances import Components, StarConvex, Watershed
+from napari_nucleate.core.instances import Components, StarConvex, Watershed, from_mask_like
 from napari_nucleate.core.instances.distance import distance_to_boundary
+from napari_nucleate.core.instances.maps import Maps
+from napari_nucleate.gui import evidence
 from napari_nucleate.gui.split import SplitDock
 
 TIMEOUT = 20_000
@@ -67,9 +71,9 @@ def test_each_point_is_an_object(viewer, dock, qtbot):
     assert dock.live_count.text() == "3 objects in view"
     with qtbot.waitSignal(dock.live.shown, timeout=TIMEOUT):
         points.add([layer.data_to_world((3, 3)), layer.data_to_world((-30, 3))])
-    assert dock.live_count.text() == "3 objects in view. 1 seed lies outside the mask."
+    assert dock.live_count.text() == "3 objects in view. 2 seeds lie outside the mask."
     apply_all(dock, qtbot)
-    assert "3 objects in 1 image. 1 seed lies outside the mask." in dock.everything.outcome.text()
+    assert "3 objects in 1 image. 2 seeds lie outside the mask." in dock.everything.outcome.text()
     assert [split(viewer)[15, x] for x in (10, 30, 50)] == [1, 2, 3]
     dock.seeds.choose(None)
     dock.live_on.setChecked(True)
@@ -131,6 +135,77 @@ def test_seeds_of_another_shape_are_refused(viewer, dock):
     dock.seeds.choose(other)
     assert "'other' have shape (30, 50), 'mask' has (30, 60)" in dock.note.text()
     assert dock.everything.button.toolTip() == dock.note.text()
+
+
+@pytest.mark.parametrize("kind", ["labels", "points"])
+def test_seeds_may_change_while_everything_is_split(viewer, dock, qtbot, kind, monkeypatch):
+    mask = viewer.add_labels(bar(3, 30, 60), axis_labels=("t", "y", "x"), name="mask")
+    spots = np.zeros((3, 30, 60), np.int32)
+    spots[:, 15, 10], spots[:, 15, 45] = 1, 2
+    points = np.argwhere(spots)
+    seeds = viewer.add_points(points) if kind == "points" else viewer.add_labels(spots)
+    dock.layers.choose(mask)
+    dock.seeds.choose(seeds)
+    dock.live_on.setChecked(False)
+    begun, go_on = Event(), Event()
+    read = evidence.OfLayer.maps
+
+    def slowly(self, ref, region=()):
+        begun.set()
+        assert go_on.wait(TIMEOUT / 1000)
+        return read(self, ref, region)
+
+    monkeypatch.setattr(evidence.OfLayer, "maps", slowly)
+    with qtbot.waitSignal(dock._session.ended, timeout=TIMEOUT):
+        qtbot.mouseClick(dock.everything.button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(begun.is_set, timeout=TIMEOUT)
+        if kind == "points":
+            seeds.data = points[points[:, 2] == 10]
+        else:
+            seeds.data_setitem((np.arange(3), np.full(3, 15), np.full(3, 45)), 0)
+        go_on.set()
+    assert [np.unique(plane).size - 1 for plane in split(viewer)] == [2, 2, 2]
+
+
+def test_seeds_that_stop_fitting_give_a_sentence(viewer, dock):
+    mask = viewer.add_labels(bar(30, 60), name="mask")
+    seeds = viewer.add_labels(np.ones((30, 60), np.int32), name="seeds")
+    dock.layers.choose(mask)
+    dock.seeds.choose(seeds)
+    assert dock.everything.button.isEnabled()
+    seeds.data = np.zeros((5, 5), int)
+    assert "'seeds' have shape (5, 5), 'mask' has (30, 60)" in dock.note.text()
+    assert not dock.everything.button.isEnabled()
+    seeds.data = np.ones((30, 60), int)
+    assert dock.note.text() == "Splits the mask 'mask'."
+    assert dock.everything.button.isEnabled()
+
+
+def test_points_outside_the_images_are_counted(viewer, dock, qtbot):
+    viewer.add_labels(bar(3, 30, 60), axis_labels=("t", "y", "x"), name="mask")
+    places = [[1, 15, 10], [1, -5, 900], [9, 15, 10], [-1, 15, 10], [2, 15, 59.8]]
+    dock.seeds.choose(viewer.add_points(places, ndim=3, name="seeds"))
+    assert dock._evidence.seeds.outside == 3
+    apply_all(dock, qtbot)
+    assert "1 object in 3 images. 4 seeds lie outside the mask" in dock.everything.outcome.text()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_only_some_images_have_classes(viewer, dock, monkeypatch, first):
+    """As where a project's model came to draw classes between two predictions."""
+    mask = viewer.add_labels(bar(2, 30, 60), axis_labels=("t", "y", "x"), name="mask")
+    both = bar(30, 60).astype(np.float32)
+
+    def maps(self, ref, region=()):
+        classes = None if ref.index[0][1] == first else np.stack([0 * both, both])
+        return Maps(from_mask_like(both).foreground, classes=classes)
+
+    monkeypatch.setattr(evidence.OfLayer, "maps", maps)
+    dock.layers.choose(mask)
+    *_, last = evidence.split_all(dock._evidence, Components())
+    expected = [2, np.nan] if first else [np.nan, 2]
+    np.testing.assert_array_equal(last.table["class"], expected)
+    assert last.objects == 2
 
 
 def test_seeds_act_in_a_watershed(viewer, dock):

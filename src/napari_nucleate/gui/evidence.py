@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from napari.layers import Labels
 
 from napari_nucleate.core.errors import NucleateError
@@ -67,7 +69,9 @@ class SplitPart:
 
 @dataclass(frozen=True)
 class SplitAll:
-    """All images were split; `astray` seeds lie outside the mask, large images not counted.
+    """All images were split; `astray` seeds lie outside the mask or the images.
+
+    In large images, only those outside are counted.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ class SplitAll:
         Objects 1..n: those of the first image, then those of the next. A memmap where they are
         many; its file goes away with it.
     table : dict of str to ndarray
-        What is known of each object, columns of length n.
+        What is known of each object, columns of length n; NaN where nothing is.
     """
 
     labels: NDArray[np.int32]
@@ -185,6 +189,22 @@ class OfPrediction:
 Evidence = OfLayer | OfPrediction
 
 
+def snapshot(evidence: Evidence, folder: Path | None = None) -> Evidence:
+    """The same evidence with the seeds of now, for a thread that reads them while they change.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    folder : Path, optional
+        Where seeds lie for which the memory may be too small.
+    """
+    kept = copy(evidence)
+    if evidence.seeds is not None:
+        kept.seeds = copy(evidence.seeds)
+        kept.seeds.keep(folder)
+    return kept
+
+
 def evidence_of(
     session: Session, layer: Image | Labels, ndim: NDim, kind: Kind = "mask"
 ) -> Evidence:
@@ -265,7 +285,7 @@ def split_all(
     source = evidence.source
     refs, labels = source.stack.images(source.ndim), scratch(source.shape, np.int32, folder)
     tables: list[dict[str, NDArray[Any]]] = []
-    objects = stray = 0
+    objects, stray = 0, evidence.seeds.outside if evidence.seeds else 0
     for done, ref in enumerate(refs):
         out = labels[source.place(ref)]
         for event in _split_image(evidence, splitter, ref, out):
@@ -280,8 +300,7 @@ def split_all(
                     for plane in out:  # by planes or rows: all of it may be larger than memory
                         plane[plane > 0] += objects
                 objects += len(event)
-    table = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
-    yield SplitAll(labels, table, stray)
+    yield SplitAll(labels, _joined(tables), stray)
 
 
 def _split_image(
@@ -298,6 +317,14 @@ def _split_image(
     yield BlockDone(1, 1, len(found))
     yield astray(maps, splitter)
     yield found
+
+
+def _joined(tables: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """One table from those of several images, which may know different things."""
+    frames = [pd.DataFrame(table) for table in tables if len(table["probability"])]
+    if not frames:
+        return tables[0]
+    return {str(name): column.to_numpy() for name, column in pd.concat(frames).items()}
 
 
 def _of_project(session: Session, layer: Any) -> bool:

@@ -9,11 +9,13 @@ from napari.layers import Labels, Points
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import SPATIAL
-from napari_nucleate.core.instances.evidence import seeds_at
+from napari_nucleate.core.instances.evidence import outside, seeds_at
 from napari_nucleate.gui.widgets import follow
+from napari_nucleate.io.scratch import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
@@ -56,6 +58,11 @@ class PointSeeds:
                 f"{source.layer.ndim} dimensions for seeds."
             )
         self.count = len(self._places)
+        self.outside = self._count_outside()
+        """So many lie in none of the images."""
+
+    def keep(self, folder: Path | None = None) -> None:
+        """Read no more from the layer; points are copies already."""
 
     def labels(self, ref: ImageRef, shape: tuple[int, ...], region: Region) -> NDArray[np.int32]:
         """Draw the seeds of a region of an image; `shape` is the region's."""
@@ -67,6 +74,15 @@ class PointSeeds:
         spatial = [axes.index(axis) for axis in SPATIAL[ref.ndim]]
         points = np.where(on[:, np.newaxis], places[:, spatial], np.nan)
         return seeds_at(points, shape, tuple(part.start or 0 for part in region))
+
+    def _count_outside(self) -> int:
+        axes, shape = self._source.axes, self._source.stack.data.shape
+        spatial = [axes.index(axis) for axis in SPATIAL[self._source.ndim]]
+        beyond = outside(self._places[:, spatial], tuple(shape[at] for at in spatial))
+        for at in set(range(self._source.layer.ndim)) - set(spatial):
+            along = np.round(self._places[:, at])
+            beyond |= (along < 0) | (along >= shape[at])
+        return int(np.count_nonzero(beyond))
 
 
 class LabelSeeds:
@@ -97,6 +113,20 @@ class LabelSeeds:
             )
         self._whole = shape == whole
         self.count: int | None = None
+        self.outside = 0
+
+    def keep(self, folder: Path | None = None) -> None:
+        """Read no more from the layer, whose pixels a person may change; only files are read on.
+
+        Parameters
+        ----------
+        folder : Path, optional
+            Where the copy lies if the memory may be too small.
+        """
+        if isinstance(self._data, np.ndarray) and self._data.flags.writeable:
+            kept = scratch(self._data.shape, self._data.dtype, folder)
+            kept[...] = self._data
+            self._data = kept
 
     def labels(self, ref: ImageRef, shape: tuple[int, ...], region: Region) -> NDArray[Any]:
         """Read the seeds of a region of an image; `shape` is the region's."""

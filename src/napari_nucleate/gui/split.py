@@ -204,11 +204,14 @@ class SplitDock(QWidget):
         layer = self.seeds.layer
         if layer is None or event.source is not layer:
             return
-        if self._evidence is None:
-            self._choose()
-            return
-        self._evidence.seeds = seeds_of(layer, self._evidence.source)
-        self._renew()
+        try:
+            if self._evidence is not None:
+                self._evidence.seeds = seeds_of(layer, self._evidence.source)
+                self._renew()
+                return
+        except NucleateError:
+            pass  # they fit no more
+        self._choose()
 
     def _on_event(self, event: object) -> None:
         if isinstance(event, Prediction) and isinstance(self._evidence, OfPrediction):
@@ -246,7 +249,8 @@ class SplitDock(QWidget):
             self.live.end()  # the form says what is wrong
 
     def _on_live(self, count: int) -> None:
-        stray = in_words(self.live.astray)
+        seeds = self._evidence.seeds if self._evidence else None
+        stray = in_words(self.live.astray + (seeds.outside if seeds else 0))
         self.live_count.say(f"{count_objects(count)} in view" + (f".{stray}" if stray else ""))
 
     def _on_live_failed(self, message: str) -> None:

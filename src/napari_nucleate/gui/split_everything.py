@@ -15,6 +15,7 @@ from napari_nucleate.gui.evidence import (
     OfPrediction,
     SplitAll,
     SplitPart,
+    snapshot,
     split_all,
 )
 from napari_nucleate.gui.job import Ending, Failed, Stopped
@@ -85,10 +86,12 @@ class SplitEverything(QGroupBox):
             If something is under way already.
         """
         folder = self._session.store.folder
+        place = folder if folder.is_dir() else None
+        kept = snapshot(evidence, place)  # the person may go on placing seeds
 
         def work() -> Generator[Preparing | SplitPart | SplitAll, None, None]:
             yield from preparing()
-            yield from split_all(evidence, splitter, folder if folder.is_dir() else None)
+            yield from split_all(kept, splitter, place)
 
         self._session.start("splitting", work)
         self._evidence = evidence

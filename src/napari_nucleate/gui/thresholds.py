@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.tune import Tried, Tuned, choosing
 from napari_nucleate.gui.dock import on_click
-from napari_nucleate.gui.evidence import OfPrediction
+from napari_nucleate.gui.evidence import OfPrediction, snapshot
 from napari_nucleate.gui.fields import in_words
 from napari_nucleate.gui.job import Ending, Failed, Stopped
 from napari_nucleate.gui.session import session_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.images import ImageRef
     from napari_nucleate.core.instances.tune import Case, Curve
-    from napari_nucleate.gui.evidence import Evidence, OfLayer
+    from napari_nucleate.gui.evidence import Evidence
 
 LINE, CHOSEN = "#4c9be8", "#e0a72e"
 
@@ -110,7 +110,8 @@ class Thresholds(QWidget):
             store, ref = session.store, session.ref
             session.start("choosing", lambda: tune.tuning(store, state, labels, ref, splitter))
         else:
-            cases = _LayerCases(evidence, [(session.ref(k), a) for k, a in labels.items()])
+            kept = snapshot(evidence)
+            cases = _LayerCases(kept, [(session.ref(k), a) for k, a in labels.items()])
             session.start("choosing", lambda: choosing(splitter, cases))
         self._working, self._learned = True, False
         self.stop.show()
@@ -214,7 +215,7 @@ class CurvePlots(QWidget):
 class _LayerCases(Sequence["Case"]):
     """A mask or probabilities beside the labels of the same images, read when asked."""
 
-    def __init__(self, evidence: OfLayer, labels: Sequence[tuple[ImageRef, Annotation]]) -> None:
+    def __init__(self, evidence: Evidence, labels: Sequence[tuple[ImageRef, Annotation]]) -> None:
         # Axes may have other names in another layer.
         refs = {_place(r): r for r in evidence.source.stack.images(evidence.source.ndim)}
         name = evidence.source.layer.name
