@@ -81,14 +81,7 @@ def cut(
     hills = (n_seeds, basins.reshape(-1), became, became.copy(), top)
     in_bands(partial(kernels.flood, *flooded, *hills), n_pieces)
     kernels.became(became)
-    seeded = (became[: n_seeds + 1] > 0) & (became[: n_seeds + 1] <= n_seeds)
-    labels = np.empty(volume, np.int32)
-    sure = np.ascontiguousarray(evidence, np.float32).reshape(volume)
-    means = kernels.settle(basins, became, sure, min_size, labels)
-    origins = np.zeros(len(means) + 1, np.int32)
-    # Seeds are never joined to each other: each is the origin of its own object.
-    origins[became[: n_seeds + 1][seeded]] = np.flatnonzero(seeded)
-    return labels.reshape(height.shape), means, origins[1:]
+    return _settled(basins, became, n_seeds, evidence, min_size)
 
 
 def _from_seeds(
@@ -100,18 +93,31 @@ def _from_seeds(
     min_size: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
     """Give all hills to seeds, which a person may have put beside a summit, or two on one hill."""
-    from napari_nucleate.core.instances import _flood_kernels as kernels
-
     volume = height.shape if height.ndim == 3 else (1, *height.shape)
     hills, _, _ = cut(height, within, evidence, separation=separation)
     basins = shared_out(hills, height, seeds, within).reshape(volume)
-    became = np.arange(int(seeds.max(initial=0)) + 1, dtype=np.int32)
-    labels = np.empty(volume, np.int32)
-    sure = np.ascontiguousarray(evidence, np.float32).reshape(volume)
-    means = kernels.settle(np.pad(basins, 1), became, sure, min_size, labels)
+    n_seeds = int(seeds.max(initial=0))
+    own = np.arange(n_seeds + 1, dtype=np.int32)
+    return _settled(np.pad(basins, 1), own, n_seeds, evidence, min_size)
+
+
+def _settled(
+    basins: NDArray[np.int32],
+    became: NDArray[np.int32],
+    n_seeds: int,
+    evidence: NDArray[np.float32],
+    min_size: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
+    """Number what the hills (Z + 2, Y + 2, X + 2) became, as `cut` returns it."""
+    from napari_nucleate.core.instances import _flood_kernels as kernels
+
+    labels = np.empty([side - 2 for side in basins.shape], np.int32)
+    sure = np.ascontiguousarray(evidence, np.float32).reshape(labels.shape)
+    means = kernels.settle(basins, became, sure, min_size, labels)
+    # Seeds are never joined to each other: each is the origin of its own object.
     origins = np.zeros(len(means) + 1, np.int32)
-    origins[became] = np.arange(len(became))
-    return labels.reshape(height.shape), means, origins[1:]
+    origins[became[: n_seeds + 1]] = np.arange(n_seeds + 1)
+    return labels.reshape(evidence.shape), means, origins[1:]
 
 
 def smooth(values: NDArray[np.float32], sigma: tuple[float, ...]) -> NDArray[np.float32]:

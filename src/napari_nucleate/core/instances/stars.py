@@ -45,15 +45,13 @@ class Stars:
         """2 or 3."""
         return int(self.points.shape[1])
 
-    def draw(self, shape: tuple[int, ...], part: float = 1.0) -> NDArray[np.int32]:
+    def draw(self, shape: tuple[int, ...]) -> NDArray[np.int32]:
         """Draw all of them; pixels within several belong to the first.
 
         Parameters
         ----------
         shape : tuple of int
             Of the image.
-        part : float
-            How much of each ray is drawn, in (0, 1].
 
         Returns
         -------
@@ -65,7 +63,7 @@ class Stars:
         labels = np.zeros(_volume(shape), np.int32)
         steps = directions(self.rays.shape[1], self.ndim, self.anisotropy)
         spans = facets(self.rays.shape[1], self.ndim)
-        kernels.draw(_in_volume(self.points), self.rays * np.float32(part), steps, spans, labels)
+        kernels.draw(_in_volume(self.points), self.rays, steps, spans, labels)
         return labels.reshape(shape)
 
 
