@@ -125,13 +125,8 @@ def suppress(
     # Positive floats are ordered as their bits; of equal ones the first in the image wins.
     key = (scores.view(np.int32).astype(np.int64) << 32) - np.arange(len(scores))
     places = places[np.argsort(-key)]
-    points = np.stack(np.unravel_index(places, maps), axis=1).astype(np.int64) * grid
-    steps = directions(len(distances), len(maps), anisotropy)
-    spans = facets(len(distances), len(maps))
-    labels = np.zeros(_volume(shape), np.int32)
-    drawn = kernels.select(_in_volume(points), flat, places, steps, spans, overlap, labels)
-    stars = _stars(points[drawn], flat, places[drawn], sure[places[drawn]], shape, anisotropy)
-    return stars, labels.reshape(shape)
+    stars, labels, _ = _greedy(places, maps, grid, shape, sure, flat, overlap, anisotropy)
+    return stars, labels
 
 
 def on_hills(
@@ -162,34 +157,43 @@ def on_hills(
         The label of each one's hill.
     """
     from napari_nucleate.core.instances import _label_kernels
-    from napari_nucleate.core.instances import _star_kernels as kernels
 
     flat = np.ascontiguousarray(distances, np.float32).reshape(len(distances), -1)
     land = np.ascontiguousarray(height, np.float32).reshape(-1)
     summits = _label_kernels.deepest(hills.reshape(-1), land, int(hills.max(initial=0)))
     order = np.argsort(-centre.reshape(-1)[summits], kind="stable")
     places = summits[order]
-    points = np.stack(np.unravel_index(places, hills.shape), axis=1).astype(np.int64)
-    steps, spans = directions(len(flat), hills.ndim, anisotropy), facets(len(flat), hills.ndim)
-    canvas = np.zeros(_volume(hills.shape), np.int32)
-    drawn = kernels.select(_in_volume(points), flat, places, steps, spans, overlap, canvas)
-    sure = centre.reshape(-1)[places[drawn]]
-    stars = _stars(points[drawn], flat, places[drawn], sure, hills.shape, anisotropy)
+    sure = centre.reshape(-1)
+    stars, _, drawn = _greedy(places, hills.shape, 1, hills.shape, sure, flat, overlap, anisotropy)
     return stars, order[drawn] + 1
 
 
-def _stars(
-    points: NDArray[np.int64],
-    distances: NDArray[np.float32],
+def _greedy(
     places: NDArray[np.int64],
-    probability: NDArray[np.float32],
+    maps: tuple[int, ...],
+    grid: int,
     shape: tuple[int, ...],
+    probability: NDArray[np.float32],
+    distances: NDArray[np.float32],
+    overlap: float,
     anisotropy: float,
-) -> Stars:
-    """Take the rays of the stars that stay, made lengths even where the network drew nonsense."""
-    longest = float(np.linalg.norm(shape))
-    rays = np.nan_to_num(distances[:, places].T, nan=0.5, posinf=longest).clip(0.5, longest)
-    return Stars(points, np.ascontiguousarray(rays, np.float32), probability.clip(0, 1), anisotropy)
+) -> tuple[Stars, NDArray[np.int32], NDArray[np.int64]]:
+    """Draw the stars on some places of flat maps, the best first; the third tells which of them.
+
+    Rays are made lengths even where the network drew nonsense.
+    """
+    from napari_nucleate.core.instances import _star_kernels as kernels
+
+    points = np.stack(np.unravel_index(places, maps), axis=1).astype(np.int64) * grid
+    steps = directions(len(distances), len(maps), anisotropy)
+    spans = facets(len(distances), len(maps))
+    labels = np.zeros(_volume(shape), np.int32)
+    drawn = kernels.select(_in_volume(points), distances, places, steps, spans, overlap, labels)
+    kept, longest = places[drawn], float(np.linalg.norm(shape))
+    rays = np.nan_to_num(distances[:, kept].T, nan=0.5, posinf=longest).clip(0.5, longest)
+    rays = np.ascontiguousarray(rays, np.float32)
+    stars = Stars(points[drawn], rays, probability[kept].clip(0, 1), anisotropy)
+    return stars, labels.reshape(shape), drawn
 
 
 def stars_of(labels: NDArray[np.int32], n_rays: int, anisotropy: float = 1.0) -> Stars:
