@@ -9,7 +9,6 @@ from napari.layers import Image, Labels, Points
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
-    QDockWidget,
     QFrame,
     QGroupBox,
     QScrollArea,
@@ -30,6 +29,7 @@ from napari_nucleate.gui.evidence import (
     usual_ndim,
 )
 from napari_nucleate.gui.fields import Choice
+from napari_nucleate.gui.front import Front
 from napari_nucleate.gui.live import NAME, Live
 from napari_nucleate.gui.seeds import in_words, seeds_of, watch
 from napari_nucleate.gui.session import session_of
@@ -70,8 +70,7 @@ class SplitDock(QWidget):
         self._session = session_of(viewer)
         self._evidence: Evidence | None = None
         self._picked = False
-        self._frame: QDockWidget | None = None
-        self._in_front = True
+        self._front = Front(self)
         self._watched: WeakSet[Layer] = WeakSet()
         self.layers = LayerCombo(viewer, (Image, Labels), _can_be_split)
         self.dimensions = Choice([("2D, each plane by itself", 2), ("3D", 3)])
@@ -146,6 +145,7 @@ class SplitDock(QWidget):
         self._session.changed.connect(self._apply)
         self._session.happened.connect(self._on_event)
         self.live.dismissed.connect(lambda: self.live_on.setChecked(False))
+        self._front.changed.connect(self._renew)
         self.destroyed.connect(self.live.close)
 
     # -- what is split --------------------------------------------------------------------
@@ -239,7 +239,7 @@ class SplitDock(QWidget):
 
     def _renew(self) -> None:
         """Split live what is in view, if it can be seen and is wanted."""
-        if self._evidence is None or not self.live_on.isChecked() or not self._seen:
+        if self._evidence is None or not self.live_on.isChecked() or not self._front.seen:
             self.live.end()
             self.live_count.say("")
             return
@@ -255,29 +255,6 @@ class SplitDock(QWidget):
 
     def _on_live_failed(self, message: str) -> None:
         self.live_count.warn(message)
-
-    @property
-    def _seen(self) -> bool:
-        """Whether a person can see the dock: behind another tab, Qt calls it visible too."""
-        return self.isVisible() and self._in_front
-
-    def _on_front(self, in_front: bool) -> None:
-        self._in_front = in_front
-        self._renew()
-
-    def showEvent(self, event: Any) -> None:
-        """Split live again."""
-        super().showEvent(event)
-        frame = self.parent()
-        if isinstance(frame, QDockWidget) and frame is not self._frame:
-            self._frame = frame
-            frame.visibilityChanged.connect(self._on_front)
-        self._renew()
-
-    def hideEvent(self, event: Any) -> None:
-        """Take the live layer away while the dock is hidden."""
-        super().hideEvent(event)
-        self._renew()
 
     def _choose_thresholds(self) -> None:
         if self._evidence is not None:
