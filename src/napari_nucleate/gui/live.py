@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.core.instances.drawn import outlines
 from napari_nucleate.core.instances.evidence import astray
 from napari_nucleate.gui.job import Failed, Job
 from napari_nucleate.gui.warming import SENTENCE, Preparing, preparing
@@ -49,10 +50,22 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """Labels of a request, int32 of its region's shape, and how many seeds are no help."""
+    """What a request found.
+
+    Parameters
+    ----------
+    request : Request
+    drawn : ndarray of int32
+        Of the region's shape: outlines in 2D, whole objects in 3D.
+    count : int
+        Objects.
+    astray : int
+        How many seeds are no help.
+    """
 
     request: Request
-    labels: NDArray[np.int32]
+    drawn: NDArray[np.int32]
+    count: int
     astray: int
 
 
@@ -147,8 +160,10 @@ class Live(QObject):
         def work() -> Generator[Preparing | Answer, None, None]:
             yield from preparing()
             maps = request.evidence.maps(request.ref, request.region)
-            labels = request.splitter.split(maps).astype(np.int32, copy=False)
-            yield Answer(request, labels, astray(maps, request.splitter))
+            found = request.splitter.find(maps)
+            # napari draws outlines too, but slowly, while the window waits.
+            drawn = outlines(found.labels) if ref.ndim == 2 else found.labels
+            yield Answer(request, drawn, len(found), astray(maps, request.splitter))
 
         self.job.start("live splitting", work)
 
@@ -175,22 +190,23 @@ class Live(QObject):
         request = answer.request
         source = request.evidence.source
         offset = tuple(part.start for part in request.region)
-        values, geometry = source.expand(answer.labels), source.geometry_at(request.ref, offset)
+        values, geometry = source.expand(answer.drawn), source.geometry_at(request.ref, offset)
         if self._drawn_for is not request.evidence:
             self._remove()  # it may lie below what it is to be seen upon, or elsewhere
             self._drawn_for = request.evidence
         if self.layer is None:
             active = self._viewer.layers.selection.active
             self.layer = self._viewer.add_labels(values, name=NAME, **geometry)
-            self.layer.contour = 2
+            self.layer.contour = 0 if source.ndim == 2 else 2
             self.layer.opacity = 1
             self.layer.editable = False
             self._viewer.layers.selection.active = active
         else:
             self.layer.data = values
-            self.layer.translate = geometry["translate"]
+            if not np.array_equal(self.layer.translate, geometry["translate"]):
+                self.layer.translate = geometry["translate"]  # draws all again
         self.astray = answer.astray
-        self.shown.emit(int(np.count_nonzero(np.bincount(answer.labels.ravel())[1:])))
+        self.shown.emit(answer.count)
 
 
 def visible_region(source: LayerSource, viewer: Viewer) -> tuple[slice, ...]:

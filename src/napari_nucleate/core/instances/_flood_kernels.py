@@ -31,50 +31,6 @@ def _level(bits: int) -> int:
 
 
 @compiled
-def by_piece(
-    pieces: NDArray[np.int32], basins: NDArray[np.int32], n: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """List the pixels of each connected piece that no seed has, one piece after the other.
-
-    Pieces are flooded one by one: what is near in the image then is near in memory.
-
-    Parameters
-    ----------
-    pieces : ndarray of int32, shape (Z, Y, X)
-        Labels 1..n.
-    basins : ndarray of int32, shape (Z + 2, Y + 2, X + 2)
-        Seeds, 0 elsewhere.
-
-    Returns
-    -------
-    pixels : ndarray of int64
-        Flat indices of `basins`, in the order of the image within a piece.
-    starts : ndarray of int64, shape (n + 1,)
-        Where each piece begins in that list, and the last one ends.
-    """
-    depth, rows, cols = pieces.shape
-    starts = np.zeros(n + 2, np.int64)
-    for z in range(depth):
-        for y in range(rows):
-            for x in range(cols):
-                if pieces[z, y, x] > 0 and basins[z + 1, y + 1, x + 1] == 0:
-                    starts[pieces[z, y, x] + 1] += 1
-    for piece in range(1, n + 2):
-        starts[piece] += starts[piece - 1]
-    pixels = np.empty(starts[n + 1], np.int64)
-    filled = starts.copy()
-    for z in range(depth):
-        for y in range(rows):
-            at = ((z + 1) * (rows + 2) + y + 1) * (cols + 2) + 1
-            for x in range(cols):
-                piece = pieces[z, y, x]
-                if piece > 0 and basins[z + 1, y + 1, x + 1] == 0:
-                    pixels[filled[piece]] = at + x
-                    filled[piece] += 1
-    return pixels, starts[1:]
-
-
-@compiled
 def _downhill(pixels: NDArray[np.int64], bits: NDArray[np.int32]) -> None:
     """Sort pixels, the highest first; those of one level stay in the order of the image."""
     keys = np.empty(pixels.size, np.int64)
@@ -123,7 +79,7 @@ def flood(
     ----------
     height : ndarray of float32
     pixels, starts : ndarray of int64
-        From `by_piece`; sorted here.
+        From `_piece_kernels.by_piece`; sorted here.
     offsets : ndarray of int64
         Ways to the neighbours.
     ratio : float
@@ -202,7 +158,7 @@ def settle(
     evidence : ndarray of float32, shape (Z, Y, X)
     min_size : int
     labels : ndarray of int32, shape (Z, Y, X)
-        Written.
+        Written; all 0 at first.
 
     Returns
     -------
@@ -214,7 +170,8 @@ def settle(
     for z in range(depth):
         for y in range(rows):
             for x in range(cols):
-                hill = became[basins[z + 1, y + 1, x + 1]]
+                basin = basins[z + 1, y + 1, x + 1]
+                hill = became[basin] if basin > 0 else 0  # most pixels have none
                 if hill > 0:
                     if sizes[hill] == 0:
                         met[n] = hill
@@ -234,7 +191,9 @@ def settle(
     for z in range(depth):
         for y in range(rows):
             for x in range(cols):
-                labels[z, y, x] = became[basins[z + 1, y + 1, x + 1]]
+                basin = basins[z + 1, y + 1, x + 1]
+                if basin > 0:
+                    labels[z, y, x] = became[basin]
     return means[:kept]
 
 

@@ -30,27 +30,36 @@ def means(labels: NDArray[np.int32], values: NDArray[np.float32], n: int) -> NDA
 
 @compiled
 def only_neighbour(
-    labels: NDArray[np.int32], holes: NDArray[np.int32], n: int
+    labels: NDArray[np.int32], pixels: NDArray[np.int64], which: NDArray[np.int32], n: int
 ) -> NDArray[np.int32]:
-    """For each hole 1..n the object around it, 0 where there are several; arrays (Z, Y, X)."""
+    """For each hole 1..n the object around it, 0 where there are several.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (Z, Y, X)
+        0 in the holes.
+    pixels, which : ndarray
+        Flat indices of the holes' pixels, and the hole of each.
+
+    Returns
+    -------
+    ndarray of int32, shape (n + 1,)
+    """
     owner = np.full(n + 1, -1, np.int32)
     depth, rows, cols = labels.shape
-    for z in range(depth):
-        for y in range(rows):
-            for x in range(cols):
-                hole = holes[z, y, x]
-                if hole == 0:
-                    continue
-                for a in range(max(z - 1, 0), min(z + 2, depth)):
-                    for b in range(max(y - 1, 0), min(y + 2, rows)):
-                        for c in range(max(x - 1, 0), min(x + 2, cols)):
-                            label = labels[a, b, c]
-                            if holes[a, b, c] > 0 or label == 0:
-                                continue
-                            if owner[hole] == -1:
-                                owner[hole] = label
-                            elif owner[hole] != label:
-                                owner[hole] = 0
+    for i in range(pixels.size):
+        hole, at = which[i], pixels[i]
+        z, y, x = at // (rows * cols), at // cols % rows, at % cols
+        for a in range(max(z - 1, 0), min(z + 2, depth)):
+            for b in range(max(y - 1, 0), min(y + 2, rows)):
+                for c in range(max(x - 1, 0), min(x + 2, cols)):
+                    label = labels[a, b, c]
+                    if label == 0:
+                        continue
+                    if owner[hole] == -1:
+                        owner[hole] = label
+                    elif owner[hole] != label:
+                        owner[hole] = 0
     for hole in range(n + 1):
         owner[hole] = max(owner[hole], 0)
     return owner
@@ -77,19 +86,45 @@ def deepest(labels: NDArray[np.int32], depth: NDArray[np.float32], n: int) -> ND
 
 
 @compiled
-def renumber(
-    labels: NDArray[np.int32], highest: int, first: int, least: int, most: int
-) -> NDArray[np.int32]:
-    """Number the labels from `first` on of `least` to `most` pixels 1..n in their order; flat."""
+def renumber(labels: NDArray[np.int32], highest: int, least: int) -> NDArray[np.int32]:
+    """Number the labels of at least `least` pixels 1..n in their order; flat arrays."""
     sizes = np.zeros(highest + 1, np.int64)
     for i in range(labels.size):
-        sizes[labels[i]] += 1
+        if labels[i] > 0:
+            sizes[labels[i]] += 1
     number, n = np.zeros(highest + 1, np.int32), 0
-    for label in range(first, highest + 1):
-        if sizes[label] > 0 and least <= sizes[label] <= most:
+    for label in range(1, highest + 1):
+        if sizes[label] >= least:
             n += 1
             number[label] = n
-    out = np.empty(labels.size, np.int32)
+    if n == highest:
+        return labels
+    out = np.zeros(labels.size, np.int32)
     for i in range(labels.size):
-        out[i] = number[labels[i]]
+        if labels[i] > 0:
+            out[i] = number[labels[i]]
     return out
+
+
+@compiled
+def _differs(labels: NDArray[np.int32], y: int, x: int, label: int) -> bool:
+    """Whether a pixel within the image has another label."""
+    rows, cols = labels.shape
+    return bool(0 <= y < rows and 0 <= x < cols and labels[y, x] != label)
+
+
+@compiled
+def outlines(labels: NDArray[np.int32], out: NDArray[np.int32], start: int, stop: int) -> None:
+    """Copy the pixels, of rows start..stop, within two steps of another label; shape (Y, X)."""
+    for y in range(start, stop):
+        for x in range(labels.shape[1]):
+            label = labels[y, x]
+            if label == 0:
+                continue
+            near = False
+            for dy in range(-2, 3):
+                reach = 2 - abs(dy)
+                for dx in range(-reach, reach + 1):
+                    near = near or _differs(labels, y + dy, x + dx, label)
+            if near:
+                out[y, x] = label

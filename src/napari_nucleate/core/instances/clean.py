@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.instances.connected import connected
 from napari_nucleate.core.instances.maps import Maps
 
 if TYPE_CHECKING:
@@ -99,6 +101,8 @@ def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> NDArray[np.
     NucleateError
         If labels are negative.
     """
+    from napari_nucleate.core.instances import _label_kernels
+
     if not labels.size:
         return labels.astype(np.int32)
     if labels.min() < 0:
@@ -112,7 +116,11 @@ def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> NDArray[np.
         # Huge numbers: sort them, rather than count up to them.
         found, index = np.unique(labels, return_inverse=True)
         labels, highest = index.reshape(labels.shape) + (found[0] != 0), len(found)
-    return _renumber(labels, highest, 1, max(min_size, 1), labels.size)
+    numbers = np.ascontiguousarray(labels, np.int32)
+    out: NDArray[np.int32] = _label_kernels.renumber(
+        numbers.reshape(-1), highest, max(min_size, 1)
+    ).reshape(labels.shape)
+    return out
 
 
 def keep_only(labels: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -130,34 +138,60 @@ def keep_only(labels: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.
     return numbered
 
 
-def holes(mask: NDArray[np.bool_], max_size: int) -> NDArray[np.int32]:
-    """Label the holes of a mask of at most `max_size` pixels; a hole does not reach the edge.
+@dataclass(frozen=True)
+class Holes:
+    """The holes 1..n of a mask.
 
     Parameters
     ----------
-    mask : ndarray of bool
-        The mask.
+    shape : tuple of int
+        Of the mask.
+    n : int
+    pixels : ndarray of int64
+        Flat indices of the mask that lie in a hole, rising.
+    which : ndarray of int32
+        The hole of each.
+    """
+
+    shape: tuple[int, ...]
+    n: int
+    pixels: NDArray[np.int64] = field(repr=False)
+    which: NDArray[np.int32] = field(repr=False)
+
+    def __len__(self) -> int:
+        return self.n
+
+    def filled(
+        self, mask: NDArray[np.bool_], kept: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.bool_]:
+        """A copy of the mask with the holes filled; with those only that `kept` (n + 1,) names."""
+        out = mask.copy()
+        out.reshape(-1)[self.pixels if kept is None else self.pixels[kept[self.which]]] = True
+        return out
+
+
+def holes(mask: NDArray[np.bool_], max_size: int) -> Holes:
+    """Find the holes of a mask of at most `max_size` pixels; a hole does not reach the edge. Pure.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (Y, X) or (Z, Y, X)
     max_size : int
         Largest hole, in pixels or voxels; 0 finds none.
 
     Returns
     -------
-    ndarray of int32, same shape
-        The holes, 1..n.
+    Holes
     """
-    import cc3d
-
-    if not max_size or mask.all():
-        return np.zeros(mask.shape, np.int32)
-    # Padded, so that all that reaches the edge is one piece, the first: never a hole.
-    pieces = cc3d.connected_components(
-        np.pad(~mask, 1, constant_values=True), connectivity=8 if mask.ndim == 2 else 26
-    )
-    inner = pieces[(slice(1, -1),) * mask.ndim]
-    return _renumber(inner, int(pieces.max()), 2, 1, max_size)
+    if not max_size:
+        return Holes(mask.shape, 0, np.zeros(0, np.int64), np.zeros(0, np.int32))
+    gaps = connected(mask, of=False, corners=True)
+    small = (gaps.sizes() <= max_size) & ~gaps.at_edge()
+    number = np.where(small, np.cumsum(small), 0).astype(np.int32)
+    return Holes(mask.shape, int(small.sum()), *gaps.pixels(number))
 
 
-def round_ones(inside: NDArray[np.int32]) -> NDArray[np.bool_]:
+def round_ones(inside: Holes) -> NDArray[np.bool_]:
     """Tell which holes are as compact as those within an object; gaps between objects are not.
 
     A gap between round objects has hollow sides, so that its pixels lie farther from their mean
@@ -165,17 +199,15 @@ def round_ones(inside: NDArray[np.int32]) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    inside : ndarray of int32, 2D or 3D
-        The holes, as `holes` gives them.
+    inside : Holes
 
     Returns
     -------
     ndarray of bool, shape (n + 1,)
-        For each label of a hole; False for the background.
+        For each hole; False for 0, the background.
     """
-    n, ndim = int(inside.max(initial=0)), inside.ndim
-    flat = np.flatnonzero(inside)  # far quicker than nonzero
-    where, which = np.unravel_index(flat, inside.shape), inside.reshape(-1)[flat]
+    n, ndim, which = len(inside), len(inside.shape), inside.which
+    where = np.unravel_index(inside.pixels, inside.shape)
     size = np.bincount(which, minlength=n + 1).clip(1)
     away = [x - (np.bincount(which, x, n + 1) / size)[which] for x in where]
     spread = np.zeros((n + 1, ndim, ndim))
@@ -190,15 +222,15 @@ def round_ones(inside: NDArray[np.int32]) -> NDArray[np.bool_]:
     return compact
 
 
-def fill_own(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Fill each hole that one object encloses, and empty the holes that several share.
+def fill_own(labels: NDArray[np.int32], inside: Holes) -> NDArray[np.int32]:
+    """Fill each hole that one object encloses, and empty the holes that several share. Pure.
 
     Parameters
     ----------
     labels : ndarray of int32
         Objects.
-    inside : ndarray of int32, same shape
-        The holes, as `holes` gives them.
+    inside : Holes
+        Of a mask of the same shape.
 
     Returns
     -------
@@ -207,26 +239,14 @@ def fill_own(labels: NDArray[np.int32], inside: NDArray[np.int32]) -> NDArray[np
     """
     from napari_nucleate.core.instances import _label_kernels
 
-    n = int(inside.max(initial=0))
-    if not n:
+    if not len(inside):
         return labels
+    filled = np.array(labels, order="C")
+    flat = filled.reshape(-1)
+    flat[inside.pixels] = 0
     volume = labels.shape if labels.ndim == 3 else (1, *labels.shape)
-    # Another layout of memory would make another loop to compile.
-    solid, gaps = np.ascontiguousarray(labels), np.ascontiguousarray(inside)
-    owners = _label_kernels.only_neighbour(solid.reshape(volume), gaps.reshape(volume), n)
-    filled, within = labels.copy(), np.flatnonzero(inside)
-    filled.reshape(-1)[within] = owners[inside.reshape(-1)[within]]
+    owners = _label_kernels.only_neighbour(
+        filled.reshape(volume), inside.pixels, inside.which, len(inside)
+    )
+    flat[inside.pixels] = owners[inside.which]
     return filled
-
-
-def _renumber(
-    labels: NDArray[Any], highest: int, first: int, least: int, most: int
-) -> NDArray[np.int32]:
-    """Number the labels from `first` on of `least` to `most` pixels 1..n; the others become 0."""
-    from napari_nucleate.core.instances import _label_kernels
-
-    numbers = np.ascontiguousarray(labels, np.int32)
-    out: NDArray[np.int32] = _label_kernels.renumber(
-        numbers.reshape(-1), highest, first, least, most
-    ).reshape(labels.shape)
-    return out

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydantic import Field
 
 from napari_nucleate.core.instances.base import SplitterBase
-from napari_nucleate.core.instances.clean import holes, remove_small
+from napari_nucleate.core.instances.clean import holes
+from napari_nucleate.core.instances.connected import connected
 from napari_nucleate.core.instances.found import Instances, measured
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ class Components(SplitterBase):
         -------
         Instances
         """
-        from scipy import ndimage as ndi
-
         mask = maps.foreground > self.threshold
-        mask |= holes(mask, self.fill_holes) > 0
-        return measured(remove_small(ndi.label(mask)[0], self.min_size), maps)
+        pieces = connected(holes(mask, self.fill_holes).filled(mask))
+        large = pieces.sizes() >= self.min_size
+        number = np.where(large, np.cumsum(large), 0).astype(np.int32)
+        return measured(pieces.labels(number), maps)

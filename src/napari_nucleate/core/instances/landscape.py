@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.core.instances.connected import connected
 from napari_nucleate.core.instances.seeded import shared_out
 
 if TYPE_CHECKING:
@@ -53,10 +54,9 @@ def cut(
     """
     if seeds is not None and seeds_only:
         return _from_seeds(height, within, evidence, seeds, separation, min_size)
-    import cc3d
-
     from napari_nucleate.core.instances import _flood_kernels as kernels
     from napari_nucleate.core.instances._compile import in_bands
+    from napari_nucleate.core.instances._piece_kernels import by_piece
 
     ndim = height.ndim
     volume = height.shape if ndim == 3 else (1, *height.shape)
@@ -69,17 +69,16 @@ def cut(
         basins[inner] = np.where(within, seeds, 0)
         n_seeds = int(seeds.max(initial=0))
     # Neighbours share an edge, or a face: the diagonal ones find no better hills.
-    pieces, n_pieces = cc3d.connected_components(
-        within, connectivity=4 if ndim == 2 else 6, out_dtype=np.uint32, return_N=True
-    )
-    pixels, starts = kernels.by_piece(pieces.view(np.int32).reshape(volume), basins, n_pieces)
+    found = connected(within)
+    runs = found.first, found.begin, found.end, found.piece, len(found)
+    pixels, starts = by_piece(*runs, volume[1], volume[2], basins)
     ratio = np.inf if separation == 1 else 1 / (1 - separation)
     strides = np.array(land.strides)[3 - ndim :] // land.itemsize
     became = np.arange(n_seeds + len(pixels) + 1, dtype=np.int32)
     top = np.full(len(became), np.inf, np.float32)
     flooded = (land.reshape(-1), pixels, starts, np.concatenate((-strides, strides)), ratio)
     hills = (n_seeds, basins.reshape(-1), became, became.copy(), top)
-    in_bands(partial(kernels.flood, *flooded, *hills), n_pieces)
+    in_bands(partial(kernels.flood, *flooded, *hills), len(found))
     kernels.became(became)
     return _settled(basins, became, n_seeds, evidence, min_size)
 
@@ -111,7 +110,7 @@ def _settled(
     """Number what the hills (Z + 2, Y + 2, X + 2) became, as `cut` returns it."""
     from napari_nucleate.core.instances import _flood_kernels as kernels
 
-    labels = np.empty([side - 2 for side in basins.shape], np.int32)
+    labels = np.zeros([side - 2 for side in basins.shape], np.int32)
     sure = np.ascontiguousarray(evidence, np.float32).reshape(labels.shape)
     means = kernels.settle(basins, became, sure, min_size, labels)
     # Seeds are never joined to each other: each is the origin of its own object.

@@ -216,8 +216,8 @@ class StarConvex(SplitterBase):
         """The foreground without its round holes, and the smoothed distance to its edge."""
         mask: NDArray[np.bool_] = maps.foreground > self.threshold
         inside = holes(mask, self.fill_holes)
-        if inside.any():
-            mask = mask | round_ones(inside)[inside]
+        if inside:
+            mask = inside.filled(mask, round_ones(inside))
         depth = smooth(distance_to_boundary(mask, self.anisotropy), self._smoothing(mask.ndim))
         return mask, np.where(mask, depth, 0)
 

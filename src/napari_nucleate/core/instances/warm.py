@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-KERNELS = ("_flood_kernels", "_label_kernels", "_match_kernels", "_ray_kernels", "_star_kernels")
+KERNELS = (
+    "_flood_kernels",
+    "_label_kernels",
+    "_match_kernels",
+    "_piece_kernels",
+    "_ray_kernels",
+    "_star_kernels",
+)
 """The modules of compiled loops."""
 
 RAYS = 8
@@ -42,6 +49,7 @@ def warm() -> int:
     """
     from napari_nucleate.core.annotation import annotate
     from napari_nucleate.core.instances import Components, StarConvex, Watershed, ray_distances
+    from napari_nucleate.core.instances.drawn import outlines
     from napari_nucleate.core.instances.trial import Trial
 
     with compilations() as made:
@@ -54,6 +62,7 @@ def warm() -> int:
                     StarConvex(min_size=1, n_rays=RAYS, outline="stars"),
                 ):
                     splitter.find(maps)
+        outlines(_two_squares(2))
         ray_distances(np.ones((2, LONGEST), np.int32), RAYS)
         Trial(annotate(_two_squares(2))).measure([Components(min_size=1)], next(_all_maps(2)))
     return len(made)

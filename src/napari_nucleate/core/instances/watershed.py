@@ -15,6 +15,7 @@ from napari_nucleate.core.instances.clean import (
     remove_small,
     round_ones,
 )
+from napari_nucleate.core.instances.connected import connected
 from napari_nucleate.core.instances.distance import distance_to_boundary
 from napari_nucleate.core.instances.found import Instances, likeliest, measured
 from napari_nucleate.core.instances.landscape import cut, smooth
@@ -104,7 +105,7 @@ class Watershed(SplitterBase):
         mask = maps.foreground > self.threshold
         inside = holes(mask, self.fill_holes)
         # A gap between objects, filled, looks like one.
-        solid = mask | round_ones(inside)[inside] if inside.any() else mask
+        solid = inside.filled(mask, round_ones(inside)) if inside else mask
         if not solid.any():
             return measured(np.zeros(solid.shape, np.int32), maps)
         core = self._core(maps, solid)
@@ -118,11 +119,11 @@ class Watershed(SplitterBase):
             solid,
             maps.foreground,
             separation=separation,
-            min_size=1 if inside.any() else self.min_size,
+            min_size=1 if inside else self.min_size,
             seeds=None if maps.seeds is None else relabel(maps.seeds),
             seeds_only=maps.seeds is not None,
         )
-        if inside.any():
+        if inside:
             return measured(remove_small(fill_own(labels, inside), self.min_size), maps)
         return Instances(labels, means.clip(0, 1), classes=likeliest(labels, maps))
 
@@ -131,19 +132,15 @@ class Watershed(SplitterBase):
 
         Specks are dropped; a piece of the foreground that has nothing else is all core.
         """
-        import cc3d
-
         if maps.border is None:
             return solid
         core: NDArray[np.bool_] = solid & (maps.foreground - maps.border > self.seed_threshold)
-        edges = 4 if solid.ndim == 2 else 6
-        parts = cc3d.connected_components(core, connectivity=edges)
-        core &= np.bincount(parts.reshape(-1))[parts] >= self.seed_size
-        pieces = cc3d.connected_components(solid, connectivity=edges)
-        seeded = np.zeros(int(pieces.max(initial=0)) + 1, bool)
-        seeded[pieces[core]] = True
-        core |= solid & ~seeded[pieces]
-        return core
+        parts = connected(core)
+        core = parts.labels((parts.sizes() >= self.seed_size).astype(np.int32)) > 0
+        pieces = connected(solid)
+        seeded = np.zeros(len(pieces) + 1, bool)
+        seeded[pieces.labels()[core]] = True
+        return core | (pieces.labels((~seeded[1:]).astype(np.int32)) > 0)
 
     def _height(self, core: NDArray[np.bool_], maps: Maps) -> NDArray[np.float32]:
         """Smoothed distance to the boundary of the core in pixels of X, 0 outside of it."""
