@@ -33,7 +33,7 @@ LARGEST = {2: (2048, 2048), 3: (32, 256, 256)}
 MARGIN = 2
 """Pixels beyond the edge of what is visible that are split too; napari rounds it inwards."""
 WAIT = 100
-"""Milliseconds that the view must rest before the work starts; a new parameter waits for none."""
+"""Milliseconds that the view must rest before the work starts; a new parameter needn't wait."""
 EVERY = 4
 """Milliseconds between looks at whether the work is done."""
 
@@ -117,13 +117,25 @@ class Live(QObject):
             follow(self, emitter, self._moved)
         follow(self, viewer.layers.events.removed, self._on_removed)
 
-    def split(self, evidence: Evidence, splitter: Splitter) -> None:
-        """Split the visible region with these parameters now, and again whenever it moves.
+    def split(self, evidence: Evidence, splitter: Splitter, *, at_once: bool = False) -> None:
+        """Split the visible region with these parameters, and again whenever it moves.
 
         While an earlier one is at work, the newest waits; those between are left out.
+
+        Parameters
+        ----------
+        evidence : Evidence
+        splitter : Splitter
+        at_once : bool
+            Whether the work starts before this returns: painting the form that was just edited
+            takes longer than a timer's 0 ms. Otherwise more may change first.
         """
         self._task = evidence, splitter
-        self._timer.start(0)
+        if at_once:
+            self._timer.stop()
+            self._start()
+        else:
+            self._timer.start(0)
 
     def end(self) -> None:
         """Stop, and remove the layer."""
@@ -202,11 +214,19 @@ class Live(QObject):
             self.layer.editable = False
             self._viewer.layers.selection.active = active
         else:
-            self.layer.data = values
-            if not np.array_equal(self.layer.translate, geometry["translate"]):
-                self.layer.translate = geometry["translate"]  # draws all again
+            self._redraw(self.layer, values, geometry["translate"])
         self.astray = answer.astray
         self.shown.emit(answer.count)
+
+    def _redraw(self, layer: Labels, values: NDArray[Any], translate: Any) -> None:
+        if layer.data.shape == values.shape:
+            # In place: for a new array napari checks all dimensions and compiles its shaders anew.
+            layer.data[...] = values
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
+        else:
+            layer.data = values
+        if not np.array_equal(layer.translate, translate):
+            layer.translate = translate
 
 
 def visible_region(source: LayerSource, viewer: Viewer) -> tuple[slice, ...]:

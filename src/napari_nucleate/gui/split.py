@@ -233,18 +233,18 @@ class SplitDock(QWidget):
         del splitter
         self._say()
         if self.live_on.isChecked():
-            self._renew()
+            self._renew(at_once=True)
         else:
             self.live_on.setChecked(True)
 
-    def _renew(self) -> None:
+    def _renew(self, *, at_once: bool = False) -> None:
         """Split live what is in view, if it can be seen and is wanted."""
         if self._evidence is None or not self.live_on.isChecked() or not self._front.seen:
             self.live.end()
             self.live_count.say("")
             return
         try:
-            self.live.split(self._evidence, self.form.value)
+            self.live.split(self._evidence, self.form.value, at_once=at_once)
         except NucleateError:
             self.live.end()  # the form says what is wrong
 

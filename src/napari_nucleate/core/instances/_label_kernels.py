@@ -107,24 +107,44 @@ def renumber(labels: NDArray[np.int32], highest: int, least: int) -> NDArray[np.
 
 
 @compiled
-def _differs(labels: NDArray[np.int32], y: int, x: int, label: int) -> bool:
-    """Whether a pixel within the image has another label."""
+def _rim(labels: NDArray[np.int32], y: int, rim: NDArray[np.bool_]) -> None:
+    """Which pixels of row y have a neighbour with another label."""
     rows, cols = labels.shape
-    return bool(0 <= y < rows and 0 <= x < cols and labels[y, x] != label)
+    up, down = max(y - 1, 0), min(y + 1, rows - 1)
+    for x in range(cols):
+        label = labels[y, x]
+        rim[x] = (
+            labels[up, x] != label
+            or labels[down, x] != label
+            or labels[y, max(x - 1, 0)] != label
+            or labels[y, min(x + 1, cols - 1)] != label
+        )
 
 
 @compiled
 def outlines(labels: NDArray[np.int32], out: NDArray[np.int32], start: int, stop: int) -> None:
     """Copy the pixels, of rows start..stop, within two steps of another label; shape (Y, X)."""
+    rows, cols = labels.shape
+    above, here, below = np.zeros((3, cols), np.bool_)
+    if start > 0:
+        _rim(labels, start - 1, above)
+    if start < stop:
+        _rim(labels, start, here)
     for y in range(start, stop):
-        for x in range(labels.shape[1]):
+        up, down = max(y - 1, 0), min(y + 1, rows - 1)
+        _rim(labels, down, below)
+        for x in range(cols):
             label = labels[y, x]
             if label == 0:
                 continue
-            near = False
-            for dy in range(-2, 3):
-                reach = 2 - abs(dy)
-                for dx in range(-reach, reach + 1):
-                    near = near or _differs(labels, y + dy, x + dx, label)
-            if near:
+            left, right = max(x - 1, 0), min(x + 1, cols - 1)
+            # A neighbour is a step away: if it has the same label and lies at the rim, two.
+            if (
+                here[x]
+                or here[left]
+                or here[right]
+                or (above[x] and labels[up, x] == label)
+                or (below[x] and labels[down, x] == label)
+            ):
                 out[y, x] = label
+        above, here, below = here, below, above
