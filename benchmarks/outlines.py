@@ -21,7 +21,7 @@ from napari_nucleate.core.patches import Example
 from napari_nucleate.core.predict import predict_maps
 from napari_nucleate.core.recipe import Optimisation, Recipe, Seconds
 from napari_nucleate.core.targets import StarConvexTarget
-from napari_nucleate.core.train import train
+from napari_nucleate.core.training.train import train
 
 WAYS = {
     "peer": StarConvex(outline="stars"),

@@ -18,7 +18,7 @@ from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.events import Step
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.recipe import Optimisation, Recipe, Seconds
-from napari_nucleate.core.train import train
+from napari_nucleate.core.training.train import train
 made = NucleiSample(count=4).make()
 examples = [
     Example(str(i), made.images.data[i][None], annotate(made.labels.data[i])) for i in range(4)

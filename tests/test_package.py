@@ -61,7 +61,7 @@ def test_no_torch_and_no_window_is_loaded_by(modules):
 
 
 def test_training_loads_torch_but_neither_its_compiler_nor_a_window():
-    assert loaded_by("napari_nucleate.core.train") == {"torch"}
+    assert loaded_by("napari_nucleate.core.training.train") == {"torch"}
 
 
 def test_the_package_knows_its_version():

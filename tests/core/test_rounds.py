@@ -138,7 +138,7 @@ class TestPseudoLabel:
 @pytest.fixture
 def trainings(monkeypatch):
     """Notes what each round learns from, and lets the first training's model predict the truth."""
-    from napari_nucleate.core import train as module
+    from napari_nucleate.core.training import train as module
 
     seen = []
     true = module.train

@@ -16,7 +16,8 @@ from napari_nucleate.core.model import Card, Record
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.recipe import Epochs, Seconds, Steps
 from napari_nucleate.core.targets import Boundary, Semantic, StarConvexTarget
-from napari_nucleate.core.train import hold_out, train
+from napari_nucleate.core.training.held_out import hold_out
+from napari_nucleate.core.training.train import train
 
 BOTH = pytest.mark.parametrize("ndim", [2, 3])
 
@@ -363,7 +364,7 @@ def test_images_of_one_pixel_and_empty_ones_can_be_learned(tiny):
 
 @pytest.mark.parametrize("count", [0, 2, 6])
 def test_only_a_persons_labels_validate_where_there_are_any(nuclei, tiny, monkeypatch, count):
-    from napari_nucleate.core import train as module
+    from napari_nucleate.core.training import judge as module
 
     seen = []
 

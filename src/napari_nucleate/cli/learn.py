@@ -59,7 +59,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model on images and their masks."""
-    from napari_nucleate.core.train import train as training
+    from napari_nucleate.core.training.train import train as training
     from napari_nucleate.io.model import load_model, save_model
 
     chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps)

@@ -160,7 +160,7 @@ def rounds(
     NucleateError
         If an image is both labelled and in the pool, or as `train` and `predict` do.
     """
-    from napari_nucleate.core.train import train
+    from napari_nucleate.core.training.train import train
 
     options = options or SelfTraining()
     both = {e.key for e in labelled} & {s.key for s in pool}

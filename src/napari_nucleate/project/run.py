@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.model import Card, Model
     from napari_nucleate.core.predict import CalibratedSource, Source, Tiling
     from napari_nucleate.core.recipe import Recipe
-    from napari_nucleate.core.train import View
+    from napari_nucleate.core.training.train import View
     from napari_nucleate.project.store import Store
 
 Event = TypeVar("Event", TrainEvent, PredictEvent, RoundEvent)
@@ -84,9 +84,9 @@ def training(
 ) -> Generator[TrainEvent, None, None]:
     """Train, and keep the best weights on disk from the first validation on.
 
-    Parameters and events are those of `core.train.train`.
+    Parameters and events are those of `core.training.train.train`.
     """
-    from napari_nucleate.core.train import train
+    from napari_nucleate.core.training.train import train
 
     yield from _keep_best(store, train(examples, recipe, card=card, initial=initial, view=view))
 

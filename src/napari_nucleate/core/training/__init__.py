@@ -1,0 +1,1 @@
+"""Teaching a network: the generator, and a file for each thing it is made of."""

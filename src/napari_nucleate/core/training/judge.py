@@ -1,0 +1,85 @@
+"""How good the averaged weights are, and whether they are worth keeping."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_nucleate.core.metrics import evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_nucleate.core.patches import Example
+    from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.core.training.learner import Learner
+
+MOST_VALIDATED = 16
+"""How many images are validated on at most, spread evenly over those there are."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Cross-entropy of the foreground, mean AP at IoU 0.5 to 0.9, Dice, number of objects."""
+
+    loss: float
+    ap: float
+    dice: float
+    objects: int
+
+
+class Judge:
+    """Measures the averaged weights on whole images."""
+
+    def __init__(self, examples: Sequence[Example], recipe: Recipe) -> None:
+        chosen = np.unique(np.linspace(0, len(examples) - 1, MOST_VALIDATED).round().astype(int))
+        self._recipe = recipe
+        self._highest = 0.0
+        self._cases = [
+            (
+                recipe.normalisation.apply(examples[i].image),
+                recipe.target.encode(examples[i].annotation),
+                examples[i].annotation,
+            )
+            for i in chosen
+        ]
+
+    def prefers(self, verdict: Verdict) -> bool:
+        """Whether these weights are to be kept in the place of the last kept.
+
+        Later weights learned from more, and few validation images can't tell them from earlier
+        ones: they are kept unless their AP is lower than the highest by more than its standard
+        error. What is not a number is never kept.
+        """
+        if not (math.isfinite(verdict.loss) and math.isfinite(verdict.ap)):
+            return False
+        error = 0.5 / math.sqrt(max(verdict.objects, 1))
+        better = verdict.ap >= self._highest - error
+        self._highest = max(self._highest, verdict.ap)
+        return better
+
+    def judge(self, learner: Learner) -> Verdict:
+        """Predict and compare with the annotations, where pixels are known."""
+        target = self._recipe.target
+        losses, cases = [], []
+        for pixels, wanted, annotation in self._cases:
+            maps = learner.predict(pixels)
+            known = annotation.known
+            foreground = target.maps(maps).foreground[known].clip(1e-4, 1 - 1e-4)
+            truth = target.maps(wanted).foreground[known]
+            losses.append(
+                float(-(truth * np.log(foreground) + (1 - truth) * np.log(1 - foreground)).mean())
+            )
+            cases.append(
+                (
+                    "",
+                    np.where(known, annotation.labels, 0),
+                    np.where(known, target.decode(maps), 0),
+                )
+            )
+        total = evaluate(cases).total
+        objects = total.at(0.5).tp + total.at(0.5).fn
+        return Verdict(float(np.mean(losses)), total.mean_ap, total.pixels.dice, objects)
