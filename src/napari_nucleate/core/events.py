@@ -85,6 +85,19 @@ class Preview:
 
 
 @dataclass(frozen=True)
+class Corrected:
+    """Labels that changed meanwhile were taken up: from now on `key` is learned from as it is now.
+
+    `pixels` have another label than before, or one for the first time. Where `held_out` is true,
+    the image isn't learned from: validations compare with its new labels.
+    """
+
+    key: str
+    pixels: int
+    held_out: bool
+
+
+@dataclass(frozen=True)
 class Trained:
     """The training is over; `model` has the best weights."""
 
@@ -169,6 +182,6 @@ class RoundFinished:
     model: Model
 
 
-TrainEvent = Started | Step | Validated | Warned | Preview | Trained
+TrainEvent = Started | Step | Validated | Warned | Preview | Corrected | Trained
 PredictEvent = Tile | Prediction
 RoundEvent = RoundStarted | TrainEvent | PredictEvent | Ranked | Accepted | RoundFinished
