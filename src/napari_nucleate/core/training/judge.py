@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.core.corrected import changed
 from napari_nucleate.core.metrics import evaluate
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Judge:
         chosen = np.unique(np.linspace(0, len(examples) - 1, MOST_VALIDATED).round().astype(int))
         self._recipe = recipe
         self._highest = 0.0
+        self._keys = [examples[i].key for i in chosen]
         self._cases = [
             (
                 recipe.normalisation.apply(examples[i].image),
@@ -46,6 +48,28 @@ class Judge:
             )
             for i in chosen
         ]
+
+    def renew(self, example: Example) -> int:
+        """Compare with the new labels of an image from now on, where it is among those compared.
+
+        What was measured by the old labels says nothing against weights to come.
+
+        Returns
+        -------
+        int
+            How many pixels that are known now have another label than before.
+        """
+        if example.key not in self._keys or not example.annotation.known.any():
+            return 0
+        at = self._keys.index(example.key)
+        pixels, _, old = self._cases[at]
+        new = example.annotation
+        count = changed(np.where(old.known, old.labels, -1), np.where(new.known, new.labels, -1))
+        if not count.size and np.array_equal(old.known, new.known):
+            return 0
+        self._cases[at] = pixels, self._recipe.target.encode(new), new
+        self._highest = 0.0
+        return int(count.size)
 
     def prefers(self, verdict: Verdict) -> bool:
         """Whether these weights are to be kept in the place of the last kept.
