@@ -31,20 +31,22 @@ def test_sparse_believes_painted_pixels_and_label_1_is_background(painted):
 
 
 @given(LABELS, st.data())
-def test_boxes_believe_what_lies_inside_them(painted, data):
+def test_boxes_believe_what_lies_in_them_and_objects_that_reach_in(painted, data):
     corner = st.tuples(*[st.floats(-3, 9)] * painted.ndim)
     boxes = data.draw(st.lists(st.tuples(corner, corner), min_size=1, max_size=3))
     got = annotate(painted, "boxes", boxes)
     np.testing.assert_array_equal(got.labels, painted)
+    inside = np.zeros(painted.shape, bool)
     for at in np.ndindex(painted.shape):
-        inside = any(
+        inside[at] = any(
             all(
                 round(min(a, b)) <= i < round(max(a, b))
                 for i, a, b in zip(at, start, stop, strict=True)
             )
             for start, stop in boxes
         )
-        assert got.known[at] == inside
+    reaching = set(painted[inside].tolist()) - {0}
+    np.testing.assert_array_equal(got.known, inside | np.isin(painted, list(reaching)))
 
 
 def test_boxes_without_a_box_are_refused_with_advice():

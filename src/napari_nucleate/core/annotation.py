@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Known = Literal["dense", "boxes", "sparse"]
 KNOWN_HELP: dict[Known, str] = {
     "dense": "Every pixel counts: what is not painted is background.",
-    "boxes": "Only pixels inside the drawn rectangles count; unpainted ones there are background.",
+    "boxes": "Only what lies inside the drawn rectangles counts, and painted objects that reach "
+    "into one; unpainted pixels there are background.",
     "sparse": "Only painted pixels count: label 1 is background, 2 and above are objects.",
 }
 
@@ -97,7 +98,9 @@ def annotate(
                 f"{labels.shape}; draw it again on this image."
             )
         known[tuple(_span(a, b) for a, b in zip(start, stop, strict=True))] = True
-    return Annotation(labels, known)
+    # Who paints an object paints all of it, also what sticks out of the box.
+    reaching = np.unique(labels[known & (labels > 0)])
+    return Annotation(labels, known | np.isin(labels, reaching))
 
 
 def as_labels(painted: NDArray[Any]) -> NDArray[np.int32]:

@@ -10,6 +10,7 @@ import numpy as np
 from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.augment import nearest
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.zoom import resized, resized_labels, zoomed_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,11 +95,14 @@ class Sampler:
     def __init__(
         self, examples: Sequence[Example], recipe: Recipe, rng: np.random.Generator
     ) -> None:
-        self._sites = [
-            _Site(e, recipe.normalisation.apply(e.image), recipe.patch_shape)
-            for e in examples
-            if e.annotation.known.any()
+        learned = [e for e in examples if e.annotation.known.any()]
+        weights = recipe.target.pixel_weights([e.annotation for e in learned])
+        sites = [
+            _Site(e, recipe, w)
+            for e, w in zip(learned, weights or [None] * len(learned), strict=True)
         ]
+        # A few known pixels may vanish where images are made smaller.
+        self._sites = [s for s in sites if s.any_known]
         if not self._sites:
             raise NucleateError("Nothing is labelled yet; paint a few objects first.")
         self._recipe = recipe
@@ -134,6 +138,10 @@ class Sampler:
             ]
         )
         weight = known[np.newaxis].astype(np.float32) * np.float32(site.example.weight)
+        if site.weights is not None:
+            weight *= map_coordinates(
+                site.weights, where, order=1, mode="mirror", output=np.float32
+            )
         return recipe.augmentation.recolour(image, rng), target[crop], weight[crop]
 
 
@@ -141,20 +149,33 @@ class _Site:
     """An example, normalised, with the places where patches may be centred."""
 
     def __init__(
-        self, example: Example, pixels: NDArray[np.float32], patch_shape: tuple[int, ...]
+        self, example: Example, recipe: Recipe, weights: NDArray[np.float32] | None
     ) -> None:
-        self._patch_shape = patch_shape
+        self._patch_shape = recipe.patch_shape
         self.example = example
-        self.pixels = pixels
+        self.pixels = recipe.normalisation.apply(example.image)
+        self.weights = weights
         known = example.annotation.known
         # Labels and known pixels in one array, to be warped at once: -1 is unknown.
         self.labels = np.where(known, example.annotation.labels, -1).astype(np.int32)
+        if recipe.zoom != 1:
+            shape = zoomed_shape(self.labels.shape, recipe.zoom)
+            self.pixels = resized(self.pixels, shape)
+            self.labels = resized_labels(self.labels, shape)
+            known = self.labels >= 0
+            if weights is not None:
+                self.weights = resized(weights[np.newaxis], shape)[0]
         inside = np.flatnonzero(self.labels > 0)
         # The pixels of each object, side by side after sorting by label.
         order = np.argsort(self.labels.ravel()[inside], kind="stable")
         _, starts = np.unique(self.labels.ravel()[inside[order]], return_index=True)
         self.objects = np.split(inside[order], starts[1:]) if len(starts) else []
         self._known_at = np.flatnonzero(known)
+
+    @property
+    def any_known(self) -> bool:
+        """Whether a pixel is known, also where the image was made smaller."""
+        return bool(self._known_at.size)
 
     def centre(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """A pixel of any object, or in a quarter of the draws any known pixel; jittered.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -13,6 +13,7 @@ from napari_nucleate.core.confidence import Confidence, score
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import PredictEvent, Prediction, Tile
 from napari_nucleate.core.params import Params
+from napari_nucleate.core.zoom import resized, zoomed_shape
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -48,12 +49,21 @@ class CalibratedSource(Source, Protocol):
         """Units of the spacing."""
 
 
+VIEWS = ((0, False), (2, False), (1, False), (3, False), (0, True), (2, True), (1, True), (3, True))
+"""Quarter turns, and whether mirrored then, in the order in which views are added."""
+
+
 class Tiling(Params):
-    """How large images are cut for the network; the result doesn't depend on it."""
+    """How images are handed to the network."""
 
     side: int = Field(1024, ge=32, le=8192, description="Side of a tile in pixels, 2D.")
     side_3d: int = Field(192, ge=32, le=1024, description="Side of a tile in pixels, 3D.")
     depth: int = Field(64, ge=8, le=1024, description="Planes of a tile, 3D.")
+    views: Literal[1, 2, 4, 8] = Field(
+        1,
+        description="Predict so many turned and mirrored copies of an image and take the mean: "
+        "slower, and a little better.",
+    )
 
     def shape(self, ndim: int) -> tuple[int, ...]:
         """Shape of a tile without its surroundings."""
@@ -208,10 +218,26 @@ class _Run:
         self._tiling = tiling
         self._key = key
         self._passes = passes
+        self._views = tiling.views if recipe.target.turns(recipe.ndim) else 1
         self._done = 0
 
     def maps(self, pixels: NDArray[np.float32]) -> Generator[Tile, None, NDArray[np.float32]]:
-        """Predict all tiles, yielding after each, and return maps (K, *spatial)."""
+        """Predict all tiles of all views, yielding after each, and return maps (K, *spatial)."""
+        target, shape, zoom = self._recipe.target, pixels.shape[1:], self._recipe.zoom
+        if zoom != 1:
+            pixels = resized(pixels, zoomed_shape(shape, zoom))
+        result = yield from self._tiles(pixels)
+        for turns, mirrored in VIEWS[1 : self._views]:
+            view = np.rot90(pixels, turns, (-2, -1))
+            drawn = yield from self._tiles(view[..., ::-1] if mirrored else view)
+            result += target.seen(drawn, turns, mirrored)
+        result /= np.float32(self._views)
+        if zoom != 1:
+            result = target.rescaled(resized(result, shape), 1 / zoom)
+        return result
+
+    def _tiles(self, pixels: NDArray[np.float32]) -> Generator[Tile, None, NDArray[np.float32]]:
+        """Predict all tiles of one view of the image."""
         recipe, architecture = self._recipe, self._recipe.architecture
         shape = pixels.shape[1:]
         n = architecture.multiple
@@ -222,7 +248,7 @@ class _Run:
             drawn = self._draw(np.ascontiguousarray(padded[(slice(None), *piece.read)]))
             result[(slice(None), *piece.write)] = drawn[(slice(None), *piece.keep)]
             self._done += 1
-            yield Tile(self._key, self._done, self._passes * len(cut))
+            yield Tile(self._key, self._done, self._passes * self._views * len(cut))
         return result[(slice(None), *(slice(side) for side in shape))]
 
     def _draw(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

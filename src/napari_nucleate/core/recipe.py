@@ -11,9 +11,12 @@ from napari_nucleate.core.augment import Augmentation
 from napari_nucleate.core.normalise import Normalisation
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.targets import Boundary, Target
+from napari_nucleate.core.zoom import measured_diameter, zoom_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from napari_nucleate.core.annotation import Annotation
 
 
 class Seconds(Params):
@@ -91,6 +94,13 @@ class Recipe(Params):
     channels: int = Field(1, ge=1, le=64, description="Channels of an image.")
     architecture: Architecture = Field(UNet(), description="The network.")
     target: Target = Field(Boundary(), description="What the network learns to draw.")
+    diameter: float = Field(
+        0.0,
+        ge=0,
+        le=10_000,
+        description="Diameter of the objects in pixels; images with much smaller or larger ones "
+        "are rescaled for the network. 0 measures it in the labels (2D only).",
+    )
     normalisation: Normalisation = Field(Normalisation(), description="Range of the grey values.")
     augmentation: Augmentation = Field(
         Augmentation(), description="How training images are varied."
@@ -121,6 +131,17 @@ class Recipe(Params):
         if getattr(target, "anisotropy", None) == 1:
             target = target.model_copy(update={"anisotropy": between})
         return self.model_copy(update={"target": target})
+
+    def measured(self, annotations: Sequence[Annotation]) -> Recipe:
+        """The same with the diameter of these objects, where none is given. Pure."""
+        if self.diameter or self.ndim == 3 or self.target.semantic:
+            return self
+        return self.model_copy(update={"diameter": round(measured_diameter(annotations), 2)})
+
+    @property
+    def zoom(self) -> float:
+        """How much images are enlarged in Y and X before the network sees them."""
+        return zoom_for(self.diameter) if self.ndim == 2 else 1.0
 
     @property
     def patch_shape(self) -> tuple[int, ...]:

@@ -143,6 +143,46 @@ def rays_of_objects(
 
 
 @compiled
+def forget(
+    labels: NDArray[np.int32],
+    known: NDArray[np.bool_],
+    steps: NDArray[np.float64],
+    distances: NDArray[np.float32],
+    start: int,
+    stop: int,
+) -> None:
+    """Write NaN for rays that end at a pixel of which nothing is known, in rows start to stop.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (Z, Y, X)
+    known : ndarray of bool, same shape
+    steps : ndarray of float64, shape (R, 3)
+        Pixels along Z, Y and X in one unit of length.
+    distances : ndarray of float32, shape (R, Z, Y, X)
+    start, stop : int
+        Rows, counted through all planes.
+    """
+    depth, rows, cols = labels.shape
+    for row in range(start, stop):
+        z, y = row // rows, row % rows
+        for x in range(cols):
+            if labels[z, y, x] == 0:
+                continue
+            for k in range(len(steps)):
+                # Just past the end; and a little further, for an edge that was cut at a corner.
+                for beyond in (0.25, 0.75):
+                    length = distances[k, z, y, x] + beyond
+                    a = math.floor(z + length * steps[k, 0] + 0.5)
+                    b = math.floor(y + length * steps[k, 1] + 0.5)
+                    c = math.floor(x + length * steps[k, 2] + 0.5)
+                    inside = 0 <= a < depth and 0 <= b < rows and 0 <= c < cols
+                    if inside and not known[a, b, c]:
+                        distances[k, z, y, x] = np.nan
+                        break
+
+
+@compiled
 def _walk(walking: NDArray[Any], walked: NDArray[Any], ahead: NDArray[Any]) -> None:
     """Take one step: pixels whose next one is inside go on and count it."""
     for i in range(walking.size):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,7 +86,10 @@ def facets(n_rays: int, ndim: int = 2) -> NDArray[np.int64]:
 
 
 def ray_distances(
-    labels: NDArray[Any], n_rays: int = 32, anisotropy: float = 1.0
+    labels: NDArray[Any],
+    n_rays: int = 32,
+    anisotropy: float = 1.0,
+    known: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Measure the distance from each pixel to the boundary of its object along rays.
 
@@ -98,12 +101,15 @@ def ray_distances(
         Rays R, that point to `directions`.
     anisotropy : float
         Distance between planes divided by the pixel size within them (3D only).
+    known : ndarray of bool, same shape, optional
+        Where the labels are to be believed; everywhere, if it isn't given.
 
     Returns
     -------
     ndarray of float32, shape (R, Y, X) or (R, Z, Y, X)
         Distances, in pixels of X, from the middle of the pixel to where the ray leaves the pixels
-        of the object; 0 in the background. A corner cut by less than one pixel is no end.
+        of the object; 0 in the background. A corner cut by less than one pixel is no end. NaN for
+        rays that leave for pixels of which nothing is known: the object may go on there.
 
     Raises
     ------
@@ -139,10 +145,16 @@ def ray_distances(
             _ray_kernels.rays_of_objects(volume, boxes, *ways, counter, out, start, stop)
 
         in_bands(work, len(boxes))
+        if known is not None and not known.all():
+            believed = np.ascontiguousarray(known).reshape(volume.shape)
+            forget = partial(_ray_kernels.forget, volume, believed, rays, out)
+            in_bands(forget, volume.shape[0] * volume.shape[1], 16)
     return out.reshape(n_rays, *labels.shape)
 
 
-def centre_probability(labels: NDArray[Any], anisotropy: float = 1.0) -> NDArray[np.float32]:
+def centre_probability(
+    labels: NDArray[Any], anisotropy: float = 1.0, known: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
     """Measure how central each pixel is: distance to the object's boundary over its maximum.
 
     Parameters
@@ -152,11 +164,14 @@ def centre_probability(labels: NDArray[Any], anisotropy: float = 1.0) -> NDArray
         that the middle of an object that it cuts lies there.
     anisotropy : float
         Distance between planes divided by the pixel size within them (3D only).
+    known : ndarray of bool, same shape, optional
+        Where the labels are to be believed; everywhere, if it isn't given.
 
     Returns
     -------
     ndarray of float32, same shape
-        In (0, 1] within objects, 1 at the pixels farthest from the boundary; 0 elsewhere.
+        In (0, 1] within objects, 1 at the pixels farthest from the boundary; 0 elsewhere. NaN in
+        objects beside pixels of which nothing is known: their middle may be elsewhere.
 
     References
     ----------
@@ -178,6 +193,11 @@ def centre_probability(labels: NDArray[Any], anisotropy: float = 1.0) -> NDArray
     depth = distance_to_boundary(compact, anisotropy)
     n = int(compact.max(initial=0))
     highest = _label_kernels.highest(compact.reshape(-1), depth.reshape(-1), n)
+    if known is not None and not known.all():
+        # Grown by one pixel, the unknown touches the objects that may go on in it.
+        from scipy.ndimage import binary_dilation
+
+        highest[np.setdiff1d(compact[binary_dilation(~known)], [0]) - 1] = np.nan
     central: NDArray[np.float32] = depth / np.concatenate(([np.float32(1)], highest))[compact]
     return central
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_nucleate.core.params import Params
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -52,6 +55,22 @@ class TargetBase(Params):
             Values where nothing is known are arbitrary; the loss leaves them out.
         """
 
+    def pixel_weights(self, annotations: Sequence[Annotation]) -> list[NDArray[np.float32]] | None:
+        """How much each pixel of some images counts, besides being known. Pure.
+
+        Parameters
+        ----------
+        annotations : sequence of Annotation
+            All that is learned from.
+
+        Returns
+        -------
+        list of ndarray of float32, each of its labels' shape; or None
+            None where all pixels count alike.
+        """
+        del annotations
+        return None
+
     @abstractmethod
     def loss(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Compare raw outputs (B, K, *spatial) with encoded ones; weight (B, 1, *spatial)."""
@@ -59,6 +78,36 @@ class TargetBase(Params):
     @abstractmethod
     def activate(self, logits: Tensor) -> Tensor:
         """Turn raw outputs (B, K, *spatial) into maps, as `encode` draws them."""
+
+    def turns(self, ndim: int) -> bool:
+        """Whether maps of turned images can be turned back."""
+        del ndim
+        return True
+
+    def seen(
+        self, maps: NDArray[np.float32], turns: int = 0, mirrored: bool = False
+    ) -> NDArray[np.float32]:
+        """Turn maps of a view of an image back to the image. Pure.
+
+        Parameters
+        ----------
+        maps : ndarray of float32, shape (K, *spatial)
+            Of the image turned by so many quarters, as `numpy.rot90` does from Y to X, and then,
+            if `mirrored`, mirrored along X.
+        turns : int
+        mirrored : bool
+
+        Returns
+        -------
+        ndarray of float32, shape (K, *spatial)
+        """
+        back: NDArray[np.float32] = maps[..., ::-1] if mirrored else maps
+        return np.rot90(back, -turns, (-2, -1))
+
+    def rescaled(self, maps: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
+        """What maps mean in an image that is so many times as large: lengths grow. Pure."""
+        del zoom
+        return maps
 
     @abstractmethod
     def maps(self, maps: NDArray[np.float32]) -> Maps:

@@ -11,8 +11,11 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.maps import Maps
 from napari_nucleate.core.losses import Loss, Mixture
 from napari_nucleate.core.targets.base import TargetBase
+from napari_nucleate.core.weighting import class_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -25,6 +28,9 @@ class Semantic(TargetBase):
 
     kind: Literal["semantic"] = "semantic"
     classes: int = Field(1, ge=1, le=255, description="How many classes besides background.")
+    balanced: bool = Field(
+        False, description="Rare classes count more, by the inverse of how often they are painted."
+    )
     loss_function: Loss = Field(Mixture(), description="What the training minimises.")
 
     @property
@@ -55,6 +61,13 @@ class Semantic(TargetBase):
         classes = np.arange(self.n_maps).reshape(-1, *[1] * labels.ndim)
         one_hot: NDArray[np.float32] = (labels == classes).astype(np.float32)
         return one_hot
+
+    def pixel_weights(self, annotations: Sequence[Annotation]) -> list[NDArray[np.float32]] | None:
+        """More for pixels of rare classes."""
+        if not self.balanced:
+            return None
+        weights = class_weights(annotations, self.n_maps)
+        return [weights[a.labels.clip(0, self.classes)] for a in annotations]
 
     def loss(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """The chosen loss over all classes."""

@@ -55,15 +55,18 @@ class StarConvexTarget(TargetBase):
         return 2 + self.rays
 
     def encode(self, annotation: Annotation) -> NDArray[np.float32]:
-        """Foreground, object probability and ray distances in pixels of X."""
+        """Foreground, object probability and ray distances in pixels of X.
+
+        NaN where the labels don't tell, as beside pixels of which nothing is known.
+        """
         from napari_nucleate.core.instances.rays import centre_probability, ray_distances
 
-        labels = annotation.labels
+        labels, known = annotation.labels, annotation.known
         return np.concatenate(
             [
                 (labels > 0).astype(np.float32)[np.newaxis],
-                centre_probability(labels, self.anisotropy)[np.newaxis],
-                ray_distances(labels, self.rays, self.anisotropy),
+                centre_probability(labels, self.anisotropy, known)[np.newaxis],
+                ray_distances(labels, self.rays, self.anisotropy, known),
             ]
         )
 
@@ -72,14 +75,20 @@ class StarConvexTarget(TargetBase):
         from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
         from torch.nn.functional import softplus
 
-        known = weight.sum().clamp(min=1e-6)
-        centre = target[:, 1:2]
         foreground = self.loss_function(*binary(logits[:, :1], target[:, :1]), weight)
-        probability = (cross_entropy(logits[:, 1:2], centre, reduction="none") * weight).sum()
-        error = (UNIT * softplus(logits[:, 2:]) - target[:, 2:]).abs().mean(1, keepdim=True)
-        inside = (centre * weight).sum().clamp(min=1e-6)
-        distance = (error * centre * weight).sum() / inside
-        return foreground + probability / known + self.distance_weight * distance
+        # What is not a number isn't known: neither it nor its gradient may reach the sums.
+        seen = target[:, 1:2].isfinite()
+        centre = target[:, 1:2].nan_to_num(nan=0.0)
+        believed = weight * seen
+        probability = (cross_entropy(logits[:, 1:2], centre, reduction="none") * believed).sum()
+        probability = probability / believed.sum().clamp(min=1e-6)
+        ends = target[:, 2:].isfinite()
+        error = (UNIT * softplus(logits[:, 2:]) - target[:, 2:].nan_to_num(nan=0.0)).abs() * ends
+        error = error.sum(1, keepdim=True) / ends.sum(1, keepdim=True).clamp(min=1)
+        # Rays matter most where centres are; in objects that may go on, alike everywhere.
+        inside = weight * centre.where(seen, target[:, :1] / 2) * ends.any(1, keepdim=True)
+        distance = (error * inside).sum() / inside.sum().clamp(min=1e-6)
+        return foreground + probability + self.distance_weight * distance
 
     def activate(self, logits: Tensor) -> Tensor:
         """Probabilities, and distances of at least 0 pixels."""
@@ -87,6 +96,28 @@ class StarConvexTarget(TargetBase):
         from torch.nn.functional import softplus
 
         return torch.cat([logits[:, :2].sigmoid(), UNIT * softplus(logits[:, 2:])], 1)
+
+    def turns(self, ndim: int) -> bool:
+        """Only where every ray falls upon another."""
+        return ndim == 2 and self.rays % 4 == 0
+
+    def seen(
+        self, maps: NDArray[np.float32], turns: int = 0, mirrored: bool = False
+    ) -> NDArray[np.float32]:
+        """Turn maps back; rays too, which in 2D must be a multiple of four."""
+        back = super().seen(maps, turns, mirrored)
+        k = np.arange(self.rays)
+        # A quarter turn from Y to X takes ray k to ray k + R/4; a mirror along X, to R/2 - k.
+        origin = ((self.rays // 2 - k if mirrored else k) + turns * self.rays // 4) % self.rays
+        result = back.copy()
+        result[2 + origin] = back[2:]
+        return result
+
+    def rescaled(self, maps: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
+        """Rays grow with the image."""
+        result = maps.copy()
+        result[2:] *= np.float32(zoom)
+        return result
 
     def maps(self, maps: NDArray[np.float32]) -> Maps:
         """All of them."""

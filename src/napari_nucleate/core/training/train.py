@@ -27,6 +27,7 @@ from napari_nucleate.core.predict import checked
 from napari_nucleate.core.training.held_out import hold_out, validating
 from napari_nucleate.core.training.judge import Judge
 from napari_nucleate.core.training.learner import Learner
+from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def train(
     card: Card | None = None,
     initial: Model | None = None,
     view: View | None = None,
+    changed: Changed | None = None,
 ) -> Generator[TrainEvent, None, Model]:
     """Train by a recipe, saying at each step what happens.
 
@@ -61,10 +63,13 @@ def train(
         Weights to start from, instead of random ones.
     view : callable, optional
         Asked between steps for what to preview.
+    changed : callable, optional
+        Asked between steps for examples whose labels changed, and for new ones: these are learned
+        from then on, and for a while more often.
 
     Yields
     ------
-    Started, Step, Validated, Warned, Preview, Trained
+    Started, Step, Validated, Warned, Preview, Corrected, Trained
 
     Returns
     -------
@@ -79,6 +84,9 @@ def train(
     """
     if card is not None:
         recipe = recipe.suited(card.spacing)
+    if initial is not None and not recipe.diameter:  # its weights know objects of this size
+        recipe = recipe.model_copy(update={"diameter": initial.recipe.diameter})
+    recipe = recipe.measured([e.annotation for e in examples if not e.pseudo])
     for example in examples:
         checked(example.image, recipe, example.key)
     learn, held_out, note = hold_out(examples, recipe)
@@ -110,6 +118,7 @@ def train(
     best: Model | None = None
     step, fraction = 0, 0.0
     timetable = Timetable(recipe)
+    renewal = Renewal(changed, sampler, judge, record.held_out)
     while fraction < 1:
         loss, rate, warning = learner.learn(sampler, fraction)
         step += 1
@@ -117,6 +126,7 @@ def train(
         fraction = budget.fraction(step, seconds, epoch)
         if warning:
             yield Warned(warning)
+        yield from renewal.take_up()
         yield Step(step, loss, rate, fraction, seconds)
         if view is not None and (viewed := view()) is not None:
             yield learner.preview(viewed, step)
@@ -132,7 +142,7 @@ def train(
                     "validation_loss": verdict.loss,
                     "validation_ap": verdict.ap,
                 }
-                entry = record.model_copy(update=update)
+                entry = renewal.noted(record).model_copy(update=update)
                 best = Model(card.model_copy(update={"record": entry}), weights_of(learner.average))
             kept = best if better else None
             yield Validated(step, verdict.loss, verdict.ap, verdict.dice, fraction, kept)

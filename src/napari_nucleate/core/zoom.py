@@ -1,0 +1,117 @@
+"""Objects of any size, brought to the size that networks are made for."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.annotation import Annotation
+
+USUAL = 24.0
+"""Diameter in pixels to which objects are brought: the default U-Net sees three of them across."""
+
+AS_IT_IS = (0.6, 2.0)
+"""Images whose zoom would lie between these stay as they are: resampling costs sharpness."""
+
+LEAST, MOST = 0.2, 3.0
+"""Limits of the zoom: what is smaller or larger is hardly one object."""
+
+SMALLEST = 10
+"""Objects of fewer pixels are specks, and aren't measured."""
+
+
+def measured_diameter(annotations: Sequence[Annotation]) -> float:
+    """The median diameter of a person's objects, as that of discs of the same area. Pure.
+
+    Parameters
+    ----------
+    annotations : sequence of Annotation
+        2D.
+
+    Returns
+    -------
+    float
+        In pixels; 0 where no object of at least `SMALLEST` pixels is known.
+
+    Examples
+    --------
+    >>> from napari_nucleate.core.annotation import annotate
+    >>> round(measured_diameter([annotate(np.ones((10, 10), int))]), 2)
+    11.28
+    """
+    sizes = [
+        np.unique(a.labels[a.known & (a.labels > 0)], return_counts=True)[1] for a in annotations
+    ]
+    areas = np.concatenate([np.zeros(0, int), *sizes])
+    areas = areas[areas >= SMALLEST]
+    return float(np.median(2 * np.sqrt(areas / math.pi))) if areas.size else 0.0
+
+
+def zoom_for(diameter: float) -> float:
+    """How much images with objects of this diameter are enlarged; 1 where that isn't needed. Pure.
+
+    Examples
+    --------
+    >>> [zoom_for(d) for d in (0, 20, 96, 6, 1000)]
+    [1.0, 1.0, 0.25, 3.0, 0.2]
+    """
+    if not diameter:
+        return 1.0
+    zoom = USUAL / diameter
+    if AS_IT_IS[0] <= zoom <= AS_IT_IS[1]:
+        return 1.0
+    return min(max(zoom, LEAST), MOST)
+
+
+def zoomed_shape(shape: Sequence[int], zoom: float) -> tuple[int, ...]:
+    """The shape (Y, X) after zooming, at least one pixel each. Pure."""
+    return tuple(max(round(n * zoom), 1) for n in shape)
+
+
+def resized(values: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np.float32]:
+    """Resample channels bilinearly, averaging where they shrink. Pure.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (C, Y, X)
+    shape : (int, int)
+
+    Returns
+    -------
+    ndarray of float32, shape (C, *shape)
+    """
+    import torch
+
+    if tuple(values.shape[1:]) == tuple(shape):
+        return values
+    tensor = torch.from_numpy(np.ascontiguousarray(values))[None]
+    result: NDArray[np.float32] = (
+        torch.nn.functional.interpolate(
+            tensor, tuple(shape), mode="bilinear", align_corners=False, antialias=True
+        )[0]
+        .numpy()
+        .copy()
+    )
+    return result
+
+
+def resized_labels(labels: NDArray[np.int32], shape: Sequence[int]) -> NDArray[np.int32]:
+    """Resample labels (Y, X) by the nearest pixel. Pure.
+
+    Examples
+    --------
+    >>> resized_labels(np.array([[1, 2, 3, 4]], np.int32), (1, 2))
+    array([[2, 4]], dtype=int32)
+    """
+    rows, cols = (
+        ((np.arange(n) + 0.5) * old / n).astype(np.intp)
+        for n, old in zip(shape, labels.shape, strict=True)
+    )
+    return labels[rows[:, np.newaxis], cols]
