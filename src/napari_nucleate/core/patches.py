@@ -97,10 +97,8 @@ class Sampler:
     ) -> None:
         learned = [e for e in examples if e.annotation.known.any()]
         weights = recipe.target.pixel_weights([e.annotation for e in learned])
-        sites = [
-            _Site(e, recipe, w)
-            for e, w in zip(learned, weights or [None] * len(learned), strict=True)
-        ]
+        each: Sequence[NDArray[np.float32] | None] = weights or [None] * len(learned)
+        sites = [_Site(e, recipe, w) for e, w in zip(learned, each, strict=True)]
         # A few known pixels may vanish where images are made smaller.
         self._sites = [s for s in sites if s.any_known]
         if not self._sites:

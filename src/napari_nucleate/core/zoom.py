@@ -114,4 +114,5 @@ def resized_labels(labels: NDArray[np.int32], shape: Sequence[int]) -> NDArray[n
         ((np.arange(n) + 0.5) * old / n).astype(np.intp)
         for n, old in zip(shape, labels.shape, strict=True)
     )
-    return labels[rows[:, np.newaxis], cols]
+    result: NDArray[np.int32] = labels[rows[:, np.newaxis], cols]
+    return result

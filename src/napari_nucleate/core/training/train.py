@@ -82,11 +82,7 @@ def train(
         If nothing is labelled, images don't fit the recipe, memory runs out with a single patch
         a step, or the loss stops being finite twice.
     """
-    if card is not None:
-        recipe = recipe.suited(card.spacing)
-    if initial is not None and not recipe.diameter:  # its weights know objects of this size
-        recipe = recipe.model_copy(update={"diameter": initial.recipe.diameter})
-    recipe = recipe.measured([e.annotation for e in examples if not e.pseudo])
+    recipe = _completed(recipe, examples, card, initial)
     for example in examples:
         checked(example.image, recipe, example.key)
     learn, held_out, note = hold_out(examples, recipe)
@@ -150,3 +146,14 @@ def train(
         raise NucleateError("The validation never gave a number; train again with a lower rate.")
     yield Trained(best)
     return best
+
+
+def _completed(
+    recipe: Recipe, examples: Sequence[Example], card: Card | None, initial: Model | None
+) -> Recipe:
+    """The recipe with what it leaves to the images: their voxels, and the size of objects."""
+    if card is not None:
+        recipe = recipe.suited(card.spacing)
+    if initial is not None and not recipe.diameter:  # its weights know objects of this size
+        recipe = recipe.model_copy(update={"diameter": initial.recipe.diameter})
+    return recipe.measured([e.annotation for e in examples if not e.pseudo])
