@@ -78,10 +78,6 @@ class Corrections:
         self._lately = kept
         return int(pixels.size)
 
-    def forget(self, key: str) -> None:
-        """Forget an image from which nothing is learned any more."""
-        self._lately = [one for one in self._lately if one.key != key]
-
     def draw(self, rng: np.random.Generator) -> tuple[str, int] | None:
         """The image and the flat index of a corrected pixel, for `SHARE` of the patches.
 

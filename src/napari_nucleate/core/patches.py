@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.augment import nearest
+from napari_nucleate.core.corrected import Corrections
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.zoom import resized, resized_labels, zoomed_shape
 
@@ -105,26 +106,63 @@ class Sampler:
             raise NucleateError("Nothing is labelled yet; paint a few objects first.")
         self._recipe = recipe
         self._rng = rng
-        # The square root keeps one crowded image from drowning the others.
-        richness = np.sqrt([max(len(s.objects), 1) for s in self._sites])
-        share = richness * [0.5 if s.example.pseudo else 1.0 for s in self._sites]
-        self._share = share / share.sum()
+        self._corrections = Corrections()
+        self._share = _shares(self._sites)
 
     def batch(self, size: int) -> Batch:
         """Draw `size` patches."""
         drawn = [self._patch() for _ in range(size)]
+        self._corrections.age()
         image, target, weight = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
         return Batch(image, target, weight)
+
+    def renew(self, example: Example) -> int:
+        """Draw an image by its new labels from now on, and what changed more often for a while.
+
+        An image in which nothing is known any more is left out, unless it is the only one.
+
+        Parameters
+        ----------
+        example : Example
+            Takes the place of the one of the same key; a new one is drawn, too.
+
+        Returns
+        -------
+        int
+            How many pixels that are known now have another label than before.
+        """
+        keys = [s.example.key for s in self._sites]
+        at = keys.index(example.key) if example.key in keys else len(keys)
+        others = [s for s in self._sites if s.example.key != example.key]
+        annotations = [*(s.example.annotation for s in others), example.annotation]
+        weights = self._recipe.target.pixel_weights(annotations)
+        site = _Site(example, self._recipe, weights[-1] if weights else None)
+        if not site.any_known and not others:
+            return 0
+        before = self._sites[at].labels if at < len(keys) else None
+        self._sites = [*others[:at], *[site] * site.any_known, *others[at:]]
+        self._share = _shares(self._sites)
+        return self._corrections.note(example.key, before, site.labels)
+
+    def _place(self) -> tuple[_Site, NDArray[np.float64]]:
+        """An image, and where in it to cut a patch."""
+        corrected = self._corrections.draw(self._rng)
+        if corrected is not None:
+            key, flat = corrected
+            site = next(s for s in self._sites if s.example.key == key)
+            return site, site.near(flat, self._rng)
+        site = self._sites[self._rng.choice(len(self._sites), p=self._share)]
+        return site, site.centre(self._rng)
 
     def _patch(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         from scipy.ndimage import map_coordinates
 
         recipe, rng = self._recipe, self._rng
-        site = self._sites[rng.choice(len(self._sites), p=self._share)]
+        site, centre = self._place()
         # Targets such as ray distances look beyond the patch: cut wider, encode, then crop.
         margins = recipe.target.margins(recipe.ndim)
         size = tuple(n + 2 * m for n, m in zip(recipe.patch_shape, margins, strict=True))
-        where = recipe.augmentation.coordinates(site.centre(rng), size, rng)
+        where = recipe.augmentation.coordinates(centre, size, rng)
         labels = nearest(site.labels, where)
         known = labels >= 0
         target = recipe.target.encode(Annotation(np.maximum(labels, 0), known))
@@ -184,10 +222,21 @@ class _Site:
         pixels = self._known_at
         if self.objects and rng.random() < 0.75:
             pixels = self.objects[rng.integers(len(self.objects))]
-        flat = pixels[rng.integers(len(pixels))]
+        return self.near(pixels[rng.integers(len(pixels))], rng)
+
+    def near(self, flat: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The pixel of that flat index; jittered."""
         middle = np.array(np.unravel_index(flat, self.labels.shape), float)
         jitter = np.asarray(self._patch_shape) / 8
         middle = middle + rng.uniform(-jitter, jitter)
         # Patches begin on whole pixels: one that isn't turned or scaled is the image as it is.
         half = (np.asarray(self._patch_shape) - 1) / 2
         return np.asarray(np.round(middle - half) + half)
+
+
+def _shares(sites: Sequence[_Site]) -> NDArray[np.float64]:
+    """How often each image is drawn."""
+    # The square root keeps one crowded image from drowning the others.
+    richness = np.sqrt([max(len(s.objects), 1) for s in sites])
+    share = richness * [0.5 if s.example.pseudo else 1.0 for s in sites]
+    return np.asarray(share / share.sum())

@@ -39,10 +39,13 @@ class Eye:
         self._next = 0.0
 
     def look(self) -> None:
-        """Note the image in view and its visible part; on the GUI's side."""
-        source = self._session.source
+        """Note the image in view and its visible part; on the GUI's side.
+
+        Who hides the layer of previews looks at none: the training has that time for itself.
+        """
+        source, preview = self._session.source, self._session.preview
         looked = None
-        if source is not None:
+        if source is not None and (preview is None or preview.visible):
             ref = source.in_view(self._session.viewer)
             looked = ref, self._visible(source)
         with self._lock:

@@ -14,6 +14,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Preview, Trained, Validated, Warned
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.recipe import Recipe
+from napari_nucleate.gui.changes import Changes
 from napari_nucleate.gui.eye import Eye
 from napari_nucleate.gui.job import Ending, Failed, Job
 from napari_nucleate.gui.keeping import Keeper
@@ -76,12 +77,14 @@ class Session(QObject):
         self._refs: dict[str, ImageRef] = {}
         self._best: Model | None = None
         self._eye = Eye(self)
+        self._changes = Changes(self)
         self.keeper = Keeper(self)
         self._splittable = self._exportable = False
         # How many images the last prediction was asked for.
         self.predicting = 0
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.point.connect(self._eye.look)
+        viewer.dims.events.point.connect(self._changes.look)
         viewer.scene.camera.events.center.connect(self._eye.look)
         viewer.scene.camera.events.zoom.connect(self._eye.look)
         window.destroyed.connect(self.keeper.flush)
@@ -183,6 +186,7 @@ class Session(QObject):
                 **self.source.geometry(),
             )
             self.boxes.mode = "add_rectangle"
+            self.boxes.events.data.connect(self._on_boxes)
 
     def painted(self, key: str) -> NDArray[Any]:
         """What is painted on an image, as in the layer; a copy (*spatial)."""
@@ -210,6 +214,7 @@ class Session(QObject):
                 f"{key} has painted labels; erase them to confirm that it is empty."
             )
         self._set(self.state.mark(key, "empty"))
+        self._changes.note(key)
 
     def go_to(self, key: str) -> None:
         """Show an image in the viewer."""
@@ -263,17 +268,20 @@ class Session(QObject):
             record=Record(name=store.new_model_name(number), round=number),
         )
         newest = state.rounds[-1].model if resume else ""
-        refs, eye = dict(self._refs), self._eye
+        refs, eye, changes = dict(self._refs), self._eye, self._changes
 
         def work() -> Any:
             examples = run.gather(state, store, refs, annotations.__getitem__)
             initial = store.load_model(newest) if newest else None
-            yield from run.training(store, examples, state.recipe, card, initial=initial, view=eye)
+            yield from run.training(
+                store, examples, state.recipe, card, initial=initial, view=eye, changed=changes
+            )
 
-        self._eye.look()
         if self.preview is not None:
             self.preview.visible = True
+        self._eye.look()
         self.job.start("training", work)
+        self._changes.begin(annotations, state.known)
         self.changed.emit()
 
     def train_again(self) -> None:
@@ -399,8 +407,12 @@ class Session(QObject):
         # are looked at before a training.
         key = self.current
         self.keeper.touch(key)
+        self._changes.note(key)
         if (self.state.item(key).status == "labelled") != bool(self.painted(key).any()):
             self.refresh_statuses()
+
+    def _on_boxes(self) -> None:
+        self._changes.note(self.current)
 
     def _on_event(self, event: object) -> None:
         self.state = run.after(self.state, event)
@@ -418,6 +430,7 @@ class Session(QObject):
             self.changed.emit()
 
     def _on_ended(self, ending: Ending) -> None:
+        self._changes.end()
         if isinstance(ending, Failed):
             show_warning(ending.message)
         if self._best is not None:
@@ -446,4 +459,7 @@ class Session(QObject):
         if isinstance(event, Prediction):
             self.prediction = show_prediction(self.viewer, self.source, self.prediction, ref, event)
         else:
-            self.preview = show_preview(self.viewer, self.source, self.preview, ref, event)
+            before = self.preview
+            self.preview = show_preview(self.viewer, self.source, before, ref, event)
+            if self.preview is not before:
+                self.preview.events.visible.connect(self._eye.look)

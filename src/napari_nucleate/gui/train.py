@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, QUrl
 from qtpy.QtWidgets import QFrame, QGroupBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from napari_nucleate.core.events import Prediction, Started, Step, Trained, Validated, Warned
+from napari_nucleate.core.events import (
+    Corrected,
+    Prediction,
+    Started,
+    Step,
+    Trained,
+    Validated,
+    Warned,
+)
 from napari_nucleate.gui.chart import LearningChart
 from napari_nucleate.gui.dock import column, on_click
 from napari_nucleate.gui.job import Ending, Failed, Stopped
@@ -109,6 +117,8 @@ class TrainDock(QWidget):
             self.status.say(started_in_words(event))
         elif isinstance(event, Warned):
             self.status.warn(event.message)
+        elif isinstance(event, Corrected):
+            self.status.say(corrected_in_words(event))
         elif isinstance(event, Prediction):
             self.status.say(f"Predicted {event.key}: confidence {event.scores.image:.2f}.")
         elif isinstance(event, Trained):
@@ -187,6 +197,19 @@ def started_in_words(event: Started) -> str:
     images = f"{event.examples} image{'s' * (event.examples != 1)}"
     weights = f"{event.parameters / 1e6:.1f} million weights"
     return f"Learning from {images} on {event.device}, {weights}. {event.note}"
+
+
+def corrected_in_words(event: Corrected) -> str:
+    """Say what becomes of labels painted while a network learns.
+
+    Examples
+    --------
+    >>> corrected_in_words(Corrected("cells_t3", 120, held_out=False))
+    'Learning from your correction of cells_t3.'
+    """
+    if event.held_out:
+        return f"{event.key} is held out: your correction counts in the validation."
+    return f"Learning from your correction of {event.key}."
 
 
 def _scores(event: Validated) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.model import Card, Model
     from napari_nucleate.core.predict import CalibratedSource, Source, Tiling
     from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.core.training.renewal import Changed
     from napari_nucleate.core.training.train import View
     from napari_nucleate.project.store import Store
 
@@ -81,6 +82,7 @@ def training(
     *,
     initial: Model | None = None,
     view: View | None = None,
+    changed: Changed | None = None,
 ) -> Generator[TrainEvent, None, None]:
     """Train, and keep the best weights on disk from the first validation on.
 
@@ -88,7 +90,8 @@ def training(
     """
     from napari_nucleate.core.training.train import train
 
-    yield from _keep_best(store, train(examples, recipe, card=card, initial=initial, view=view))
+    steps = train(examples, recipe, card=card, initial=initial, view=view, changed=changed)
+    yield from _keep_best(store, steps)
 
 
 def predicting(
