@@ -169,9 +169,32 @@ def _each_run(
 
 
 @compiled
-def _gather(
+def rows_at(
     distances: NDArray[np.float32],
-    column: int,
+    places: NDArray[np.int64],
+    rows: NDArray[np.float32],
+    start: int,
+    stop: int,
+) -> None:
+    """Copy the rays of places start..stop side by side, where they are near each other in memory.
+
+    Parameters
+    ----------
+    distances : ndarray of float32, shape (R, P)
+    places : ndarray of int64, shape (N,)
+        Ascending, or nearly: then each map is read from its beginning to its end.
+    rows : ndarray of float32, shape (N, R)
+        Written.
+    start, stop : int
+    """
+    for k in range(len(distances)):
+        for i in range(start, stop):
+            rows[i, k] = distances[k, places[i]]
+
+
+@compiled
+def _gather(
+    rays: NDArray[np.float32],
     steps: NDArray[np.float64],
     every: int,
     longest: float,
@@ -180,7 +203,7 @@ def _gather(
 ) -> None:
     """Write every n-th ray of a star, and its corner as seen from the centre."""
     for k in range(0, len(steps), every):
-        length = float(distances[k, column])
+        length = float(rays[k])
         # Where the network drew nonsense, an outline still encloses its centre.
         lengths[k] = min(max(length, 0.5), longest) if length == length else 0.5
         for axis in range(3):
@@ -253,8 +276,8 @@ def _worst(
 @compiled
 def select(
     points: NDArray[np.int64],
-    distances: NDArray[np.float32],
-    columns: NDArray[np.int64],
+    rays: NDArray[np.float32],
+    order: NDArray[np.int64],
     steps: NDArray[np.float64],
     facets: NDArray[np.int64],
     overlap: float,
@@ -269,11 +292,11 @@ def select(
     Parameters
     ----------
     points : ndarray of int64, shape (N, 3)
-        Centres in pixels, the best first.
-    distances : ndarray of float32, shape (R, P)
-        Lengths of rays.
-    columns : ndarray of int64, shape (N,)
-        Which of the P belongs to each centre.
+        Centres in pixels.
+    rays : ndarray of float32, shape (N, R)
+        Their lengths.
+    order : ndarray of int64, shape (N,)
+        Which star comes first, which second and so on.
     steps : ndarray of float64, shape (R, 3)
         As from `directions`.
     facets : ndarray of int64, shape (F, 2) or (F, 3)
@@ -294,15 +317,15 @@ def select(
     every = max(n_rays // (8 if flat else 16), 1)
     longest = math.sqrt(labels.shape[0] ** 2 + labels.shape[1] ** 2 + labels.shape[2] ** 2)
     n = 0
-    for i in range(len(points)):
+    for i in order:
         point = points[i]
         if labels[point[0], point[1], point[2]] > 0:
             # Most stars end here, their centre being deep in a drawn object.
-            _gather(distances, columns[i], steps, every, longest, corners, lengths)
+            _gather(rays[i], steps, every, longest, corners, lengths)
             size, found = _sample(labels, point, corners, lengths, every, flat, shared, touched)
             if _worst(shared, touched, found, size, size, sizes, overlap) > overlap + 3 * DOUBT:
                 continue
-        _gather(distances, columns[i], steps, 1, longest, corners, lengths)
+        _gather(rays[i], steps, 1, longest, corners, lengths)
         size, found = _sample(labels, point, corners, lengths, 1, flat, shared, touched)
         worst = _worst(shared, touched, found, size, size, sizes, overlap)
         if worst > overlap + DOUBT:
@@ -342,5 +365,5 @@ def draw(
     shared, touched = np.zeros(1), np.empty(1, np.int64)
     longest = math.sqrt(labels.shape[0] ** 2 + labels.shape[1] ** 2 + labels.shape[2] ** 2)
     for i in range(len(points)):
-        _gather(rays.T, i, steps, 1, longest, corners, lengths)
+        _gather(rays[i], steps, 1, longest, corners, lengths)
         _each_run(labels, points[i], corners, facets, i + 1, shared, touched)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,8 +125,8 @@ def suppress(
     places, scores = kernels.candidates(sure, flat, threshold)
     # Positive floats are ordered as their bits; of equal ones the first in the image wins.
     key = (scores.view(np.int32).astype(np.int64) << 32) - np.arange(len(scores))
-    places = places[np.argsort(-key)]
-    stars, labels, _ = _greedy(places, maps, grid, shape, sure, flat, overlap, anisotropy)
+    order = np.argsort(-key)
+    stars, labels, _ = _greedy(places, order, maps, grid, shape, sure, flat, overlap, anisotropy)
     return stars, labels
 
 
@@ -162,14 +163,14 @@ def on_hills(
     land = np.ascontiguousarray(height, np.float32).reshape(-1)
     summits = _label_kernels.deepest(hills.reshape(-1), land, int(hills.max(initial=0)))
     order = np.argsort(-centre.reshape(-1)[summits], kind="stable")
-    places = summits[order]
-    sure = centre.reshape(-1)
-    stars, _, drawn = _greedy(places, hills.shape, 1, hills.shape, sure, flat, overlap, anisotropy)
-    return stars, order[drawn] + 1
+    sure, shape = centre.reshape(-1), hills.shape
+    stars, _, drawn = _greedy(summits, order, shape, 1, shape, sure, flat, overlap, anisotropy)
+    return stars, drawn + 1
 
 
 def _greedy(
     places: NDArray[np.int64],
+    order: NDArray[np.int64],
     maps: tuple[int, ...],
     grid: int,
     shape: tuple[int, ...],
@@ -178,21 +179,23 @@ def _greedy(
     overlap: float,
     anisotropy: float,
 ) -> tuple[Stars, NDArray[np.int32], NDArray[np.int64]]:
-    """Draw the stars on some places of flat maps, the best first; the third tells which of them.
+    """Draw the stars on some places of flat maps in an order; the third tells which of them.
 
     Rays are made lengths even where the network drew nonsense.
     """
     from napari_nucleate.core.instances import _star_kernels as kernels
+    from napari_nucleate.core.instances._compile import in_bands
 
     points = np.stack(np.unravel_index(places, maps), axis=1).astype(np.int64) * grid
     steps = directions(len(distances), len(maps), anisotropy)
     spans = facets(len(distances), len(maps))
     labels = np.zeros(_volume(shape), np.int32)
-    drawn = kernels.select(_in_volume(points), distances, places, steps, spans, overlap, labels)
-    kept, longest = places[drawn], float(np.linalg.norm(shape))
-    rays = np.nan_to_num(distances[:, kept].T, nan=0.5, posinf=longest).clip(0.5, longest)
-    rays = np.ascontiguousarray(rays, np.float32)
-    stars = Stars(points[drawn], rays, probability[kept].clip(0, 1), anisotropy)
+    lengths = np.empty((len(places), len(distances)), np.float32)
+    in_bands(partial(kernels.rows_at, distances, places, lengths), len(places), 1024)
+    drawn = kernels.select(_in_volume(points), lengths, order, steps, spans, overlap, labels)
+    longest = float(np.linalg.norm(shape))
+    rays = np.nan_to_num(lengths[drawn], nan=0.5, posinf=longest).clip(0.5, longest)
+    stars = Stars(points[drawn], rays, probability[places[drawn]].clip(0, 1), anisotropy)
     return stars, labels.reshape(shape), drawn
 
 
