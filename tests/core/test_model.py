@@ -55,7 +55,7 @@ def test_devices_that_are_not_there_are_refused_with_advice():
 def test_the_precision_can_be_probed_with_and_without_gradients(grad):
     from napari_nucleate.core import device
 
-    device._half_precision_pays.cache_clear()
+    device.half_precision_pays.cache_clear()
     with torch.inference_mode(not grad), autocast(CPU):
         layer = torch.nn.Conv2d(1, 2, 3)
         assert torch.isfinite(layer(torch.ones(1, 1, 8, 8)).float()).all()

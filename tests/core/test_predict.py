@@ -24,7 +24,7 @@ ONCE = Confidence(agreement=False)
 @pytest.fixture(autouse=True)
 def full_precision(monkeypatch):
     """bfloat16 rounds at a hundredth: it would hide what these tests look for."""
-    monkeypatch.setattr("napari_nucleate.core.device._half_precision_pays", lambda kind: False)
+    monkeypatch.setattr("napari_nucleate.core.device.half_precision_pays", lambda kind: False)
 
 
 def noise(*shape, seed=0):

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import functools
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 import torch
 
 from napari_nucleate.core.errors import NucleateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_chosen: ContextVar[bool | None] = ContextVar("half precision", default=None)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -40,10 +47,25 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def autocast(device: torch.device) -> AbstractContextManager[None]:
-    """Compute in bfloat16 where that is faster, in float32 elsewhere."""
-    if _half_precision_pays(device.type):
+    """Compute in bfloat16 where that is faster, in float32 elsewhere, or as `precision` says."""
+    chosen = _chosen.get()
+    if half_precision_pays(device.type) if chosen is None else chosen:
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+@contextmanager
+def precision(half: bool) -> Iterator[None]:
+    """Within the block `autocast` takes bfloat16, or float32, whatever is faster.
+
+    A training keeps to the one it began with: measuring again could give another answer, and the
+    training another result.
+    """
+    before = _chosen.set(half)
+    try:
+        yield
+    finally:
+        _chosen.reset(before)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -55,7 +77,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @functools.cache
-def _half_precision_pays(kind: str) -> bool:
+def half_precision_pays(kind: str) -> bool:
+    """Whether bfloat16 is faster on this kind of device: "cpu", "cuda" or "mps"."""
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if kind != "cpu":

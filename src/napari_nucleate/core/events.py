@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Started:
     """A training has begun.
 
-    `held_out` are the keys validated on; where it is empty, the training images are.
+    `held_out` are the keys of images held out whole. `note` says in words what is validated on,
+    and that an interrupted training goes on where it does.
     """
 
     examples: int
@@ -45,6 +46,7 @@ class Validated:
 
     `loss` is the cross-entropy of the foreground, `ap` the mean AP at IoU 0.5 to 0.9. `model` has
     the weights where they are the best so far, and is None elsewhere; who listens keeps it.
+    `learning_rate` is that of the step before.
     """
 
     step: int
@@ -53,6 +55,7 @@ class Validated:
     dice: float
     fraction: float
     model: Model | None
+    learning_rate: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from napari_nucleate.core.architectures.modules import Network
+
 
 class Record(Params):
     """How a model came to be; written beside its weights."""
@@ -34,6 +36,10 @@ class Record(Params):
     human: tuple[str, ...] = Field((), description="Images with a person's labels.")
     pseudo: tuple[str, ...] = Field((), description="Images with accepted predictions.")
     held_out: tuple[str, ...] = Field((), description="Images validated on, not trained on.")
+    regions: dict[str, tuple[tuple[int, int], tuple[int, int]]] = Field(
+        {}, description="Parts of images validated on, not trained on: start and stop along Y, X."
+    )
+    validation: str = Field("", description="What it was validated on, in words.")
     device: str = Field("", description="Where it was trained.")
     versions: dict[str, str] = Field({}, description="Versions of the software.")
 
@@ -72,7 +78,7 @@ class Model:
         """The recipe it was trained by."""
         return self.card.recipe
 
-    def network(self, device: torch.device) -> nn.Module:
+    def network(self, device: torch.device) -> Network:
         """Build the network with these weights, for prediction.
 
         Raises
@@ -96,7 +102,7 @@ class Model:
         return place(network, device).eval()
 
 
-def build(recipe: Recipe) -> nn.Module:
+def build(recipe: Recipe) -> Network:
     """Make the recipe's network with random weights, repeatably by the recipe's seed."""
     import torch
 
@@ -105,7 +111,7 @@ def build(recipe: Recipe) -> nn.Module:
         return recipe.architecture.build(recipe.ndim, recipe.channels, recipe.target.n_maps)
 
 
-def place(network: nn.Module, device: torch.device) -> nn.Module:
+def place(network: Network, device: torch.device) -> Network:
     """Move a network to a device, channels last where that is faster (2D: 1.6 times)."""
     import torch
 

@@ -7,14 +7,27 @@ LLVM before. Nothing here needs that compiler.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from torch import Tensor
+
+
+@dataclass
+class Moments:
+    """What is remembered of the gradients of one parameter: their mean, and that of the squares.
+
+    `steps` counts the gradients, for the correction of means that began at zero.
+    """
+
+    mean: Tensor
+    square: Tensor
+    steps: int = 0
 
 
 class AdamW:
@@ -22,30 +35,32 @@ class AdamW:
 
     Parameters
     ----------
-    parameters : iterable of Tensor
+    parameters : sequence of Tensor
         Leaves with gradients. Vectors, as biases and normalisation have, don't decay.
     weight_decay : float
         Share of a weight lost a step, times the learning rate.
     betas : (float, float)
         Memory of the mean gradient and of its square.
+    factors : sequence of float, optional
+        The learning rate of each parameter as a multiple of that of the step.
     """
 
     def __init__(
         self,
-        parameters: Iterable[Tensor],
+        parameters: Sequence[Tensor],
         weight_decay: float,
         betas: tuple[float, float] = (0.9, 0.999),
+        factors: Sequence[float] = (),
     ) -> None:
-        self._parameters = [p for p in parameters if p.requires_grad]
+        self._parameters = list(parameters)
+        self._factors = list(factors) or [1.0] * len(self._parameters)
         self._decay = weight_decay
         self._betas = betas
         self.reset()
 
     def reset(self) -> None:
         """Forget all gradients seen so far."""
-        self._step = 0
-        self._mean = [torch.zeros_like(p) for p in self._parameters]
-        self._square = [torch.zeros_like(p) for p in self._parameters]
+        self.moments = [Moments(torch.zeros_like(p), torch.zeros_like(p)) for p in self._parameters]
 
     def zero_grad(self) -> None:
         """Drop the gradients."""
@@ -54,15 +69,15 @@ class AdamW:
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        """Move the parameters along their gradients, with this learning rate."""
-        self._step += 1
+        """Move the parameters that have gradients along them, with this learning rate."""
         first, second = self._betas
-        correction = (1 - second**self._step) ** 0.5 / (1 - first**self._step)
-        for p, mean, square in zip(self._parameters, self._mean, self._square, strict=True):
+        for p, m, factor in zip(self._parameters, self.moments, self._factors, strict=True):
             if p.grad is None:
                 continue
-            mean.lerp_(p.grad, 1 - first)
-            square.mul_(second).addcmul_(p.grad, p.grad, value=1 - second)
+            m.steps += 1
+            correction = (1 - second**m.steps) ** 0.5 / (1 - first**m.steps)
+            m.mean.lerp_(p.grad, 1 - first)
+            m.square.mul_(second).addcmul_(p.grad, p.grad, value=1 - second)
             if p.ndim > 1:
-                p.mul_(1 - rate * self._decay)
-            p.addcdiv_(mean, square.sqrt().add_(1e-8), value=-rate * correction)
+                p.mul_(1 - rate * factor * self._decay)
+            p.addcdiv_(m.mean, m.square.sqrt().add_(1e-8), value=-rate * factor * correction)

@@ -79,6 +79,29 @@ class Optimisation(Params):
     validation: float = Field(
         0.15, ge=0, le=0.5, description="Share of the labelled images held out to validate on."
     )
+    patience: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Stop early after so many validations without a rise; 0 never does.",
+    )
+    frozen: Literal["none", "encoder", "all-but-head"] = Field(
+        "none",
+        description="Parts of the network that stay as they are when a model goes on learning.",
+    )
+    thaw: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the training for which frozen parts stay so; 1 is all of it.",
+    )
+    encoder_rate: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Learning rate of the encoder, against the others', when a model goes on "
+        "learning.",
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random draw.")
     device: str = Field(
         "auto",

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+Part = Literal["encoder", "decoder", "head"]
 
 CONVOLUTION: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -27,7 +31,19 @@ def double(ndim: int, n_in: int, n_out: int) -> nn.Sequential:
     return nn.Sequential(convolution(ndim, n_in, n_out), convolution(ndim, n_out, n_out))
 
 
-class UNetModule(nn.Module):
+class Network(nn.Module):
+    """What every network can do, besides drawing maps."""
+
+    @abstractmethod
+    def parts(self) -> dict[Part, list[nn.Module]]:
+        """Its modules, each in one part, for those that go on learning from other images.
+
+        The encoder sees, the decoder puts together what was seen, and the head draws the maps:
+        another target needs another head.
+        """
+
+
+class UNetModule(Network):
     """Encoder, decoder and skips; with a stem of 2 the levels run at half resolution."""
 
     def __init__(
@@ -50,6 +66,13 @@ class UNetModule(nn.Module):
         self.restore = TRANSPOSED[ndim](width, fine, stem, stem) if stem > 1 else None
         sides = fine + n_inputs if stem > 1 else fine
         self.head = CONVOLUTION[ndim](sides, n_outputs, 3, padding=1)
+
+    def parts(self) -> dict[Part, list[nn.Module]]:
+        """The way down, the way up, and the last convolution."""
+        up: list[nn.Module] = [self.up, self.join]
+        if self.restore is not None:
+            up.append(self.restore)
+        return {"encoder": [self.stem, self.first, self.down], "decoder": up, "head": [self.head]}
 
     def forward(self, image: Tensor) -> Tensor:
         """From (B, C, *spatial) to (B, K, *spatial)."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from napari_nucleate.core.params import Params
 
 if TYPE_CHECKING:
-    from torch import nn
+    from napari_nucleate.core.architectures.modules import Network
 
 
 class UNet(Params):
@@ -35,7 +35,7 @@ class UNet(Params):
         reach = sum(5 * stride for stride in strides) + 4
         return int(-(-reach // self.multiple) * self.multiple)
 
-    def build(self, ndim: int, n_inputs: int, n_outputs: int) -> nn.Module:
+    def build(self, ndim: int, n_inputs: int, n_outputs: int) -> Network:
         """Make the network with random weights.
 
         Parameters
@@ -48,7 +48,7 @@ class UNet(Params):
 
         Returns
         -------
-        torch.nn.Module
+        Network
             From (B, n_inputs, *spatial) to (B, n_outputs, *spatial); sides divisible by
             `multiple`.
         """

@@ -1,44 +1,235 @@
-"""What is learned from and what is held out to validate on."""
+"""What is learned from and what is held out to validate on: whole images, or parts of them."""
 
 from __future__ import annotations
 
+import math
+import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.core.annotation import Annotation
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.model import Record
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.recipe import Recipe
 
+Region = tuple[tuple[int, int], tuple[int, int]]
+"""A rectangle: start and stop along Y, and along X. In volumes it goes through all planes."""
 
-def hold_out(
-    examples: Sequence[Example], recipe: Recipe
-) -> tuple[list[Example], list[Example], str]:
-    """Choose the images to learn from and those to validate on; say in words what was done.
+FEWEST_STACKS = 5
+"""With so many labelled stacks, whole ones are held out; with fewer, regions are."""
 
-    Only a person's labels validate. The choice depends on the keys and the seed alone, so that
-    adding pseudo-labels between rounds leaves the validation images the same.
+FEWEST_OBJECTS = 12
+"""With fewer known objects than that in all, none can be spared."""
+
+FEWEST_HELD_OUT = 3
+"""Fewer objects than that tell nothing."""
+
+_POSITION = re.compile(r"(?:_[ntz]\d+)+$")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which images, or which parts of them, are validated on and not learned from.
+
+    Parameters
+    ----------
+    held_out : tuple of str
+        Images held out whole. Nothing is learned from others of their stacks either: planes that
+        follow each other show the same.
+    regions : dict of str to Region
+        The part of an image that is held out; the same in all images of a stack.
+    note : str
+        What was done, in words.
+    """
+
+    held_out: tuple[str, ...] = ()
+    regions: dict[str, Region] = field(default_factory=dict)
+    note: str = ""
+
+    @classmethod
+    def recorded(cls, record: Record) -> Split:
+        """The split that a training was begun with."""
+        return cls(record.held_out, record.regions, record.validation)
+
+    def parts(self, example: Example) -> tuple[Example | None, Example | None]:
+        """What to learn from an image, and what to validate on; None where that is nothing. Pure.
+
+        Without anything held out, images are learned from and validated on.
+        """
+        stack = stack_of(example.key)
+        if stack in {stack_of(key) for key in self.held_out}:
+            return None, None if example.pseudo else example
+        region = self.regions.get(example.key) or next(
+            (r for key, r in self.regions.items() if stack_of(key) == stack), None
+        )
+        if region is None:
+            return example, None if self.held_out or self.regions else example
+        inside = np.zeros(example.annotation.known.shape, bool)
+        (top, bottom), (left, right) = region
+        inside[..., top:bottom, left:right] = True
+        rest = _only(example, ~inside)
+        return rest, None if example.pseudo else _only(example, inside)
+
+    def learned(self, examples: Sequence[Example]) -> list[Example]:
+        """What to learn from."""
+        parts = (self.parts(e)[0] for e in examples)
+        return [part for part in parts if part is not None]
+
+    def validated(self, examples: Sequence[Example]) -> list[Example]:
+        """What to validate on: what is held out, else a person's labels, else all."""
+        human = [e for e in examples if not e.pseudo]
+        held_out = [part for e in human if (part := self.parts(e)[1]) is not None]
+        for chosen in (held_out, human):
+            if known := [e for e in chosen if e.annotation.known.any()]:
+                return known
+        return [e for e in examples if e.annotation.known.any()]
+
+
+def hold_out(examples: Sequence[Example], recipe: Recipe) -> Split:
+    """Choose what to validate on; say in words what was done. Pure.
+
+    Only a person's labels validate. The choice depends on them and on the seed alone, so that
+    adding pseudo-labels between rounds leaves it the same. With five labelled stacks or more,
+    whole ones are held out; with fewer, a strip at one side of each image, where there are objects
+    enough; else the training images are validated on.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    recipe : Recipe
+        Its share, its seed, and whether labels are objects or classes.
     """
     human = [e for e in examples if not e.pseudo]
     share = recipe.optimisation.validation
-    if len(human) < 5 or not share:
-        count = len(human or examples)
-        return list(examples), [], f"Validated on the {count} training image(s)."
-    count = max(1, round(share * len(human)))
+    same = f"Validated on the {len(human or examples)} training image(s)"
+    if not share or not human:
+        return Split(note=f"{same}.")
     rng = np.random.default_rng(recipe.optimisation.seed)
-    order = rng.permutation(sorted(e.key for e in human))
-    chosen = set(order[:count].tolist())
-    held = [e for e in human if e.key in chosen]
-    learn = [e for e in examples if e.pseudo or e.key not in chosen]
-    return learn, held, f"Validated on {count} of {len(human)} labelled images."
+    if len({stack_of(e.key) for e in human}) >= FEWEST_STACKS:
+        keys = _whole([e.key for e in human], share, rng)
+        held = tuple(e.key for e in human if e.key in keys)
+        return Split(held, note=f"Validated on {len(held)} of {len(human)} labelled images.")
+    split = Split(regions=_regions(human, share, recipe.target.semantic, rng))
+    inside = sum(e.annotation.n_objects for e in split.validated(human)) if split.regions else 0
+    if not split.regions:
+        return Split(note=f"{same}: too few objects to hold some out.")
+    what = "classes" if recipe.target.semantic else "objects"
+    note = (
+        f"Validated on a part of {len(split.regions)} of {len(human)} labelled image(s), at one "
+        f"side, that isn't learned from ({inside} {what})."
+    )
+    return replace(split, note=note)
 
 
-def validating(learn: Sequence[Example], held_out: Sequence[Example]) -> Sequence[Example]:
-    """Choose what to validate on: what is held out, else a person's labels, else all."""
-    human = [e for e in learn if not e.pseudo]
-    for examples in (held_out, human):
-        if known := [e for e in examples if e.annotation.known.any()]:
-            return known
-    return [e for e in learn if e.annotation.known.any()]
+def stack_of(key: str) -> str:
+    """The stack that an image's name says it belongs to; unrelated images are stacks of their own.
+
+    Examples
+    --------
+    >>> stack_of("cells_t03_z12"), stack_of("nuclei_n4"), stack_of("nuclei_n4_z2")
+    ('cells', 'nuclei_n4', 'nuclei_n4')
+    """
+    found = _POSITION.search(key)
+    if found is None:
+        return key
+    unrelated = "".join(re.findall(r"_n\d+", found[0]))
+    return (key[: found.start()] + unrelated) or key
+
+
+def _only(example: Example, where: NDArray[np.bool_]) -> Example:
+    """The example with nothing known elsewhere."""
+    old = example.annotation
+    return replace(example, annotation=Annotation(old.labels, old.known & where))
+
+
+def _whole(keys: Sequence[str], share: float, rng: np.random.Generator) -> set[str]:
+    """Images of whole stacks, about a share of all."""
+    stacks: dict[str, set[str]] = {}
+    for key in keys:
+        stacks.setdefault(stack_of(key), set()).add(key)
+    wanted = max(1, round(share * len(keys)))
+    most = max(2 * wanted, min(len(images) for images in stacks.values()))
+    chosen: set[str] = set()
+    for name in rng.permutation(sorted(stacks)).tolist():
+        if len(chosen) < wanted and len(chosen) + len(stacks[name]) <= most:
+            chosen |= stacks[name]
+    return chosen
+
+
+def _regions(
+    human: Sequence[Example], share: float, semantic: bool, rng: np.random.Generator
+) -> dict[str, Region]:
+    """A strip of each stack with about a share of its objects; none where they are too few."""
+    stacks: dict[tuple[str, tuple[int, ...]], list[Example]] = {}
+    for example in sorted(human, key=lambda e: e.key):
+        shape = example.annotation.labels.shape[-2:]
+        stacks.setdefault((stack_of(example.key), shape), []).append(example)
+    spans = {
+        where: np.concatenate([_spans(e.annotation, semantic) for e in images])
+        for where, images in stacks.items()
+    }
+    total = sum(len(s) for s in spans.values())
+    if total < FEWEST_OBJECTS:
+        return {}
+    wanted = max(FEWEST_HELD_OUT, round(share * total))
+    regions: dict[str, Region] = {}
+    held_out = 0
+    for where, images in stacks.items():
+        cut = _strip(spans[where], where[1], math.ceil(wanted * len(spans[where]) / total), rng)
+        if cut is not None:
+            region, count = cut
+            regions |= {e.key: region for e in images}
+            held_out += count
+    return regions if held_out >= FEWEST_HELD_OUT else {}
+
+
+def _spans(annotation: Annotation, semantic: bool) -> NDArray[np.intp]:
+    """Start and stop along Y and X of each known object, (n, 2, 2).
+
+    A class is spread over the image: there, the connected pieces of what isn't background count.
+    """
+    from scipy.ndimage import find_objects, label
+
+    labels = np.where(annotation.known, annotation.labels, 0)
+    if semantic:
+        numbered = label(labels > 0)[0]
+    else:
+        # Labels may be any numbers, and find_objects makes a list as long as the largest.
+        values, numbered = np.unique(labels, return_inverse=True)
+        numbered = numbered.reshape(labels.shape) + int(bool(values.size) and values[0] != 0)
+    boxes = [[(s.start, s.stop) for s in box[-2:]] for box in find_objects(numbered)]
+    return np.array(boxes, np.intp).reshape(-1, 2, 2)
+
+
+def _strip(
+    spans: NDArray[np.intp], shape: tuple[int, ...], wanted: int, rng: np.random.Generator
+) -> tuple[Region, int] | None:
+    """A strip at the side where the fewest objects are cut, and how many have their middle in it.
+
+    About as many as wanted, and at most half of them.
+    """
+    sides = [(axis, far) for axis in (0, 1) for far in (False, True)]
+    best: tuple[int, int, Region] | None = None
+    for i in rng.permutation(4):
+        axis, far = sides[i]
+        size = shape[axis]
+        starts, stops = spans[:, axis, 0], spans[:, axis, 1]
+        if far:
+            starts, stops = size - stops, size - starts
+        middles = np.sort((starts + stops) / 2)
+        for count in range(wanted, min(math.ceil(1.5 * wanted), len(spans) // 2) + 1):
+            for at in range(math.floor(middles[count - 1]) + 1, math.ceil(middles[count])):
+                cut = int(((starts < at) & (stops > at)).sum())
+                if best is None or cut < best[0]:
+                    span = (size - at, size) if far else (0, at)
+                    whole = (0, shape[1 - axis])
+                    best = cut, count, (span, whole) if axis == 0 else (whole, span)
+    return None if best is None else (best[2], best[1])

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_nucleate.core.corrected import changed
 from napari_nucleate.core.metrics import evaluate
+from napari_nucleate.core.training.snapshot import Judged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,12 +34,23 @@ class Verdict:
 
 
 class Judge:
-    """Measures the averaged weights on whole images."""
+    """Measures the averaged weights on whole images.
 
-    def __init__(self, examples: Sequence[Example], recipe: Recipe) -> None:
+    Parameters
+    ----------
+    examples : sequence of Example
+        What to validate on.
+    recipe : Recipe
+    judged : Judged, optional
+        Where an interrupted training goes on.
+    """
+
+    def __init__(
+        self, examples: Sequence[Example], recipe: Recipe, judged: Judged | None = None
+    ) -> None:
         chosen = np.unique(np.linspace(0, len(examples) - 1, MOST_VALIDATED).round().astype(int))
         self._recipe = recipe
-        self._highest = 0.0
+        self.judged = judged or Judged()
         self._keys = [examples[i].key for i in chosen]
         self._cases = [
             (
@@ -68,7 +80,7 @@ class Judge:
         if not count.size and np.array_equal(old.known, new.known):
             return 0
         self._cases[at] = pixels, self._recipe.target.encode(new), new
-        self._highest = 0.0
+        self.judged = Judged()
         return int(count.size)
 
     def prefers(self, verdict: Verdict) -> bool:
@@ -76,14 +88,33 @@ class Judge:
 
         Later weights learned from more, and few validation images can't tell them from earlier
         ones: they are kept unless their AP is lower than the highest by more than its standard
-        error. What is not a number is never kept.
+        error. What is not a number is never kept. Pure.
         """
         if not (math.isfinite(verdict.loss) and math.isfinite(verdict.ap)):
             return False
         error = 0.5 / math.sqrt(max(verdict.objects, 1))
-        better = verdict.ap >= self._highest - error
-        self._highest = max(self._highest, verdict.ap)
-        return better
+        return verdict.ap >= self.judged.highest - error
+
+    def note(self, verdict: Verdict) -> None:
+        """Remember how good the weights were, for those to come."""
+        old = self.judged
+        if not (math.isfinite(verdict.loss) and math.isfinite(verdict.ap)):
+            self.judged = old.model_copy(update={"waited": old.waited + 1})
+            return
+        # At first nothing is found: there, the loss tells whether anything is learned.
+        fell = old.lowest is None or verdict.loss < old.lowest
+        rose = verdict.ap > old.highest or (old.highest == 0 and fell)
+        self.judged = Judged(
+            highest=max(old.highest, verdict.ap),
+            lowest=verdict.loss if fell else old.lowest,
+            waited=0 if rose else old.waited + 1,
+        )
+
+    @property
+    def tired(self) -> bool:
+        """Whether there was no rise for as many validations as the recipe has patience for."""
+        patience = self._recipe.optimisation.patience
+        return 0 < patience <= self.judged.waited
 
     def judge(self, learner: Learner) -> Verdict:
         """Predict and compare with the annotations, where pixels are known."""

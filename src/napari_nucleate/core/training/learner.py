@@ -6,19 +6,30 @@ import copy
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from napari_nucleate.core.device import autocast, choose_device, is_out_of_memory
+from napari_nucleate.core.device import (
+    autocast,
+    choose_device,
+    half_precision_pays,
+    is_out_of_memory,
+    precision,
+)
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Preview, Viewed
-from napari_nucleate.core.model import Model, build, place
-from napari_nucleate.core.optimise import AdamW
+from napari_nucleate.core.model import Model, build, place, weights_of
+from napari_nucleate.core.optimise import AdamW, Moments
 from napari_nucleate.core.predict import predict_maps
+from napari_nucleate.core.training.freezing import Freezing
 from napari_nucleate.core.training.initial import start_from
+from napari_nucleate.core.training.memory import smaller
 from napari_nucleate.core.training.schedule import one_cycle
+from napari_nucleate.core.training.snapshot import Learned
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
@@ -27,41 +38,82 @@ if TYPE_CHECKING:
 
 
 class Learner:
-    """Network, optimiser and running mean of the weights."""
+    """Network, optimiser and running mean of the weights.
 
-    def __init__(self, recipe: Recipe, initial: Model | None) -> None:
+    Parameters
+    ----------
+    recipe : Recipe
+    initial : Model, optional
+        Weights to start from.
+    learned : Learned, optional
+        Where an interrupted training goes on; `restore` puts its weights in place.
+
+    Attributes
+    ----------
+    drawn : Recipe
+        The recipe with patches as large as memory allows.
+    rate : float
+        Learning rate of the last step.
+    warning : str
+        What there is to say of the weights started from.
+    """
+
+    def __init__(
+        self, recipe: Recipe, initial: Model | None = None, learned: Learned | None = None
+    ) -> None:
         options = recipe.optimisation
-        self.recipe = recipe
+        self.recipe = self.drawn = recipe
         self.device = choose_device(options.device)
+        self.warning = ""
         if initial is None:
-            self.network = place(build(recipe), self.device)
+            network = build(recipe)
         else:
-            self.network = start_from(initial, recipe).network(self.device)
+            network, self.warning = start_from(initial, recipe, self.device)
+        self.network = place(network, self.device)
         self.average: nn.Module = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self._optimiser = AdamW(self.network.parameters(), options.weight_decay)
-        self._batch = options.batch
-        self._steps = 0
-        self._failures = 0
+        self.rate = 0.0
+        self._now = learned or Learned(
+            batch=options.batch,
+            patch=options.patch,
+            patch_depth=options.patch_depth,
+            half=half_precision_pays(self.device.type),
+            tuned=initial is not None,
+        )
+        patch = {"patch": self._now.patch, "patch_depth": self._now.patch_depth}
+        self.drawn = recipe.model_copy(update={"optimisation": options.model_copy(update=patch)})
+        self._freezing = Freezing(self.network, options, self._now.tuned)
+        parameters: list[Tensor] = list(self.network.parameters())
+        factors = self._freezing.factors(parameters)
+        self._optimiser = AdamW(parameters, options.weight_decay, factors=factors)
 
-    def learn(self, sampler: Sampler, fraction: float) -> tuple[float, float, str]:
-        """One step; returns loss, learning rate, and a warning where something was put right."""
-        rate = self.recipe.optimisation.learning_rate * 0.5**self._failures * one_cycle(fraction)
-        self.network.train()
+    @property
+    def learned(self) -> Learned:
+        """How far it has come, besides the arrays."""
+        return self._now
+
+    def learn(self, sampler: Sampler, fraction: float) -> tuple[float, str]:
+        """One step; returns the loss, and a warning where something was put right."""
+        options = self.recipe.optimisation
+        self.rate = options.learning_rate * 0.5**self._now.failures * one_cycle(fraction)
+        self._freezing.apply(fraction)
         try:
-            loss = self._loss(sampler.batch(self._batch))
+            loss = self._loss(sampler.batch(self._now.batch))
             value = float(loss.detach())
             if not math.isfinite(value):
-                return value, rate, self._recover()
+                return value, self._recover()
             self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+            # A finite loss can have gradients that aren't; they would spoil every weight.
+            if not math.isfinite(float(norm)):
+                return math.nan, self._recover()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            return math.nan, rate, self._shrink(error)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self._optimiser.step(rate)
+            return math.nan, self._shrink(error)
+        self._optimiser.step(self.rate)
         self._follow()
-        return value, rate, ""
+        return value, ""
 
     def preview(self, viewed: Viewed, step: int) -> Preview:
         """Predict what is in view with the averaged weights."""
@@ -71,7 +123,46 @@ class Learner:
 
     def predict(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Maps of a normalised image, by the averaged weights."""
-        return predict_maps(self.average, self.recipe, pixels, self.device)
+        with precision(self._now.half):
+            return predict_maps(self.average, self.recipe, pixels, self.device)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Copies of all its tensors, by names that begin with what they are."""
+        found = {f"network/{k}": v for k, v in weights_of(self.network).items()}
+        found |= {f"average/{k}": v for k, v in weights_of(self.average).items()}
+        for name, moments in self._moments():
+            found[f"mean/{name}"] = moments.mean.cpu().numpy().copy()
+            found[f"square/{name}"] = moments.square.cpu().numpy().copy()
+            found[f"steps/{name}"] = np.array(moments.steps, np.int64)
+        return found
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Put tensors in place that `arrays` gave.
+
+        Raises
+        ------
+        NucleateError
+            If they are those of another network.
+        """
+        try:
+            for prefix, network in (("network", self.network), ("average", self.average)):
+                network.load_state_dict(_tensors(arrays, f"{prefix}/"))
+            for name, moments in self._moments():
+                for kind, tensor in (("mean", moments.mean), ("square", moments.square)):
+                    saved = torch.from_numpy(np.array(arrays[f"{kind}/{name}"]))
+                    if saved.shape != tensor.shape or saved.dtype != tensor.dtype:
+                        raise ValueError(name)
+                    tensor.copy_(saved)
+                moments.steps = int(arrays[f"steps/{name}"])
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise NucleateError(
+                "The interrupted training doesn't fit the network of its recipe, it can't go on; "
+                "start a new one."
+            ) from error
+
+    def _moments(self) -> list[tuple[str, Moments]]:
+        names = [name for name, _ in self.network.named_parameters()]
+        return list(zip(names, self._optimiser.moments, strict=True))
 
     def _loss(self, batch: Batch) -> Tensor:
         image, target, weight = (
@@ -79,14 +170,15 @@ class Learner:
         )
         if image.ndim == 4:
             image = image.contiguous(memory_format=torch.channels_last)
-        with autocast(self.device):
+        with precision(self._now.half), autocast(self.device):
             logits = self.network(image)
         return self.recipe.target.loss(logits.float(), target, weight)
 
     def _follow(self) -> None:
         """Move the averaged weights; the first steps count little, they are far from the end."""
-        self._steps += 1
-        keep = min(self.recipe.optimisation.averaging, self._steps / (self._steps + 10))
+        steps = self._now.averaged + 1
+        self._note(averaged=steps)
+        keep = min(self.recipe.optimisation.averaging, steps / (steps + 10))
         with torch.no_grad():
             weights = zip(self.average.parameters(), self.network.parameters(), strict=True)
             for mean, now in weights:
@@ -97,26 +189,47 @@ class Learner:
                 old.copy_(new)
 
     def _recover(self) -> str:
-        """Go back to the averaged weights and halve the rate; the second time, give up."""
-        self._failures += 1
-        if self._failures > 1:
+        """Back to the averaged weights, in full precision, at half the rate; once."""
+        self._note(failures=self._now.failures + 1, half=False)
+        if self._now.failures > 1:
             raise NucleateError(
                 "The loss stopped being a finite number twice; the best weights so far are kept. "
                 "Lower the learning rate, or look for broken pixels in the labelled images."
             )
         self.network.load_state_dict(self.average.state_dict())
         self._optimiser.reset()
-        return "The loss was not finite: back to the last good weights at half the learning rate."
+        return (
+            "The loss was not finite: back to the last good weights at half the learning rate, "
+            "from now on in full precision."
+        )
 
     def _shrink(self, error: BaseException) -> str:
-        """Take half as many patches a step; with a single one, give up."""
-        if self._batch == 1:
-            raise NucleateError(
-                f"Memory ran out with a single patch of {self.recipe.patch_shape} a step; "
-                "choose smaller patches or a thinner network."
-            ) from error
+        """Half as many patches a step; with a single one, smaller ones, as long as is sensible."""
         self._optimiser.zero_grad()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        self._batch //= 2
-        return f"Memory ran out: going on with {self._batch} patch(es) a step."
+        if self._now.batch > 1:
+            self._note(batch=self._now.batch // 2)
+            return f"Memory ran out: going on with {self._now.batch} patch(es) a step."
+        less = smaller(self.drawn)
+        if less is None:
+            raise NucleateError(
+                f"Memory ran out with a single patch of {self.drawn.patch_shape} a step; "
+                "choose smaller patches or a thinner network."
+            ) from error
+        self.drawn = less
+        options = less.optimisation
+        self._note(patch=options.patch, patch_depth=options.patch_depth)
+        return f"Memory ran out: going on with one patch of {less.patch_shape} a step."
+
+    def _note(self, **changes: object) -> None:
+        self._now = self._now.model_copy(update=changes)
+
+
+def _tensors(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin so, without it."""
+    return {
+        name.removeprefix(prefix): torch.from_numpy(np.array(array))
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.events import Corrected
@@ -11,6 +11,7 @@ from napari_nucleate.core.patches import Example
 if TYPE_CHECKING:
     from napari_nucleate.core.model import Record
     from napari_nucleate.core.patches import Sampler
+    from napari_nucleate.core.training.held_out import Split
     from napari_nucleate.core.training.judge import Judge
 
 Changed = Callable[[], Sequence[Example]]
@@ -26,29 +27,33 @@ class Renewal:
         Asked each time; None where labels stay as they are.
     sampler : Sampler
     judge : Judge
-    held_out : collection of str
-        Names of the images that aren't learned from, whatever is painted on them.
+    split : Split
+        What isn't learned from, whatever is painted there.
     """
 
     def __init__(
-        self, changed: Changed | None, sampler: Sampler, judge: Judge, held_out: Collection[str]
+        self, changed: Changed | None, sampler: Sampler, judge: Judge, split: Split
     ) -> None:
         self._changed = changed
         self._sampler = sampler
         self._judge = judge
-        self._held_out = held_out
+        self._split = split
         self._keys: list[str] = []
 
     def take_up(self) -> Generator[Corrected, None, None]:
         """Ask what changed, and learn from it from now on; says each image that did change."""
         for example in self._changed() if self._changed is not None else ():
-            held_out = example.key in self._held_out
-            judged = self._judge.renew(example)
-            pixels = judged if held_out else self._sampler.renew(example)
-            if pixels and not held_out and example.key not in self._keys:
+            learned, validated = self._split.parts(example)
+            judged = self._judge.renew(validated) if validated is not None else 0
+            drawn = self._sampler.renew(learned) if learned is not None else 0
+            if drawn and example.key not in self._keys:
                 self._keys.append(example.key)
-            if pixels:
-                yield Corrected(example.key, pixels, held_out)
+            if drawn or judged:
+                yield Corrected(example.key, drawn or judged, held_out=not drawn)
+
+    def renew_in(self, sampler: Sampler) -> None:
+        """Patches are drawn by another sampler from now on."""
+        self._sampler = sampler
 
     def noted(self, record: Record) -> Record:
         """The record, with images among those by a person that weren't when it began. Pure."""

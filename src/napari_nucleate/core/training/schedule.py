@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.recipe import Seconds
+from napari_nucleate.core.training.snapshot import Timed
 
 if TYPE_CHECKING:
     from napari_nucleate.core.recipe import Recipe
@@ -33,22 +34,26 @@ def one_cycle(fraction: float) -> float:
 
 
 class Timetable:
-    """When to validate: at `VALIDATE_AT`, later where time is the budget and validating is slow."""
+    """When to validate: at `VALIDATE_AT`, later where time is the budget and validating is slow.
 
-    def __init__(self, recipe: Recipe) -> None:
+    Parameters
+    ----------
+    recipe : Recipe
+    timed : Timed, optional
+        Where an interrupted training goes on.
+    """
+
+    def __init__(self, recipe: Recipe, timed: Timed | None = None) -> None:
         self._limited = isinstance(recipe.optimisation.budget, Seconds)
-        self._left = list(VALIDATE_AT)
-        self._spent = 0.0
+        self.timed = timed or Timed()
 
     def due(self, fraction: float, seconds: float) -> bool:
-        """Whether to validate now; always at the end."""
-        if fraction < self._left[0]:
+        """Whether to validate now; always at the end. Pure."""
+        if not any(self.timed.done < at <= fraction for at in VALIDATE_AT):
             return False
-        if fraction < 1 and self._limited and self._spent > VALIDATION_SHARE * seconds:
-            return False
-        self._left = [at for at in self._left if at > fraction]
-        return True
+        late = self._limited and self.timed.spent > VALIDATION_SHARE * seconds
+        return fraction == 1 or not late
 
-    def took(self, seconds: float) -> None:
-        """Note how long a validation took."""
-        self._spent += seconds
+    def took(self, fraction: float, seconds: float) -> None:
+        """Note a validation after so much of the training, and how long it took."""
+        self.timed = Timed(done=fraction, spent=self.timed.spent + seconds)

@@ -1,0 +1,279 @@
+"""A training under way: all of its state, of which a snapshot can be taken at any moment."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Started, Step, Validated, Warned
+from napari_nucleate.core.model import Card, Model, Record, weights_of
+from napari_nucleate.core.patches import Sampler
+from napari_nucleate.core.training.held_out import Split, hold_out
+from napari_nucleate.core.training.judge import Judge
+from napari_nucleate.core.training.learner import Learner
+from napari_nucleate.core.training.renewal import Changed, Renewal
+from napari_nucleate.core.training.schedule import Timetable
+from napari_nucleate.core.training.snapshot import Draws, Progress, Seen, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from napari_nucleate.core.events import Corrected
+    from napari_nucleate.core.patches import Example
+    from napari_nucleate.core.recipe import Recipe
+
+KEEP_EVERY = 60.0
+"""Seconds between snapshots at least; writing one takes a part of a second."""
+
+
+class Run:
+    """One training. Between any two of its calls it can be interrupted, and gone on with.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    recipe : Recipe
+        Completed by the images.
+    card : Card, optional
+    initial : Model, optional
+    changed : callable, optional
+        See `train`.
+    snapshot : Snapshot, optional
+        Of the same images and the same recipe, to go on from.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        recipe: Recipe,
+        *,
+        card: Card | None = None,
+        initial: Model | None = None,
+        changed: Changed | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> None:
+        self._recipe = recipe
+        self._examples = {e.key: e for e in examples}
+        self._seen: dict[str, tuple[Example, Seen]] = {}
+        at = snapshot.progress if snapshot else None
+        split = Split.recorded(snapshot.card.record) if snapshot else hold_out(examples, recipe)
+        self._split = split
+        self._learned = split.learned(examples)
+        self.learner = Learner(recipe, initial, at.learned if at else None)
+        self._judge = Judge(split.validated(examples), recipe, at.judged if at else None)
+        self._timetable = Timetable(recipe, at.timed if at else None)
+        self._rng = np.random.default_rng(recipe.optimisation.seed)
+        self._sampler = Sampler(self._learned, self.learner.drawn, self._rng)
+        noted = None if changed is None else self._noting(changed)
+        self._renewal = Renewal(noted, self._sampler, self._judge, split)
+        self._epoch = self._steps_per_epoch()
+        self._versions = {"torch": torch.__version__}
+        self._warnings = [self.learner.warning] if self.learner.warning else []
+        self.step = at.step if at else 0
+        self.fraction = at.fraction if at else 0.0
+        self.seconds = at.seconds if at else 0.0
+        self.best: Model | None = None
+        if snapshot is None:
+            self._card = self._begun(card or Card(recipe=recipe), split)
+        else:
+            self._card = snapshot.card
+            self._go_on(snapshot)
+        self._began = time.perf_counter() - self.seconds
+        self._kept = self.seconds
+
+    # -- what it is ---------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to do."""
+        return (self.fraction >= 1 or self._judge.tired) and not self.due
+
+    @property
+    def due(self) -> bool:
+        """Whether to validate now."""
+        return self._timetable.due(self.fraction, self.seconds)
+
+    @property
+    def started(self) -> Started:
+        """What is trained on, where."""
+        record = self._card.record
+        note = record.validation
+        if self.step:
+            note = f"Goes on at step {self.step}, {self.fraction:.0%}. {note}"
+        return Started(
+            len(self._learned),
+            record.held_out,
+            str(self.learner.device),
+            sum(p.numel() for p in self.learner.network.parameters()),
+            note,
+        )
+
+    def warnings(self) -> Generator[Warned, None, None]:
+        """What there is to say before it begins."""
+        for warning in self._warnings:
+            yield Warned(warning)
+        if not any(e.annotation.n_objects for e in self._learned):
+            yield Warned("No object is painted in any of the images: only background is learned.")
+
+    # -- what it does -------------------------------------------------------------------
+
+    def learn(self) -> Generator[Warned | Corrected | Step, None, None]:
+        """Take a step; say it, and what was put right or taken up."""
+        patches = self.learner.drawn
+        loss, warning = self.learner.learn(self._sampler, self.fraction)
+        self.step += 1
+        self.seconds = time.perf_counter() - self._began
+        budget = self._recipe.optimisation.budget
+        self.fraction = budget.fraction(self.step, self.seconds, self._epoch)
+        if self.learner.drawn is not patches:
+            self._draw_smaller()
+        if warning:
+            yield Warned(warning)
+        yield from self._renewal.take_up()
+        yield Step(self.step, loss, self.learner.rate, self.fraction, self.seconds)
+
+    def validate(self) -> Validated:
+        """Measure the averaged weights; keep them if they are the best."""
+        verdict = self._judge.judge(self.learner)
+        better = self._judge.prefers(verdict)
+        self._judge.note(verdict)
+        now = time.perf_counter() - self._began
+        self._timetable.took(self.fraction, now - self.seconds)
+        self.seconds = now
+        if better:
+            update = {
+                "seconds": now,
+                "steps": self.step,
+                "best_step": self.step,
+                "validation_loss": verdict.loss,
+                "validation_ap": verdict.ap,
+            }
+            record = self._renewal.noted(self._card.record).model_copy(update=update)
+            card = self._card.model_copy(update={"record": record})
+            self.best = Model(card, weights_of(self.learner.average))
+        return Validated(
+            self.step,
+            verdict.loss,
+            verdict.ap,
+            verdict.dice,
+            self.fraction,
+            self.best if better else None,
+            self.learner.rate,
+        )
+
+    def warned_at_end(self) -> Generator[Warned, None, None]:
+        """Say why it ends before its time, if it does."""
+        if self.fraction < 1:
+            yield Warned(
+                f"Stopped early, at {self.fraction:.0%}: the last {self._judge.judged.waited} "
+                "validation(s) brought no rise."
+            )
+
+    @property
+    def model(self) -> Model:
+        """The best model.
+
+        Raises
+        ------
+        NucleateError
+            If no weights were worth keeping.
+        """
+        if self.best is None:
+            raise NucleateError(
+                "The validation never gave a number; train again with a lower rate."
+            )
+        return self.best
+
+    # -- going on -----------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """All of its state; a copy."""
+        arrays = self.learner.arrays()
+        if self.best is not None:
+            arrays |= {f"best/{k}": v for k, v in self.best.weights.items()}
+        progress = Progress(
+            step=self.step,
+            fraction=self.fraction,
+            seconds=self.seconds,
+            draws=Draws.of(self._rng),
+            learned=self.learner.learned,
+            judged=self._judge.judged,
+            timed=self._timetable.timed,
+            best=self.best.card.record if self.best else None,
+            seen=tuple(self._seen_of(e) for e in self._examples.values()),
+        )
+        self._kept = self.seconds
+        record = self._renewal.noted(self._card.record)
+        return Snapshot(self._card.model_copy(update={"record": record}), progress, arrays)
+
+    def keep(self, keep: Callable[[Snapshot], None]) -> Generator[Warned, None, None]:
+        """Hand out a snapshot, where the last one is old; say it if it can't be kept."""
+        if self.seconds - self._kept < KEEP_EVERY:
+            return
+        try:
+            keep(self.snapshot())
+        except NucleateError as error:
+            yield Warned(f"This training couldn't go on after an interruption now: {error}")
+
+    def _go_on(self, snapshot: Snapshot) -> None:
+        self.learner.restore(snapshot.arrays)
+        snapshot.progress.draws.put(self._rng)
+        self.best = snapshot.best
+        record = snapshot.card.record
+        before = record.versions.get("torch", ""), record.device
+        now = self._versions["torch"], str(self.learner.device)
+        if before != now:
+            self._warnings.append(
+                f"The training began with torch {before[0]} on {before[1]} and goes on with "
+                f"{now[0]} on {now[1]}: it ends as well, but not bit for bit the same."
+            )
+
+    def _begun(self, card: Card, split: Split) -> Card:
+        examples = self._examples.values()
+        record: Record = card.record.model_copy(
+            update={
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "human": tuple(e.key for e in examples if not e.pseudo),
+                "pseudo": tuple(e.key for e in examples if e.pseudo),
+                "held_out": split.held_out,
+                "regions": split.regions,
+                "validation": split.note,
+                "device": str(self.learner.device),
+                "versions": self._versions,
+            }
+        )
+        return card.model_copy(update={"recipe": self._recipe, "record": record})
+
+    def _seen_of(self, example: Example) -> Seen:
+        """Its fingerprints, taken once as long as its labels stay."""
+        taken = self._seen.get(example.key)
+        if taken is None or taken[0] is not example:
+            taken = self._seen[example.key] = example, Seen.of(example)
+        return taken[1]
+
+    def _draw_smaller(self) -> None:
+        """Draw patches as large as memory allows from now on."""
+        learned = self._split.learned(list(self._examples.values()))
+        self._sampler = Sampler(learned, self.learner.drawn, self._rng)
+        self._renewal.renew_in(self._sampler)
+
+    def _steps_per_epoch(self) -> int:
+        known = sum(int(e.annotation.known.sum()) for e in self._learned)
+        per_step = self._recipe.optimisation.batch * math.prod(self._recipe.patch_shape)
+        return max(1, -(-known // per_step))
+
+    def _noting(self, changed: Changed) -> Changed:
+        """The same, with what changed remembered for snapshots."""
+
+        def asked() -> Sequence[Example]:
+            examples = changed()
+            self._examples |= {e.key: e for e in examples}
+            return examples
+
+        return asked
