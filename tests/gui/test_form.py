@@ -16,6 +16,7 @@ from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.core.targets import Boundary
 from napari_nucleate.gui.fields import Fold, in_words
 from napari_nucleate.gui.form import ParamsForm, members
+from napari_nucleate.gui.recipe_form import RecipeForm
 
 
 class Range(Params):
@@ -183,3 +184,14 @@ def test_the_wheel_scrolls_past_numbers(make, qtbot):
 def test_refuses_what_is_no_parameters():
     with pytest.raises(TypeError, match="No form"):
         members(Annotated[int, Field()])
+
+
+def test_the_recipe_keeps_the_size_of_objects(qtbot):
+    form = RecipeForm(Recipe(diameter=40))
+    qtbot.addWidget(form)
+    assert form.value.diameter == 40
+    form.diameter.setValue(0)
+    assert form.diameter.text() == "as painted"
+    assert form.value == Recipe()
+    form.diameter.setValue(12.5)
+    assert form.value.diameter == 12.5

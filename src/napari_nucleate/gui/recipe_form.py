@@ -14,7 +14,7 @@ from napari_nucleate.core.normalise import Normalisation
 from napari_nucleate.core.recipe import Budget, Optimisation, Recipe
 from napari_nucleate.core.targets import Target
 from napari_nucleate.gui.dock import rows
-from napari_nucleate.gui.fields import Choice, Editor, Fold, leaf
+from napari_nucleate.gui.fields import Choice, Editor, Fold, Real, leaf
 from napari_nucleate.gui.form import ParamsForm, members
 from napari_nucleate.gui.widgets import Sentence
 
@@ -40,7 +40,18 @@ DEVICES = {
     "cuda": "NVIDIA GPU (CUDA)",
     "mps": "Apple GPU (Metal)",
 }
-_LATER = ("width", "border_weight", "loss_function", "splitter", "rays", "distance_weight")
+_LATER = (
+    "width",
+    "border_weight",
+    "gap_weight",
+    "gap_width",
+    "balanced",
+    "loss_function",
+    "splitter",
+    "rays",
+    "anisotropy",
+    "distance_weight",
+)
 
 
 class RecipeForm(QWidget):
@@ -60,6 +71,10 @@ class RecipeForm(QWidget):
         self.problem = ""
         self.target = ParamsForm(Target, recipe.target, fold=_LATER, names=TARGET_NAMES)
         self.size = Choice([(name, name) for name in SIZES])
+        self.diameter = Real(Recipe.model_fields["diameter"])
+        self.diameter.setSpecialValueText("as painted")
+        self.diameter.setSuffix(" px")
+        self.diameter.setToolTip(Recipe.model_fields["diameter"].description or "")
         self.budget = BudgetRow()
         self.device = Choice([(name, device) for device, name in DEVICES.items()])
         self.architecture = ParamsForm(Architecture, recipe.architecture)
@@ -71,7 +86,7 @@ class RecipeForm(QWidget):
         self._lay_out()
         self.size.edited.connect(self._on_size)
         parts = (self.target, self.architecture, self.normalisation, self.augmentation)
-        for part in (*parts, self.optimisation, self.budget, self.device):
+        for part in (*parts, self.optimisation, self.diameter, self.budget, self.device):
             part.edited.connect(self._on_edit)
         self.value = recipe
 
@@ -92,6 +107,7 @@ class RecipeForm(QWidget):
                 "channels": self._shown.channels,
                 "architecture": self.architecture.value,
                 "target": self.target.value,
+                "diameter": self.diameter.raw(),
                 "normalisation": self.normalisation.value,
                 "augmentation": self.augmentation.value,
                 "optimisation": optimisation,
@@ -102,6 +118,7 @@ class RecipeForm(QWidget):
     def value(self, recipe: Recipe) -> None:
         self._shown = recipe
         self.target.value = recipe.target
+        self.diameter.show_value(recipe.diameter)
         self.architecture.value = recipe.architecture
         self.normalisation.value = recipe.normalisation
         self.augmentation.value = recipe.augmentation
@@ -137,6 +154,7 @@ class RecipeForm(QWidget):
         short = rows()
         short.addRow("Learn", self.target)
         short.addRow("Network", self.size)
+        short.addRow("Object size", self.diameter)
         short.addRow("Train for", self.budget)
         short.addRow("Run on", self.device)
         rest = QWidget()
