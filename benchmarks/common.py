@@ -12,10 +12,15 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def arguments(description: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="the same on less data, in 2 minutes")
-    parser.add_argument("--out", type=Path, help="write the JSON there as well")
-    return parser.parse_args()
+    return parser(description).parse_args()
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """What all benchmarks understand; a script may add options of its own."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--quick", action="store_true", help="the same on less data, in 2 minutes")
+    made.add_argument("--out", type=Path, help="write the JSON there as well")
+    return made
 
 
 def machine() -> dict[str, Any]:

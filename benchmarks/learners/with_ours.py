@@ -1,0 +1,129 @@
+"""napari-nucleate, as it comes: the recipe of a new project, its budget in seconds."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import task as tasks
+import torch
+
+from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.confidence import Confidence
+from napari_nucleate.core.events import Prediction, Started, Step, Trained, Validated, Warned
+from napari_nucleate.core.instances.warm import warm
+from napari_nucleate.core.model import Card, Model
+from napari_nucleate.core.patches import Example
+from napari_nucleate.core.predict import predict
+from napari_nucleate.core.recipe import Recipe
+from napari_nucleate.core.training.train import train
+from napari_nucleate.io.model import load_model, save_model
+
+
+class Image:
+    """One image in memory, as `predict` reads it."""
+
+    key = "image"
+
+    def __init__(self, pixels: Any, ndim: int) -> None:
+        self._pixels = tasks.channels_first(pixels, ndim)
+
+    def read(self) -> Any:
+        """The pixels, (C, *spatial)."""
+        return self._pixels
+
+
+def labels_of(model: Model, pixels: Any, confidence: bool = True) -> Any:
+    """What `predict` finds, by default with the confidence of each object."""
+    options = Confidence() if confidence else Confidence(agreement=False)
+    source = Image(pixels, model.recipe.ndim)
+    for event in predict(model, [source], confidence=options):
+        if isinstance(event, Prediction):
+            return event.labels
+    raise RuntimeError("nothing was predicted")
+
+
+def examples(task: tasks.Task) -> list[Example]:
+    found = []
+    for row, image, mask in zip(task.given["fit"], *task.fit(), strict=True):
+        boxes = row.get("boxes")
+        painted = annotate(mask, "boxes", boxes) if boxes else annotate(mask)
+        key = Path(row["image"]).stem
+        found.append(Example(key, tasks.channels_first(image, task.ndim), painted))
+    return found
+
+
+def recipe_for(task: tasks.Task, channels: int) -> Recipe:
+    """The default, but for what the person or the data say; `recipe` tries variants."""
+    recipe = Recipe(ndim=task.ndim, channels=channels)
+    given = {"kind": "seconds", "value": task.seconds}
+    plain = recipe.model_dump(mode="json")
+    overlay(plain, {"optimisation": {"budget": given, "seed": task.seed, "device": "cpu"}})
+    overlay(plain, task.given.get("recipe", {}))
+    return Recipe.model_validate(plain)
+
+
+def overlay(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Replace values in place, deeply; a thing of another kind replaces the whole of the old."""
+    for key, value in new.items():
+        there = old.get(key)
+        alike = isinstance(value, dict) and isinstance(there, dict)
+        if alike and value.get("kind", there.get("kind")) == there.get("kind"):
+            overlay(there, value)
+        else:
+            old[key] = value
+
+
+def learn(task: tasks.Task) -> None:
+    given = examples(task)
+    recipe = recipe_for(task, len(given[0].image))
+    card = Card(recipe=recipe, spacing=task.spacing)
+    compiled = warm()  # the docks do it in a process beside the window
+    start = time.perf_counter()
+    model, steps, validated, first = None, 0, [], 0.0
+    for event in train(given, recipe, card=card):
+        if isinstance(event, Step):
+            steps = event.step
+            first = first or time.perf_counter() - start
+        elif isinstance(event, Validated):
+            validated.append(
+                [round(event.fraction, 3), round(event.ap, 4), event.model is not None]
+            )
+        elif isinstance(event, Started):
+            task.note(event.note)
+        elif isinstance(event, Warned):
+            task.note(event.message)
+        elif isinstance(event, Trained):
+            model = event.model
+    seconds = time.perf_counter() - start
+    if model is None:
+        raise RuntimeError("the training ended without a model")
+    save_model(model, task.out / "model", overwrite=True)
+    task.write(
+        "labels",
+        lambda image: labels_of(model, image),
+        asked=task.seconds,
+        seconds=round(seconds, 1),
+        steps=steps,
+        first_step_seconds=round(first, 2),
+        best_step=model.card.record.best_step,
+        validated=validated,
+        compiled_before=compiled,
+    )
+    task.answer["recipe"] = model.recipe.model_dump(mode="json")
+
+
+def clock(task: tasks.Task) -> None:
+    model = load_model(Path(task.given["model"]) / "model")
+    warm()
+    task.clock(lambda image: labels_of(model, image))
+    task.clock(lambda image: labels_of(model, image, confidence=False))
+
+
+def main() -> None:
+    task = tasks.task()
+    learn(task) if task.do == "learn" else clock(task)
+    task.done(torch=torch.__version__)
+
+
+if __name__ == "__main__":
+    main()
