@@ -32,6 +32,8 @@ PEERS = {
     "cellpose": ("cellpose==3.1.1.3", "torch==2.13.0"),
 }
 """What is installed for each peer, in an environment of its own."""
+OPTIONS = {"cellpose-cli": {"SGD": True, "learning_rate": 0.2}}
+"""Variants of a peer that are trained with other options."""
 
 MEAN = (0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -119,6 +121,8 @@ class Contest:
     ) -> list[dict[str, Any]]:
         """Let a tool learn a scene for so long, and judge it on the images of validation.
 
+        "cellpose-cli" is Cellpose with the defaults of its command line instead of its function's.
+
         Returns
         -------
         list of dict
@@ -139,6 +143,7 @@ class Contest:
             "ndim": given.ndim,
             "spacing": given.spacing,
             "earlier": list(earlier),
+            "options": OPTIONS.get(tool, {}),
         }
         answer = self._answer(tool, key, task, 4 * seconds + 3600)
         if "scores" not in answer:
@@ -181,7 +186,7 @@ class Contest:
                 return kept
         if folder.name in self._refused:
             raise NoPeerError(self._refused[folder.name])
-        python = Path(sys.executable) if tool == "ours" else self._environment(tool)
+        python = Path(sys.executable) if tool == "ours" else self._environment(program(tool))
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
@@ -196,7 +201,7 @@ class Contest:
     def _run(self, python: Path, tool: str, key: str, folder: Path, limit: float) -> dict[str, Any]:
         say(f"{key} …")
         load, start, begun = os.getloadavg()[0], time.perf_counter(), time.strftime("%F %T")
-        command = [python, HERE / "learners" / f"with_{tool}.py", folder / "task.json"]
+        command = [python, HERE / "learners" / f"with_{program(tool)}.py", folder / "task.json"]
         with (folder / "log.txt").open("w") as log:
             try:
                 done = subprocess.run(
@@ -241,6 +246,11 @@ class Contest:
                 raise NoPeerError(self._refused[peer])
         ready.write_text(json.dumps(PEERS[peer]))
         return python
+
+
+def program(tool: str) -> str:
+    """The tool that a variant belongs to."""
+    return tool.partition("-")[0]
 
 
 def judge(folder: Path, given: Scene) -> dict[str, Any]:

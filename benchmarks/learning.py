@@ -257,6 +257,12 @@ class Bench:
                 late[peer] = self._contest.learn(peer, given, plan.long, earlier=extra)[-1][measure]
             except NoPeerError as error:
                 failed[peer] = str(error)
+        other = None
+        try:
+            if not plan.quick:
+                other = self._contest.learn("cellpose-cli", self._few(0), plan.short)[-1][measure]
+        except NoPeerError as error:
+            failed["cellpose-cli"] = str(error)
         peers = {tool: mean[tool] for tool in PEERS if tool in mean}
         peer = max(peers.values(), default=None)
         ours = mean["ours"]
@@ -272,6 +278,7 @@ class Bench:
             "reached": margin >= goal and later >= 0 if complete else None,
             "peers": peers,
             "seeds": seeds,
+            "cellpose_cli_seed_0": other,
             "peers_long": late,
             "margin_to_peers_long": later,
             "measured_on": f"{FLUO}, {plan.count} labelled images, another draw a seed, "

@@ -86,6 +86,7 @@ def learn(task: tasks.Task) -> None:
             n_epochs=epochs,
             save_path=str(task.out),
             model_name="model",
+            **task.given.get("options", {}),
         )
     except TimeIsOverError:
         task.note(f"ended after {TOO_LONG} times its time: epochs took longer than estimated")
