@@ -66,10 +66,10 @@ class Run:
         self._split = split
         self._learned = split.learned(examples)
         self.learner = Learner(recipe, initial, at.learned if at else None)
-        self._judge = Judge(split.validated(examples), recipe, at.judged if at else None)
         self._timetable = Timetable(recipe, at.timed if at else None)
         self._rng = np.random.default_rng(recipe.optimisation.seed)
         self._sampler = Sampler(self._learned, self.learner.drawn, self._rng)
+        self._judge = Judge(split.validated(examples), recipe, at.judged if at else None)
         noted = None if changed is None else self._noting(changed)
         self._renewal = Renewal(noted, self._sampler, self._judge, split)
         self._epoch = self._steps_per_epoch()
