@@ -150,7 +150,7 @@ def test_corrections_wear_off_and_unknown_pixels_are_forgotten():
 def test_a_correction_changes_what_is_learned(tiny, ndim):
     """Bright squares are background first; a correction says that they are the objects."""
     recipe = Recipe.parse(
-        tiny(ndim, Semantic(), steps=60, learning_rate=0.02, batch=4).model_dump()
+        tiny(ndim, Semantic(), steps=40, learning_rate=0.03, batch=2).model_dump()
     )
     labels = np.zeros(shape(ndim), np.int32)
     image = np.random.default_rng(0).normal(0, 0.1, (1, *shape(ndim))).astype(np.float32)

@@ -91,8 +91,9 @@ class Preview:
 class Corrected:
     """Labels that changed meanwhile were taken up: from now on `key` is learned from as it is now.
 
-    `pixels` have another label than before, or one for the first time. Where `held_out` is true,
-    the image isn't learned from: validations compare with its new labels.
+    `pixels` have another label than before, or one for the first time, counted as the network sees
+    the image, larger or smaller. Where `held_out` is true, they aren't learned from: validations
+    compare with them.
     """
 
     key: str

@@ -208,7 +208,7 @@ def corrected_in_words(event: Corrected) -> str:
     'Learning from your correction of cells_t3.'
     """
     if event.held_out:
-        return f"{event.key} is held out: your correction counts in the validation."
+        return f"Your correction of {event.key} is held out: it counts in the validation."
     return f"Learning from your correction of {event.key}."
 
 
