@@ -40,6 +40,10 @@ RECIPE_PATHS = (
     "optimisation.batch",
     "optimisation.learning_rate",
     "optimisation.validation",
+    "optimisation.patience",
+    "optimisation.frozen",
+    "optimisation.thaw",
+    "optimisation.encoder_rate",
     "optimisation.seed",
     "optimisation.device",
 )
@@ -69,9 +73,10 @@ def recipe_from(
     seconds: float | None,
     epochs: int | None,
     steps: int | None,
+    begun: Recipe | None = None,
 ) -> Recipe:
-    """Put a recipe together from a file and options."""
-    recipe = Recipe.load(file) if file else Recipe()
+    """Put a recipe together from a file and options; without a file, from `begun`, or the usual."""
+    recipe = Recipe.load(file) if file else begun or Recipe()
     if classes and target not in (None, "semantic"):
         raise NucleateError(
             f"--classes {classes} goes with --target semantic; {target} tells objects apart."

@@ -31,13 +31,18 @@ from napari_nucleate.cli.data import (
     new_folder,
     references,
 )
+from napari_nucleate.cli.interrupt import Interrupt, check_not_interrupted
 from napari_nucleate.cli.options import merged, with_options
 from napari_nucleate.cli.progress import Follower
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Started, Trained, Validated
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
+
+
+GO_ON = "The same command with --resume goes on where it was interrupted."
 
 
 @with_options("given", Recipe, *RECIPE_PATHS)
@@ -56,17 +61,32 @@ def train(
     initial: Annotated[
         Path | None, typer.Option("--from", help="Start from the weights of this model.")
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the training that was interrupted in this folder."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a model on images and their masks."""
+    """Train a model on images and their masks. Ctrl+C interrupts; --resume goes on."""
     from napari_nucleate.core.training.train import train as training
     from napari_nucleate.io.model import load_model, save_model
+    from napari_nucleate.io.snapshot import drop_snapshot, load_snapshot, save_snapshot
 
-    chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps)
+    if resume and initial:
+        raise NucleateError(
+            "--resume goes on with what was interrupted, --from starts anew; give one of them."
+        )
+    snapshot = load_snapshot(out) if resume else None
+    begun = snapshot.card.recipe if snapshot else Recipe()
+    chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
     refs = references(images, chosen.ndim)
     pairs = matched(refs, masks, chosen.ndim)
     chosen = merged(chosen, {"channels": check_same_channels([i for i, _ in pairs])})
-    new_folder(out)
+    if snapshot is None:
+        check_not_interrupted(out)
+        new_folder(out)
     stack = pairs[0][0].stack
     card = Card(
         recipe=chosen,
@@ -78,14 +98,23 @@ def train(
     examples = [example(i, m, known) for i, m in pairs]
     start_from = load_model(initial) if initial else None
     model: Model | None = None
-    with Follower() as follower:
-        events = training(examples, chosen, card=card, initial=start_from)
-        for event in follower.follow(events):
+    with Follower() as follower, Interrupt(GO_ON) as interrupt:
+        events = training(
+            examples,
+            chosen,
+            card=card,
+            initial=start_from,
+            snapshot=snapshot,
+            keep=lambda now: save_snapshot(now, out),
+        )
+        for event in interrupt.between(follower.follow(events)):
             if isinstance(event, Started):
                 follower.say(f"{len(pairs)} of {len(refs)} image(s) have a mask.")
             if isinstance(event, Validated | Trained) and event.model is not None:
                 model = event.model
                 save_model(model, out, overwrite=True)
+            if isinstance(event, Trained):
+                drop_snapshot(out)
     if model is not None:
         report({"model": str(out), **model.card.record.model_dump()}, as_json, f"Model: {out}")
 

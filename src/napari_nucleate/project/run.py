@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.predict import CalibratedSource, Source, Tiling
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.renewal import Changed
+    from napari_nucleate.core.training.snapshot import Snapshot
     from napari_nucleate.core.training.train import View
     from napari_nucleate.project.store import Store
 
@@ -83,15 +84,34 @@ def training(
     initial: Model | None = None,
     view: View | None = None,
     changed: Changed | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Generator[TrainEvent, None, None]:
-    """Train, and keep the best weights on disk from the first validation on.
+    """Train; keep the best weights on disk from the first validation on, and what to go on from.
 
-    Parameters and events are those of `core.training.train.train`.
+    Parameters and events are those of `core.training.train.train`. Of a training that came to its
+    end only the model is left.
     """
     from napari_nucleate.core.training.train import train
 
-    steps = train(examples, recipe, card=card, initial=initial, view=view, changed=changed)
-    yield from _keep_best(store, steps)
+    name = card.record.name
+    steps = train(
+        examples,
+        recipe,
+        card=card,
+        initial=initial,
+        view=view,
+        changed=changed,
+        snapshot=snapshot,
+        keep=lambda now: store.save_snapshot(name, now),
+    )
+    events = _keep_best(store, steps)
+    try:
+        for event in events:
+            if isinstance(event, Trained):
+                store.drop_snapshot(name)
+            yield event
+    finally:
+        events.close()
 
 
 def predicting(
@@ -188,7 +208,7 @@ def after(state: State, event: object) -> State:
 
 
 def entered(state: State, model: Model) -> State:
-    """The state with a finished training in its history. Pure."""
+    """The state with a finished training in its history, once. Pure."""
     record = model.card.record
     entry = RoundEntry(
         number=record.round,
@@ -198,7 +218,9 @@ def entered(state: State, model: Model) -> State:
         seconds=record.seconds,
         validation_ap=record.validation_ap,
     )
-    return state.model_copy(update={"rounds": (*state.rounds, entry)})
+    # A training that was interrupted and went on is there already.
+    others = tuple(r for r in state.rounds if r.model != entry.model)
+    return state.model_copy(update={"rounds": (*others, entry)})
 
 
 def _save(store: Store, prediction: Prediction, refs: Mapping[str, CalibratedSource]) -> None:

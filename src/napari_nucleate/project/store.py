@@ -4,7 +4,8 @@ nucleate.json        the state
 annotations/KEY.tif  what the person painted; boxes.json: the boxes where it counts
 predictions/KEY.tif  the labels a model drew; maps/KEY.tif its maps; KEY.json the scores, and
                      what else is known of each object; stars/KEY.safetensors centres and rays
-models/NAME/         weights.safetensors and model.json
+models/NAME/         weights.safetensors and model.json; resume.safetensors while its training is
+                     interrupted
 """
 
 from __future__ import annotations
@@ -27,8 +28,14 @@ from napari_nucleate.core.instances import Instances
 from napari_nucleate.core.instances.found import DIGITS
 from napari_nucleate.core.model import Card
 from napari_nucleate.io.atomic import write_text
-from napari_nucleate.io.model import CARD, load_model, save_model
+from napari_nucleate.io.model import CARD, load_card, load_model, save_model
 from napari_nucleate.io.read import read_stack
+from napari_nucleate.io.snapshot import (
+    drop_snapshot,
+    load_snapshot,
+    save_snapshot,
+    snapshot_card,
+)
 from napari_nucleate.io.stars import load_stars, save_stars
 from napari_nucleate.io.write import write_image, write_labels
 from napari_nucleate.project.model import State
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_nucleate.core.model import Model
+    from napari_nucleate.core.training.snapshot import Snapshot
 
 STATE = "nucleate.json"
 
@@ -277,6 +285,38 @@ class Store:
     def save_card(self, name: str, card: Card) -> None:
         """Write what a model is, over what was said before; its weights stay."""
         write_text(self.folder / "models" / name / CARD, card.to_json(), overwrite=True)
+
+    def save_snapshot(self, name: str, snapshot: Snapshot) -> None:
+        """Write what a training needs to go on, over an earlier state of the same training."""
+        save_snapshot(snapshot, self.folder / "models" / name)
+
+    def load_snapshot(self, name: str) -> Snapshot:
+        """Read where a training was interrupted.
+
+        Raises
+        ------
+        NucleateError
+            If it wasn't, or what was kept is damaged.
+        """
+        return load_snapshot(self.folder / "models" / name)
+
+    def drop_snapshot(self, name: str) -> None:
+        """Forget where a training was interrupted: it came to its end."""
+        drop_snapshot(self.folder / "models" / name)
+
+    def interrupted(self) -> str:
+        """Name of the training begun last, if it was interrupted; empty if it came to its end."""
+        newest, found = ("", 0.0), ""
+        for folder in (self.folder / "models").glob("*"):
+            interrupted = snapshot_card(folder)
+            try:
+                card = interrupted or load_card(folder)
+            except NucleateError:
+                continue
+            begun = card.record.started, folder.stat().st_mtime
+            if begun > newest:
+                newest, found = begun, folder.name if interrupted else ""
+        return found
 
     def new_model_name(self, number: int) -> str:
         """A name that no model of the project has: round-0, round-0-2, round-0-3 and so on."""

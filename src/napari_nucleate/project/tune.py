@@ -11,6 +11,7 @@ import numpy as np
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Tile
 from napari_nucleate.core.instances.tune import FEWEST, Tried, Tuned, choosing
+from napari_nucleate.core.training.held_out import Split
 from napari_nucleate.project.model import HUMAN
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.instances import Splitter
     from napari_nucleate.core.instances.tune import Case
+    from napari_nucleate.core.model import Record
     from napari_nucleate.core.predict import Source
     from napari_nucleate.core.targets import Target
     from napari_nucleate.project.model import State
@@ -81,7 +83,7 @@ def tuning(
         raise NucleateError(
             f"Model {name} draws classes, not objects; it has no thresholds to choose."
         )
-    held_out = {k: a for k, a in annotations.items() if k in card.record.held_out}
+    held_out = _unseen(annotations, card.record)
     enough = sum(a.n_objects for a in held_out.values()) >= FEWEST
     used = held_out if enough else annotations
     yield Measuring(tuple(used), enough)
@@ -134,6 +136,13 @@ def in_words(tuned: Tuned) -> str:
     if tuned.splitter == tuned.begun:
         return f"Nothing is better than what was there: AP {tuned.ap:.2f} {where}"
     return f"AP {tuned.begun_ap:.2f} → {tuned.ap:.2f} {where}"
+
+
+def _unseen(annotations: Mapping[str, Annotation], record: Record) -> dict[str, Annotation]:
+    """What a model didn't learn from: whole images, or parts of them."""
+    split = Split.recorded(record)
+    found = {key: split.unseen(key, a) for key, a in annotations.items()}
+    return {key: a for key, a in found.items() if a is not None and a.known.any()}
 
 
 def labelled(state: State) -> list[str]:

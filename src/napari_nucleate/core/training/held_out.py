@@ -72,11 +72,18 @@ class Split:
         )
         if region is None:
             return example, None if self.held_out or self.regions else example
-        inside = np.zeros(example.annotation.known.shape, bool)
-        (top, bottom), (left, right) = region
-        inside[..., top:bottom, left:right] = True
+        inside = _inside(region, example.annotation.known.shape)
         rest = _only(example, ~inside)
         return rest, None if example.pseudo else _only(example, inside)
+
+    def unseen(self, key: str, annotation: Annotation) -> Annotation | None:
+        """The part of an image's labels that wasn't learned from; None where all was. Pure."""
+        if key in self.held_out:
+            return annotation
+        if key in self.regions:
+            inside = _inside(self.regions[key], annotation.known.shape)
+            return Annotation(annotation.labels, annotation.known & inside)
+        return None
 
     def learned(self, examples: Sequence[Example]) -> list[Example]:
         """What to learn from."""
@@ -118,15 +125,13 @@ def hold_out(examples: Sequence[Example], recipe: Recipe) -> Split:
         held = tuple(e.key for e in human if e.key in keys)
         return Split(held, note=f"Validated on {len(held)} of {len(human)} labelled images.")
     split = Split(regions=_regions(human, share, recipe.target.semantic, rng))
-    inside = sum(e.annotation.n_objects for e in split.validated(human)) if split.regions else 0
     if not split.regions:
         return Split(note=f"{same}: too few objects to hold some out.")
-    what = "classes" if recipe.target.semantic else "objects"
-    note = (
-        f"Validated on a part of {len(split.regions)} of {len(human)} labelled image(s), at one "
-        f"side, that isn't learned from ({inside} {what})."
+    return replace(
+        split,
+        note=f"Validated on a strip at one side of {len(split.regions)} of {len(human)} labelled "
+        "image(s), which isn't learned from.",
     )
-    return replace(split, note=note)
 
 
 def stack_of(key: str) -> str:
@@ -142,6 +147,14 @@ def stack_of(key: str) -> str:
         return key
     unrelated = "".join(re.findall(r"_n\d+", found[0]))
     return (key[: found.start()] + unrelated) or key
+
+
+def _inside(region: Region, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A mask of a region in an image of this spatial shape."""
+    inside = np.zeros(shape, bool)
+    (top, bottom), (left, right) = region
+    inside[..., top:bottom, left:right] = True
+    return inside
 
 
 def _only(example: Example, where: NDArray[np.bool_]) -> Example:

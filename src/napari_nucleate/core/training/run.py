@@ -212,7 +212,7 @@ class Run:
         record = self._renewal.noted(self._card.record)
         return Snapshot(self._card.model_copy(update={"record": record}), progress, arrays)
 
-    def keep(self, keep: Callable[[Snapshot], None]) -> Generator[Warned, None, None]:
+    def keep(self, keep: Callable[[Snapshot], object]) -> Generator[Warned, None, None]:
         """Hand out a snapshot, where the last one is old; say it if it can't be kept."""
         if self.seconds - self._kept < KEEP_EVERY:
             return

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 View = Callable[[], Viewed | None]
 """Gives what is looked at, or None where nothing is to be drawn now."""
 
-Keep = Callable[[Snapshot], None]
+Keep = Callable[[Snapshot], object]
 """Keeps what an interrupted training needs to go on."""
 
 

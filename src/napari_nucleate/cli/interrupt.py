@@ -1,0 +1,81 @@
+"""Ctrl+C between two events, so that what is interrupted can go on where it was."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from napari_nucleate.cli.progress import console
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.io.snapshot import RESUME
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+    from types import FrameType, TracebackType
+
+Event = TypeVar("Event")
+
+
+class Interrupt:
+    """Waits with Ctrl+C for the next event; a second one doesn't wait.
+
+    Parameters
+    ----------
+    hint : str
+        Said at the end of what was interrupted.
+    """
+
+    def __init__(self, hint: str) -> None:
+        self._hint = hint
+        self._asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        # Python lets only the main thread listen to signals.
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        if kind is KeyboardInterrupt:
+            console.print(self._hint)
+
+    def between(self, events: Generator[Event, None, Any]) -> Generator[Event, None, None]:
+        """Pass events on; once Ctrl+C was pressed, close them and raise KeyboardInterrupt."""
+        with closing(events):
+            for event in events:
+                yield event
+                if self._asked:
+                    events.close()
+                    raise KeyboardInterrupt
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+
+def check_not_interrupted(folder: Path) -> None:
+    """Refuse a new training where an interrupted one could go on.
+
+    Raises
+    ------
+    NucleateError
+        With the option that goes on with it.
+    """
+    if (folder / RESUME).is_file():
+        raise NucleateError(
+            f"{folder} holds a training that was interrupted; go on with it by --resume, or choose "
+            "a new folder."
+        )
