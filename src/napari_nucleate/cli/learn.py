@@ -41,7 +41,6 @@ from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
 
-
 GO_ON = "The same command with --resume goes on where it was interrupted."
 
 
