@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from napari_nucleate.core.augment import Augmentation, nearest
+from napari_nucleate.core.augment import Augmentation
+from napari_nucleate.core.warp import nearest
 
 NOTHING = Augmentation(
     flip=False,

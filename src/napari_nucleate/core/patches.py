@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_nucleate.core.annotation import Annotation
-from napari_nucleate.core.augment import nearest
 from napari_nucleate.core.corrected import Corrections
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.warp import linear, nearest
 from napari_nucleate.core.zoom import resized, resized_labels, zoomed_shape
 
 if TYPE_CHECKING:
@@ -111,8 +111,20 @@ class Sampler:
 
     def batch(self, size: int) -> Batch:
         """Draw `size` patches."""
-        drawn = [self._patch() for _ in range(size)]
+        from napari_nucleate.core.instances._compile import in_bands, one_core
+
+        # Each patch has a generator of its own: what is drawn doesn't depend on the threads.
+        seeds = self._rng.integers(2**63 - 1, size=size)
+        places = [self._place() for _ in range(size)]
         self._corrections.age()
+        drawn: list[Any] = [None] * size
+
+        def work(start: int, stop: int) -> None:
+            with one_core():
+                for i in range(start, stop):
+                    drawn[i] = self._patch(*places[i], np.random.default_rng(seeds[i]))
+
+        in_bands(work, size)
         image, target, weight = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
         return Batch(image, target, weight)
 
@@ -154,11 +166,10 @@ class Sampler:
         site = self._sites[self._rng.choice(len(self._sites), p=self._share)]
         return site, site.centre(self._rng)
 
-    def _patch(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        from scipy.ndimage import map_coordinates
-
-        recipe, rng = self._recipe, self._rng
-        site, centre = self._place()
+    def _patch(
+        self, site: _Site, centre: NDArray[np.float64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        recipe = self._recipe
         # Targets such as ray distances look beyond the patch: cut wider, encode, then crop.
         margins = recipe.target.margins(recipe.ndim)
         size = tuple(n + 2 * m for n, m in zip(recipe.patch_shape, margins, strict=True))
@@ -167,17 +178,10 @@ class Sampler:
         known = labels >= 0
         target = recipe.target.encode(Annotation(np.maximum(labels, 0), known))
         crop = (slice(None), *(slice(m, n - m) for n, m in zip(size, margins, strict=True)))
-        image = np.stack(
-            [
-                map_coordinates(c, where[crop], order=1, mode="mirror", output=np.float32)
-                for c in site.pixels
-            ]
-        )
+        image = linear(site.pixels, where[crop])
         weight = known[np.newaxis].astype(np.float32) * np.float32(site.example.weight)
         if site.weights is not None:
-            weight *= map_coordinates(
-                site.weights, where, order=1, mode="mirror", output=np.float32
-            )
+            weight *= linear(site.weights[np.newaxis], where)
         return recipe.augmentation.recolour(image, rng), target[crop], weight[crop]
 
 

@@ -138,7 +138,8 @@ def ray_distances(
     if len(boxes):
         sides = (boxes[:, 3:] - boxes[:, :3]) * (anisotropy, 1, 1)
         longest = int(np.sqrt((sides.astype(float) ** 2).sum(1).max())) + 3
-        ways = _ray_kernels.paths(rays, longest)
+        # A few lengths serve all: the paths of a batch of patches are found once.
+        ways = _paths(n_rays, labels.ndim, anisotropy, -(-longest // 32) * 32)
         counter = np.empty(0, np.uint8 if longest < 255 else np.uint16)
 
         def work(start: int, stop: int) -> None:
@@ -150,6 +151,19 @@ def ray_distances(
             forget = partial(_ray_kernels.forget, volume, believed, rays, out)
             in_bands(forget, volume.shape[0] * volume.shape[1], 16)
     return out.reshape(n_rays, *labels.shape)
+
+
+@lru_cache(maxsize=32)
+def _paths(
+    n_rays: int, ndim: int, anisotropy: float, longest: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Where rays are after each unit of length; see the kernel."""
+    from napari_nucleate.core.instances import _ray_kernels
+
+    ways: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]] = _ray_kernels.paths(
+        directions(n_rays, ndim, anisotropy), longest
+    )
+    return ways
 
 
 def centre_probability(

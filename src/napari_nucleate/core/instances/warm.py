@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KERNELS = (
-    "_flood_kernels",
-    "_label_kernels",
-    "_match_kernels",
-    "_piece_kernels",
-    "_ray_kernels",
-    "_star_kernels",
+    "_warp_kernels",
+    "instances._flood_kernels",
+    "instances._label_kernels",
+    "instances._match_kernels",
+    "instances._piece_kernels",
+    "instances._ray_kernels",
+    "instances._star_kernels",
 )
-"""The modules of compiled loops."""
+"""The modules of compiled loops, within `core`."""
 
 RAYS = 8
 LONGEST = 256
@@ -51,6 +52,7 @@ def warm() -> int:
     from napari_nucleate.core.instances import Components, StarConvex, Watershed, ray_distances
     from napari_nucleate.core.instances.drawn import outlines
     from napari_nucleate.core.instances.trial import Trial
+    from napari_nucleate.core.warp import linear, near_another, nearest
 
     with compilations() as made:
         for ndim in (2, 3):
@@ -62,6 +64,11 @@ def warm() -> int:
                     StarConvex(min_size=1, n_rays=RAYS, outline="stars"),
                 ):
                     splitter.find(maps)
+            labels = _two_squares(ndim)
+            where = np.indices(labels.shape, np.float32)
+            linear(labels[np.newaxis].astype(np.float32), where)
+            near_another(nearest(labels, where), 1)
+            ray_distances(labels, RAYS, known=labels == 0)
         outlines(_two_squares(2))
         ray_distances(np.ones((2, LONGEST), np.int32), RAYS)
         Trial(annotate(_two_squares(2))).measure([Components(min_size=1)], next(_all_maps(2)))
@@ -83,10 +90,10 @@ def kernels() -> Iterator[tuple[str, Any]]:
     from importlib import import_module
 
     for module in KERNELS:
-        there = vars(import_module(f"napari_nucleate.core.instances.{module}"))
+        there = vars(import_module(f"napari_nucleate.core.{module}"))
         for name, value in there.items():
             if hasattr(value, "py_func") and value.py_func.__module__.endswith(module):
-                yield f"{module}.{name}", value
+                yield f"{module.rpartition('.')[2]}.{name}", value
 
 
 @contextmanager

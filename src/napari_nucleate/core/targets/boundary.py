@@ -11,6 +11,7 @@ from napari_nucleate.core.instances import Splitter, Watershed
 from napari_nucleate.core.instances.maps import Maps
 from napari_nucleate.core.losses import Loss, Mixture
 from napari_nucleate.core.targets.base import TargetBase
+from napari_nucleate.core.warp import near_another
 from napari_nucleate.core.weighting import gap_weights
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ class Boundary(TargetBase):
         """
         labels = annotation.labels
         foreground = labels > 0
-        border = foreground & _near_another(labels, self.width)
+        # Objects are a few planes high: a border as deep in Z as in Y leaves no inside of them (on
+        # synthetic stacks with planes four pixels apart, decoding gives a mean AP of 0.78 for 0.91).
+        border = near_another(labels, self.width)
         return np.stack([~foreground, foreground & ~border, border]).astype(np.float32)
 
     def pixel_weights(self, annotations: Sequence[Annotation]) -> list[NDArray[np.float32]] | None:
@@ -97,20 +100,3 @@ class Boundary(TargetBase):
     ) -> NDArray[np.int32]:
         """Objects by the target's splitter, or by the one given."""
         return (splitter or self.splitter).split(self.maps(maps))
-
-
-def _near_another(labels: NDArray[np.int32], width: int) -> NDArray[np.bool_]:
-    """Where a different object lies within `width` pixels in Y and X, or in the next plane.
-
-    Objects are a few planes high: a border as deep in Z leaves no inside of them (on synthetic
-    stacks with planes four pixels apart, decoding then gives a mean AP of 0.78 instead of 0.91).
-    """
-    from scipy.ndimage import maximum_filter, minimum_filter
-
-    size = (3, 2 * width + 1, 2 * width + 1)[-labels.ndim :]
-    # Background must not look like a smaller label: it becomes the largest for the minimum.
-    top = np.where(labels == 0, np.iinfo(np.int32).max, labels)
-    larger = maximum_filter(labels, size, mode="nearest") != labels
-    smaller = minimum_filter(top, size, mode="nearest") != top
-    near: NDArray[np.bool_] = larger | smaller
-    return near
