@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +11,15 @@ import torch
 
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.architectures import UNet
+from napari_nucleate.core.architectures.modules import UNetModule
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Preview, Started, Step, Trained, Validated, Viewed, Warned
 from napari_nucleate.core.model import Card, Record
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.recipe import Epochs, Seconds, Steps
 from napari_nucleate.core.targets import Boundary, Semantic, StarConvexTarget
-from napari_nucleate.core.training.held_out import hold_out
+from napari_nucleate.core.training.judge import Judge, Verdict
+from napari_nucleate.core.training.memory import smaller
 from napari_nucleate.core.training.train import train
 
 BOTH = pytest.mark.parametrize("ndim", [2, 3])
@@ -102,7 +105,7 @@ def test_started_says_what_is_trained_where(nuclei, tiny):
     assert started.held_out == ()
     assert started.device == "cpu"
     assert started.parameters > 1000
-    assert started.note == "Validated on the 3 training image(s)."
+    assert started.note.startswith("Validated on a strip at one side of 3 of 3 labelled image")
 
 
 def test_the_learning_rate_rises_and_falls(nuclei, tiny):
@@ -125,7 +128,7 @@ def test_every_budget_ends_by_itself(nuclei, tiny):
 
 def test_an_epoch_is_as_many_patches_as_cover_the_labelled_pixels(nuclei, tiny):
     # 3 images of 64 x 64 are 12 patches of 32 x 32: 6 steps of 2 patches.
-    assert len(of(Step, train(nuclei(count=3), tiny(budget=Epochs(value=2))))) == 12
+    assert len(of(Step, train(nuclei(count=3), tiny(budget=Epochs(value=2), validation=0)))) == 12
 
 
 def test_the_model_is_the_last_one_validated_as_the_best_and_tells_its_story(nuclei, tiny):
@@ -137,7 +140,7 @@ def test_the_model_is_the_last_one_validated_as_the_best_and_tells_its_story(nuc
     best = [e for e in of(Validated, events) if e.model is not None][-1]
     model = events[-1].model
     assert model is best.model
-    assert model.recipe == recipe
+    assert model.recipe == recipe.measured([e.annotation for e in examples[:2]])
     assert (model.card.spacing, model.card.channels) == ((0.5, 0.25), ("DAPI",))
     record = model.card.record
     assert record.name == "mine"
@@ -162,7 +165,7 @@ def test_stopping_early_leaves_a_model_and_no_threads(nuclei, tiny):
                 break
     kept = [e.model for e in of(Validated, seen) if e.model is not None]
     assert kept
-    assert kept[-1].recipe == tiny(steps=100)
+    assert kept[-1].recipe.optimisation == tiny(steps=100).optimisation
     assert set(threading.enumerate()) == before
     with pytest.raises(StopIteration):
         next(events)
@@ -191,7 +194,6 @@ def test_going_on_from_a_model_starts_with_its_weights(nuclei, tiny, ndim):
         ({"channels": 2}, r"its channels \(2\) differ from the recipe's \(1\)"),
         ({"ndim": 3}, "its dimensions "),
         ({"network": UNet(width=8, levels=2)}, "its network "),
-        ({"target": Semantic(classes=2)}, r"its target \(semantic\).*\(boundary\)"),
     ],
     ids=str,
 )
@@ -246,10 +248,87 @@ class TestWhatBreaks:
         ]
         assert isinstance(events[-1], Trained)
 
-    def test_without_memory_for_one_patch_it_ends_with_advice(self, nuclei, tiny, monkeypatch):
+    def test_then_patches_are_halved_down_to_a_sensible_smallest(self, nuclei, tiny, monkeypatch):
+        true, shapes = Boundary.loss, []
+
+        def loss(self, logits, target, weight):
+            shapes.append(tuple(logits.shape))
+            if logits.numel() > 3 * 32 * 32:
+                raise MemoryError
+            return true(self, logits, target, weight)
+
+        monkeypatch.setattr(Boundary, "loss", loss)
+        events = list(train(nuclei(), tiny(steps=6, batch=2, patch=96)))
+        assert [w.message for w in of(Warned, events)] == [
+            "Memory ran out: going on with 1 patch(es) a step.",
+            "Memory ran out: going on with one patch of (48, 48) a step.",
+            "Memory ran out: going on with one patch of (32, 32) a step.",
+        ]
+        assert [s[-1] for s in shapes] == [96, 96, 48, 32, 32, 32]
+        model = events[-1].model
+        assert model.recipe.optimisation.patch == 96
+
+    def test_in_3d_patches_get_shallower_too(self, tiny):
+        recipe = tiny(3, patch=64, patch_depth=16)
+        less = smaller(recipe)
+        assert less.patch_shape == (8, 32, 32)
+        assert smaller(less) is None
+        assert smaller(tiny(3, patch=16, patch_depth=4)) is None
+
+    def test_without_memory_for_one_small_patch_it_ends_with_advice(
+        self, nuclei, tiny, monkeypatch
+    ):
         failing(monkeypatch, MemoryError(), at=set(range(1, 99)))
         with pytest.raises(NucleateError, match=r"single patch of \(32, 32\).*smaller patches or"):
-            list(train(nuclei(), tiny(steps=9)))
+            list(train(nuclei(), tiny(steps=9, patch=64)))
+
+    def test_gradients_that_are_no_numbers_spoil_no_weight(self, nuclei, tiny, monkeypatch):
+        true, calls = Boundary.loss, []
+
+        def loss(self, logits, target, weight):
+            calls.append(1)
+            found = true(self, logits, target, weight)
+            # A square root has an infinite slope at zero, where its value is zero.
+            return found + ((logits * 0).sum().sqrt() if len(calls) == 4 else 0)
+
+        monkeypatch.setattr(Boundary, "loss", loss)
+        events = list(train(nuclei(), tiny(steps=8)))
+        (warning,) = of(Warned, events)
+        assert "from now on in full precision" in warning.message
+        assert [e.step for e in of(Step, events) if not np.isfinite(e.loss)] == [4]
+        assert all(np.isfinite(v).all() for v in events[-1].model.weights.values())
+
+    def test_after_a_loss_that_is_no_number_all_is_computed_in_float32(
+        self, nuclei, tiny, monkeypatch
+    ):
+        from napari_nucleate.core.training import learner
+
+        monkeypatch.setattr(learner, "half_precision_pays", lambda kind: True)
+        true, seen = UNetModule.forward, []
+
+        def forward(self, image):
+            seen.append(torch.is_autocast_enabled("cpu"))
+            return true(self, image)
+
+        monkeypatch.setattr(UNetModule, "forward", forward)
+        failing(monkeypatch, float("nan"), at={3})
+        list(train(nuclei(count=1), tiny(steps=6)))
+        assert set(seen[:3]) == {True}
+        assert seen[-1] is False
+        # Once off, it stays off, in validations as in steps.
+        assert seen == sorted(seen, reverse=True)
+
+    def test_weights_whose_validation_is_no_number_are_never_the_best(
+        self, nuclei, tiny, monkeypatch
+    ):
+        true = Judge.judge
+        monkeypatch.setattr(
+            Judge,
+            "judge",
+            lambda self, learner: replace(true(self, learner), loss=float("nan")),
+        )
+        with pytest.raises(NucleateError, match="never gave a number"):
+            list(train(nuclei(), tiny(steps=2)))
 
     def test_other_errors_pass_as_they_are(self, nuclei, tiny, monkeypatch):
         failing(monkeypatch, RuntimeError("a bug"), at={2})
@@ -263,6 +342,53 @@ class TestWhatBreaks:
         events = list(train([Example("holes", image, example.annotation)], tiny()))
         assert not of(Warned, events)
         assert np.isfinite([e.loss for e in of(Step, events)]).all()
+
+
+class TestPatience:
+    @pytest.fixture
+    def scores(self, monkeypatch):
+        """Has validations find these APs and losses, one after the other."""
+
+        def give(*pairs):
+            waiting = list(pairs)
+
+            def judge(self, learner):
+                ap, loss = waiting.pop(0)
+                return Verdict(loss, ap, 0.5, 10)
+
+            monkeypatch.setattr(Judge, "judge", judge)
+
+        return give
+
+    def test_it_stops_early_where_nothing_rises_and_says_so(self, nuclei, tiny, scores):
+        scores((0.2, 1.0), (0.4, 1.0), (0.4, 0.5), (0.3, 0.4), (0.9, 0.1))
+        events = list(train(nuclei(), tiny(steps=10, patience=2)))
+        assert len(of(Validated, events)) == 4
+        (warning,) = of(Warned, events)
+        assert warning.message == (
+            "Stopped early, at 40%: the last 2 validation(s) brought no rise."
+        )
+        assert isinstance(events[-1], Trained)
+
+    def test_a_rise_or_a_falling_loss_before_anything_is_found_begins_anew(
+        self, nuclei, tiny, scores
+    ):
+        scores(*((0, 1 - i / 10) for i in range(5)), (0.1, 2), (0, 3), (0.2, 3), (0, 3), (0, 3))
+        events = list(train(nuclei(), tiny(steps=10, patience=2)))
+        assert len(of(Validated, events)) == 10
+        assert not of(Warned, events)
+
+    def test_without_patience_it_goes_on_to_the_end(self, nuclei, tiny, scores):
+        scores(*[(0.5, 1.0)] * 10)
+        assert len(of(Step, train(nuclei(), tiny(steps=10)))) == 10
+
+    def test_what_is_no_number_is_no_rise(self, nuclei, tiny):
+        judge = Judge(nuclei(count=1), tiny(patience=2))
+        for ap, loss in ((0.3, 1.0), (float("nan"), 1.0), (0.9, float("inf"))):
+            assert not judge.tired
+            judge.note(Verdict(loss, ap, 0.5, 10))
+        assert judge.tired
+        assert judge.judged.highest == 0.3
 
 
 class TestPreview:
@@ -284,49 +410,6 @@ class TestPreview:
             assert (preview.key, preview.offset) == ("seen", offset)
             assert preview.foreground.shape == region.shape[1:]
             assert 0 <= preview.foreground.min() <= preview.foreground.max() <= 1
-
-
-class TestHoldOut:
-    def test_it_depends_on_names_and_seed_and_not_on_pseudo_labels(self, nuclei, tiny):
-        human = nuclei(count=8)
-        pseudo = [
-            Example(f"pseudo {i}", e.image, e.annotation, 0.5, pseudo=True)
-            for i, e in enumerate(nuclei(count=3, seed=2))
-        ]
-        recipe = tiny(validation=0.25)
-        learn, held, note = hold_out(human, recipe)
-        assert len(held) == 2
-        assert {e.key for e in learn} | {e.key for e in held} == {e.key for e in human}
-        assert not {e.key for e in learn} & {e.key for e in held}
-        assert note == "Validated on 2 of 8 labelled images."
-        more, same, _ = hold_out([*pseudo, *reversed(human)], recipe)
-        assert {e.key for e in same} == {e.key for e in held}
-        assert {e.key for e in pseudo} < {e.key for e in more}
-        others = {
-            tuple(e.key for e in hold_out(human, tiny(validation=0.25, seed=s))[1])
-            for s in range(9)
-        }
-        assert len(others) > 2
-
-    def test_with_fewer_than_five_images_all_are_learned_from_with_a_note(self, nuclei, tiny):
-        human = nuclei(count=4)
-        assert hold_out(human, tiny(validation=0.5)) == (
-            human,
-            [],
-            "Validated on the 4 training image(s).",
-        )
-
-    def test_it_can_be_turned_off(self, nuclei, tiny):
-        learn, held, _ = hold_out(nuclei(count=8), tiny(validation=0))
-        assert len(learn) == 8
-        assert held == []
-
-    def test_training_validates_on_the_images_held_out_and_says_which(self, nuclei, tiny):
-        recipe = tiny(steps=2, validation=0.2)
-        events = list(train(nuclei(count=6), recipe))
-        held = tuple(e.key for e in hold_out(nuclei(count=6), recipe)[1])
-        assert events[0].held_out == held == events[-1].model.card.record.held_out
-        assert events[0].examples == 5
 
 
 class TestWhatIsRefused:
