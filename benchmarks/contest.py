@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -212,8 +213,8 @@ class Contest:
                 code = "nothing in time"
         wall = time.perf_counter() - start
         if code != 0:
-            last = (folder / "log.txt").read_text().strip().splitlines()[-1:] or ["nothing said"]
-            self._refused[folder.name] = f"{tool} failed ({code}): {last[0][:200]}"
+            said = error_in((folder / "log.txt").read_text())
+            self._refused[folder.name] = f"{tool} failed ({code}): {said}"
             say(self._refused[folder.name])
             raise NoPeerError(self._refused[folder.name])
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
@@ -241,11 +242,17 @@ class Contest:
         ):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                last = (done.stderr.strip().splitlines() or ["nothing said"])[-1]
-                self._refused[peer] = f"{peer} can't be installed: {last[:300]}"
+                self._refused[peer] = f"{peer} can't be installed: {error_in(done.stderr)}"
                 raise NoPeerError(self._refused[peer])
         ready.write_text(json.dumps(PEERS[peer]))
         return python
+
+
+def error_in(text: str) -> str:
+    """The line that names what went wrong, else the last one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"(\w+\.)*\w*(Error|ERROR|Exception)\b", line)]
+    return (named or lines or ["nothing said"])[-1][:300]
 
 
 def program(tool: str) -> str:

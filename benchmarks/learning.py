@@ -22,7 +22,7 @@ import numpy as np
 import tifffile
 
 import common
-from contest import CACHE, PEERS, Contest, NoPeerError, Scene, names, paths, say, scene
+from contest import CACHE, PEERS, Contest, NoPeerError, Scene, error_in, names, paths, say, scene
 from sparse import sparse_scene
 
 FLUO = "dsb2018_fluo"
@@ -436,8 +436,7 @@ def _stalls(quick: bool) -> dict[str, Any]:
         except FileNotFoundError as error:
             return {"failed": f"no screen: {error}"}
         except subprocess.CalledProcessError as error:
-            last = (error.stderr.strip().splitlines() or ["nothing said"])[-1]
-            return {"failed": f"stalls.py failed: {last}"}
+            return {"failed": f"stalls.py failed: {error_in(error.stderr)}"}
         if not quick:
             entries: dict[str, Any] = json.loads(out.read_text())["entries"]
             return entries

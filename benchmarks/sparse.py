@@ -50,7 +50,7 @@ def sparse_scene(
         boxed += inside.size
     facts = {
         "objects": counts.tolist(),
-        "objects_share": round(counts[0] / max(counts[1], 1), 4),
+        "objects_share": round(float(counts[0] / max(counts[1], 1)), 4),
         "pixels_share": round(boxed / max(pixels, 1), 4),
         "images_with_a_box": len(rows),
     }

@@ -63,7 +63,8 @@ def learn(task: tasks.Task) -> None:
         images, masks = planes(images, masks)
         task.note("trained on the planes along Z, predicted with do_3D")
     start = time.perf_counter()
-    flows = dynamics.labels_to_flows([mask.astype(np.uint16) for mask in masks])
+    where = torch.device("cpu")
+    flows = dynamics.labels_to_flows([mask.astype(np.uint16) for mask in masks], device=where)
     of_flows = time.perf_counter() - start
     an_image = seconds_an_image(images, flows)
     epochs = max(1, math.ceil((task.seconds - of_flows) / (an_image * len(images))))

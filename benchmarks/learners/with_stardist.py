@@ -97,7 +97,8 @@ def built(task: tasks.Task, images: list[Any], masks: list[Any]) -> Any:
     channels = 1 if images[0].ndim == task.ndim else images[0].shape[-1]
     where = {"name": "model", "basedir": str(task.out)}
     if task.ndim == 2:
-        return StarDist2D(Config2D(n_rays=32, grid=(2, 2), n_channel_in=channels), **where)
+        config = Config2D(n_rays=32, grid=(2, 2), n_channel_in=channels, train_tensorboard=False)
+        return StarDist2D(config, **where)
     extents = np.median([calculate_extents(m) for m in masks], axis=0)
     anisotropy = tuple((extents.max() / extents).tolist())
     grid = tuple(1 if a > 1.5 else 2 for a in anisotropy)
@@ -110,6 +111,7 @@ def built(task: tasks.Task, images: list[Any], masks: list[Any]) -> Any:
         n_channel_in=channels,
         train_patch_size=patch,
         train_batch_size=2,
+        train_tensorboard=False,
     )
     task.note(f"patches of {patch}, as large as the smallest image allows; grid {grid}")
     return StarDist3D(config, **where)
@@ -137,9 +139,10 @@ def learn(task: tasks.Task) -> None:
     if len(held_out) > MOST_FOR_THRESHOLDS:
         task.note(f"thresholds are chosen on {MOST_FOR_THRESHOLDS} of the held-out images")
     for asked, took, steps, weights in [*deadline.kept, last]:
-        path = task.out / "then.weights.h5"
-        path.write_bytes(weights)
-        model.keras_model.load_weights(str(path))
+        then = Path(model.logdir) / "then.h5"
+        then.write_bytes(weights)
+        model.load_weights(then.name)
+        then.unlink()
         start = time.perf_counter()
         model.optimize_thresholds(*(d[:MOST_FOR_THRESHOLDS] for d in data))
         task.write(
