@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card
+from napari_nucleate.core.params import Params
 from napari_nucleate.core.training.snapshot import Progress, Snapshot
 from napari_nucleate.io.atomic import atomic
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+P = TypeVar("P", bound=Params)
 
 RESUME = "resume.safetensors"
 
@@ -75,11 +78,8 @@ def load_snapshot(folder: Path) -> Snapshot:
         raise _damaged(path, str(error)) from error
     if not whole:
         raise _damaged(path, "its content isn't what was written")
-    try:
-        progress = Progress.parse(_parsed(Progress, header["progress"], path))
-        card = Card.parse(_parsed(Card, header["card"], path))
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, str(error)) from error
+    progress = _parsed(Progress, header["progress"], path)
+    card = _parsed(Card, header["card"], path)
     return Snapshot(card, progress, arrays)
 
 
@@ -116,10 +116,11 @@ def _header(path: Path) -> dict[str, str]:
         raise _damaged(path, str(error)) from error
 
 
-def _parsed(kind: type[Card | Progress], text: str, path: Path) -> dict[str, Any]:
-    values = json.loads(text)
-    if not isinstance(values, dict):
-        raise ValueError(f"it holds {type(values).__name__}")
+def _parsed(kind: type[P], text: str, path: Path) -> P:
+    try:
+        values = dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
     known = kind.model_fields[kind.version_field].default
     written = values.get(kind.version_field, known)
     if isinstance(written, int) and written > known:
@@ -127,7 +128,10 @@ def _parsed(kind: type[Card | Progress], text: str, path: Path) -> dict[str, Any
             f"{path} has format {written} of a newer napari-nucleate, this one reads {known}; "
             "update napari-nucleate."
         )
-    return values
+    try:
+        return kind.parse(values)
+    except NucleateError as error:
+        raise _damaged(path, str(error)) from error
 
 
 def _damaged(path: Path, why: str) -> NucleateError:

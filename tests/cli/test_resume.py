@@ -1,0 +1,98 @@
+"""Ctrl+C and --resume from the command line."""
+
+import json
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from napari_nucleate.cli import learn
+from napari_nucleate.cli.interrupt import Interrupt
+from napari_nucleate.core.events import Step
+from napari_nucleate.io.model import load_model
+
+STEPS = ["--steps", "6"]
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch):
+    """Presses Ctrl+C at a step of the next command."""
+    true = learn.Follower.show
+
+    def at(wanted):
+        def show(self, event):
+            true(self, event)
+            if isinstance(event, Step) and event.step == wanted:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(learn.Follower, "show", show)
+        return lambda: monkeypatch.setattr(learn.Follower, "show", true)
+
+    return at
+
+
+def test_an_interrupted_training_goes_on_to_the_same_model(
+    nucleate, refused, tmp_path, sample, tiny_options, ctrl_c
+):
+    images, masks = sample()
+    data = ["--images", images, "--masks", masks]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    nucleate("train", *data, *tiny_options, *STEPS, "--out", whole)
+    release = ctrl_c(2)
+    stopped = nucleate("train", *data, *tiny_options, *STEPS, "--out", parts, code=130)
+    release()
+    assert "The same command with --resume goes on" in stopped.err
+    assert "resume.safetensors" in {p.name for p in parts.iterdir()}
+    command = ["train", *data, *tiny_options, *STEPS, "--out", parts]
+    assert "go on with it by --resume" in refused(*command)
+    assert "optimisation.batch was 2 and is 3" in refused(*command, "--batch", 3, "--resume")
+    assert "--from starts anew" in refused(*command, "--resume", "--from", whole)
+    # What isn't said again is as it was.
+    done = nucleate("train", *data, "--out", parts, "--resume", "--json")
+    assert done.json["steps"] <= 6
+    assert "Goes on at step 2" in done.err
+    one, other = load_model(whole), load_model(parts)
+    assert all(np.array_equal(one.weights[k], other.weights[k]) for k in one.weights)
+    assert sorted(p.name for p in parts.iterdir()) == ["model.json", "weights.safetensors"]
+    assert json.loads((parts / "model.json").read_text())["record"]["name"] == "parts"
+    assert "has no interrupted training" in refused(*command, "--resume")
+
+
+def test_a_second_ctrl_c_does_not_wait():
+    before = signal.getsignal(signal.SIGINT)
+    closed = []
+
+    def events():
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.append(1)
+
+    with pytest.raises(KeyboardInterrupt), Interrupt("") as interrupt:
+        for _ in interrupt.between(events()):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert closed == [1]
+    seen = []
+    with pytest.raises(KeyboardInterrupt), Interrupt(""):
+        os.kill(os.getpid(), signal.SIGINT)
+        seen.append(1)
+        os.kill(os.getpid(), signal.SIGINT)
+        seen.append(2)
+    assert seen == [1]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_in_other_threads_signals_are_left_alone():
+    seen = []
+
+    def work():
+        with Interrupt("") as interrupt:
+            seen.extend(interrupt.between(x for x in (1, 2)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [1, 2]
