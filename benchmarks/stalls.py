@@ -8,6 +8,8 @@ the click the first preview is shown.
 """
 
 import multiprocessing
+import os
+import tempfile
 import time
 from itertools import cycle
 from typing import Any
@@ -24,6 +26,7 @@ from napari_nucleate.core.events import Step
 from napari_nucleate.core.recipe import Optimisation, Seconds
 from napari_nucleate.core.samples import NucleiSample
 from napari_nucleate.gui.launch import open_docks
+from napari_nucleate.gui.warming import _warming
 
 EVERY = 10
 """Milliseconds between two times that the timer is to fire."""
@@ -149,11 +152,14 @@ def window(count: int, seconds: float) -> tuple[Any, Any]:
     session.set_recipe(session.state.recipe.model_copy(update={"optimisation": budget}))
     viewer.dims.set_point(0, 0)
     run(2)
+    while any(warming.running for warming in _warming):
+        run(0.5)
     return viewer, dock
 
 
 def measured(kind: str, count: int, seconds: float) -> dict[str, Any]:
     """Stalls before and while training, for a person who looks on or is "acting"."""
+    os.environ["NUCLEATE_HOME"] = tempfile.mkdtemp()
     viewer, dock = window(count, seconds)
     session = dock.session
     hand, pulse = Hand(viewer), Pulse()

@@ -20,6 +20,8 @@ from napari_nucleate.core.events import (
 )
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.rounds import SelfTraining, pseudo_label
+from napari_nucleate.project.beside import Asked
+from napari_nucleate.project.beside import beside as run_beside
 from napari_nucleate.project.model import HUMAN, Item, RoundEntry, State
 
 if TYPE_CHECKING:
@@ -31,8 +33,11 @@ if TYPE_CHECKING:
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.renewal import Changed
     from napari_nucleate.core.training.snapshot import Snapshot
-    from napari_nucleate.core.training.train import View
+    from napari_nucleate.core.training.train import Keep, View
     from napari_nucleate.project.store import Store
+
+OFTEN = 0.25
+"""Seconds between two questions of a process what is looked at, and what was painted."""
 
 Event = TypeVar("Event", TrainEvent, PredictEvent, RoundEvent)
 
@@ -85,16 +90,16 @@ def training(
     view: View | None = None,
     changed: Changed | None = None,
     snapshot: Snapshot | None = None,
+    beside: bool = False,
 ) -> Generator[TrainEvent, None, None]:
     """Train; keep the best weights on disk from the first validation on, and what to go on from.
 
     Parameters and events are those of `core.training.train.train`. Of a training that came to its
-    end only the model is left.
+    end only the model is left. With `beside`, it runs in a process of its own, for a window to
+    stay alive; files are written in this one.
     """
-    from napari_nucleate.core.training.train import train
-
     name = card.record.name
-    steps = train(
+    steps = (_trained_beside if beside else _trained_here)(
         examples,
         recipe,
         card=card,
@@ -112,6 +117,25 @@ def training(
             yield event
     finally:
         events.close()
+
+
+def _trained_here(*args: Any, **kwargs: Any) -> Generator[TrainEvent, None, Model]:
+    """Train in this process."""
+    from napari_nucleate.core.training.train import train
+
+    return train(*args, **kwargs)
+
+
+def _trained_beside(
+    *args: Any, view: View | None, changed: Changed | None, keep: Keep, **kwargs: Any
+) -> Generator[TrainEvent, None, Model]:
+    """Train in a process of its own, that asks here what is looked at and what was painted."""
+    asked = {"keep": Asked(keep)}
+    if view is not None:
+        asked["view"] = Asked(view, every=OFTEN)
+    if changed is not None:
+        asked["changed"] = Asked(changed, every=OFTEN, otherwise=())
+    return run_beside(_trained_here, *args, asked=asked, **kwargs)
 
 
 def predicting(

@@ -1,0 +1,285 @@
+"""A generator that runs in a process of its own, with its events here.
+
+Threads of one Python take turns (the GIL): while one of them loads torch, compiles, or counts
+objects, the others wait. A window that is to answer at once can't have a training beside it so. In
+a process of its own the same generator has the other cores to itself. What is sent are pickles,
+between a process and the one that it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from napari_nucleate.core.errors import NucleateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+log = logging.getLogger(__name__)
+
+NICENESS = 5
+"""Where both want a core, the window gets it."""
+
+PATIENCE = 60.0
+"""Seconds that a process has for its last step, once it was asked to stop."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the process may ask here.
+
+    Parameters
+    ----------
+    call : callable
+        Called in the thread that drives the generator.
+    every : float
+        Seconds between two questions; in between the process answers itself.
+    otherwise : object
+        What it answers then.
+    """
+
+    call: Callable[..., Any]
+    every: float = 0.0
+    otherwise: Any = None
+
+
+def possible() -> bool:
+    """Whether there is a Python to start; in programs made of one file there is none."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
+def beside(
+    make: Callable[..., Generator[Any, None, Any]],
+    *args: Any,
+    asked: Mapping[str, Asked],
+    **kwargs: Any,
+) -> Generator[Any, None, Any]:
+    """Run a generator in a process of its own.
+
+    Closing this generator stops the other at its next event, and waits for its end; what it asks
+    meanwhile is answered.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the generator there: a function of a module.
+    *args, **kwargs
+        For `make`; what can be pickled.
+    asked : mapping of str to Asked
+        Arguments of `make` that are functions: they are called here.
+
+    Yields
+    ------
+    object
+        Its events, in their order.
+
+    Returns
+    -------
+    object
+        What it returns.
+
+    Raises
+    ------
+    NucleateError
+        As the generator does, or if the process ends by itself.
+    RuntimeError
+        What else went wrong there.
+    """
+    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+    command = [sys.executable, "-m", __name__]
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=flags
+    ) as process:
+        there = _There(process, {name: one.call for name, one in asked.items()})
+        try:
+            often = {name: (one.every, one.otherwise) for name, one in asked.items()}
+            there.send(make, args, kwargs, often)
+            return (yield from there.events())
+        finally:
+            there.end()
+
+
+class _There:
+    """The other process, seen from here."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], calls: Mapping[str, Callable[..., Any]]
+    ) -> None:
+        self._process = process
+        self._calls = calls
+        self._over = False
+
+    def send(self, *message: Any) -> None:
+        """Send a message; what isn't heard any more is told by the end of the answers."""
+        with contextlib.suppress(OSError):
+            _write(self._process.stdin, message)
+
+    def events(self) -> Generator[Any, None, Any]:
+        """Give events and answer questions until the generator there ends."""
+        while True:
+            kind, *rest = self._next()
+            if kind == "event":
+                yield rest[0]
+            elif kind == "returned":
+                return rest[0]
+
+    def end(self) -> None:
+        """Have it stop, answer its last questions, and wait for its end."""
+        if not self._over:
+            self.send("stop")
+            late = threading.Timer(PATIENCE, self._process.kill)
+            late.start()
+            try:
+                # What it says now comes too late, but it is told that nothing was wrong.
+                while not self._over:
+                    self._next()
+            except (NucleateError, RuntimeError) as error:
+                log.warning("While stopping: %s", error)
+            finally:
+                late.cancel()
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _next(self) -> tuple[Any, ...]:
+        """The next event, or the end; questions are answered on the way."""
+        while True:
+            kind, *rest = self._read()
+            if kind == "question":
+                self._answer(*rest)
+                continue
+            self._over = kind != "event"
+            if kind == "failed":
+                ours, message = rest
+                raise NucleateError(message) if ours else RuntimeError(message)
+            return kind, *rest
+
+    def _read(self) -> Any:
+        try:
+            return pickle.load(self._process.stdout)  # type: ignore[arg-type]  # noqa: S301
+        except (EOFError, pickle.UnpicklingError) as error:
+            self._over = True
+            status = self._process.wait()
+            raise NucleateError(
+                f"The process that worked beside the window ended by itself (status {status}); "
+                "where memory is short, close other programs or choose smaller patches."
+            ) from error
+
+    def _answer(self, name: str, args: tuple[Any, ...]) -> None:
+        try:
+            self.send("answer", self._calls[name](*args))
+        except Exception as error:
+            # It waits for an answer, also where the error ends the work here.
+            self.send("refused", str(error))
+            if not isinstance(error, NucleateError):
+                raise
+
+
+def main() -> None:
+    """Run what comes in by the standard input; ends with the process that started it."""
+    # What libraries print is no message.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    # Ctrl+C in a terminal is for the process that started this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    incoming = os.fdopen(os.dup(0), "rb")
+    here = _Here(incoming, out)
+    try:
+        make, args, kwargs, often = pickle.load(incoming)  # noqa: S301
+        here.listen()
+        asked = {name: here.question(name, *how) for name, how in often.items()}
+        here.drive(make(*args, **asked, **kwargs))
+    except NucleateError as error:
+        here.say("failed", True, str(error))
+    except Exception as error:  # last words: whatever it was, say it
+        log.exception("Failed beside the window")
+        here.say("failed", False, str(error))
+    # A thread waits for messages still.
+    os._exit(0)
+
+
+class _Here:
+    """The generator in this process, and the one that listens."""
+
+    def __init__(self, incoming: BinaryIO, out: BinaryIO) -> None:
+        self._incoming = incoming
+        self._out = out
+        self._answers: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+
+    def say(self, *message: Any) -> None:
+        """Send a message."""
+        _write(self._out, message)
+
+    def listen(self) -> None:
+        """Hear answers, and whether to stop, from now on."""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                kind, *rest = pickle.load(self._incoming)  # noqa: S301
+            except Exception:  # noqa: BLE001  # nobody is there any more
+                os._exit(1)
+            if kind == "stop":
+                self._stopping.set()
+            else:
+                self._answers.put((kind, rest[0]))
+
+    def question(self, name: str, every: float, otherwise: Any) -> Callable[..., Any]:
+        """A function that is answered in the other process, so many seconds apart."""
+        last = -float("inf")
+
+        def ask(*args: Any) -> Any:
+            nonlocal last
+            if time.monotonic() - last < every:
+                return otherwise
+            self.say("question", name, args)
+            kind, answer = self._answers.get()
+            last = time.monotonic()
+            if kind == "refused":
+                raise NucleateError(answer)
+            return answer
+
+        return ask
+
+    def drive(self, generator: Generator[Any, None, Any]) -> None:
+        """Tell each event, until the end or until it is to stop."""
+        result = None
+        try:
+            while not self._stopping.is_set():
+                try:
+                    event = next(generator)
+                except StopIteration as end:
+                    result = end.value
+                    break
+                self.say("event", event)
+        finally:
+            generator.close()
+        self.say("returned", result)
+
+
+def _write(stream: Any, message: tuple[Any, ...]) -> None:
+    pickle.dump(message, stream, protocol=pickle.HIGHEST_PROTOCOL)
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()

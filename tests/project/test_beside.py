@@ -1,0 +1,135 @@
+"""A generator in a process of its own behaves as one in this."""
+
+import os
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.project.beside import Asked, beside
+
+
+def counting(n, said=None):
+    sys.stdout.write("this is no message\n")
+    for i in range(n):
+        yield np.full(3, i) if said is None else said(i)
+    return n
+
+
+def failing(error):
+    yield 1
+    raise error
+
+
+def dying():
+    yield 1
+    os._exit(3)
+
+
+def patient(note):
+    step = 0
+    try:
+        while True:
+            step += 1
+            time.sleep(0.01)
+            yield step
+    finally:
+        note(f"closed after {step}")
+
+
+def whose():
+    yield os.getpid()
+    yield os.nice(0) if hasattr(os, "nice") else 0
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    """The process finds this module."""
+    folder = os.path.dirname(__file__)  # noqa: PTH120
+    before = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in (folder, before) if p))
+    monkeypatch.syspath_prepend(folder)
+    for function in (counting, failing, dying, patient, whose):
+        monkeypatch.setattr(function, "__module__", "test_beside")
+    import test_beside
+
+    for function in (counting, failing, dying, patient, whose):
+        monkeypatch.setattr(test_beside, function.__name__, function)
+
+
+def drained(generator):
+    events = []
+    while True:
+        try:
+            events.append(next(generator))
+        except StopIteration as end:
+            return events, end.value
+
+
+def test_events_and_the_result_come():
+    events, result = drained(beside(counting, 3, asked={}))
+    np.testing.assert_array_equal(events, [[0] * 3, [1] * 3, [2] * 3])
+    assert result == 3
+
+
+def test_it_is_another_process():
+    (pid, nice), _ = drained(beside(whose, asked={}))
+    assert pid != os.getpid()
+    assert nice >= 5 or not hasattr(os, "nice")
+
+
+def test_questions_are_answered_in_this_thread():
+    threads = []
+
+    def said(i):
+        threads.append(threading.current_thread())
+        return 10 * i
+
+    events, _ = drained(beside(counting, 3, asked={"said": Asked(said)}))
+    assert events == [0, 10, 20]
+    assert set(threads) == {threading.current_thread()}
+
+
+def test_questions_are_as_rare_as_said():
+    asked = {"said": Asked(lambda i: "asked", every=1000, otherwise="not asked")}
+    assert drained(beside(counting, 3, asked=asked))[0] == ["asked", "not asked", "not asked"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(NucleateError("No."), NucleateError), (ValueError("No."), RuntimeError)]
+)
+def test_errors_come(error, kind):
+    with pytest.raises(kind, match=r"No\."):
+        drained(beside(failing, error, asked={}))
+
+
+@pytest.mark.parametrize("error", [NucleateError("Full."), ValueError("Full.")])
+def test_errors_of_answers_end_it(error):
+    def said(i):
+        raise error
+
+    with pytest.raises(type(error), match=r"Full\."):
+        drained(beside(counting, 3, asked={"said": Asked(said)}))
+
+
+def test_a_process_that_ends_by_itself_is_told_of():
+    generator = beside(dying, asked={})
+    assert next(generator) == 1
+    with pytest.raises(NucleateError, match=r"ended by itself \(status 3\)"):
+        next(generator)
+
+
+def test_closing_stops_it_and_answers_its_last_questions():
+    notes = []
+    generator = beside(patient, asked={"note": Asked(notes.append)})
+    assert [next(generator) for _ in range(3)] == [1, 2, 3]
+    generator.close()
+    (note,) = notes
+    assert note.startswith("closed after")
+
+
+def test_what_is_never_begun_starts_nothing():
+    beside(counting, 3, asked={}).close()
