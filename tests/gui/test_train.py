@@ -123,7 +123,9 @@ def test_trains_and_predicts(dock, project, qtbot):
     wait(qtbot, project.session)
     assert dock.status.text() == "Prediction finished."
     assert project.session.state.keys("predicted") == project.keys[1:]
-    click(qtbot, dock.resume)
+    assert not dock.resume.isEnabled()
+    assert "No training was interrupted" in dock.resume.toolTip()
+    click(qtbot, dock.further)
     wait(qtbot, project.session)
     assert [r.model for r in project.session.state.rounds] == ["round-0", "round-0-2"]
 
@@ -140,6 +142,69 @@ def test_stop_keeps_the_best(dock, project, qtbot):
     assert dock.status.text() == "Stopped; the best weights so far are kept."
     assert dock.resume.isEnabled()
     assert (project.session.store.folder / "models" / "round-0" / "model.json").is_file()
+
+
+def stopped(dock, project, qtbot, steps=60):
+    """Train, and press Stop at the first validation."""
+    longer = TINY.optimisation.model_copy(update={"budget": Steps(value=steps)})
+    project.session.set_recipe(TINY.model_copy(update={"optimisation": longer}))
+    with qtbot.waitSignal(
+        project.session.happened, timeout=60_000, check_params_cb=lambda e: isinstance(e, Validated)
+    ):
+        click(qtbot, dock.train)
+    click(qtbot, dock.stop)
+    wait(qtbot, project.session)
+    return project.session.store.folder / "models" / "round-0" / "resume.safetensors"
+
+
+def test_continue_goes_on_with_the_training_that_was_stopped(dock, project, qtbot):
+    kept = stopped(dock, project, qtbot)
+    assert kept.is_file()
+    assert project.session.interrupted == "round-0"
+    before = len(dock.chart._steps)
+    assert before > 0
+    steps = []
+    project.session.happened.connect(
+        lambda e: steps.append(e.step) if isinstance(e, Step) else None
+    )
+    click(qtbot, dock.resume)
+    wait(qtbot, project.session)
+    assert steps[0] > 1
+    assert steps[-1] == 60
+    assert len(dock.chart._steps) > before
+    assert [r.model for r in project.session.state.rounds] == ["round-0"]
+    assert not kept.exists()
+    assert not dock.resume.isEnabled()
+    assert dock.further.isEnabled()
+
+
+def test_continue_says_what_changed_since(dock, project, qtbot):
+    kept = stopped(dock, project, qtbot)
+    project.session.annotation.data[0, :9, :9] = 3
+    click(qtbot, dock.resume)
+    wait(qtbot, project.session)
+    assert "The labels of nuclei_n0 changed since the training was inter" in dock.status.text()
+    assert kept.is_file()
+    project.session.set_recipe(TINY)
+    click(qtbot, dock.resume)
+    wait(qtbot, project.session)
+    assert "The recipe changed (optimisation.budget.value was 60 and is 4)" in dock.status.text()
+    # A new training takes its place, without touching it.
+    click(qtbot, dock.train)
+    wait(qtbot, project.session)
+    assert [r.model for r in project.session.state.rounds] == ["round-0", "round-0-2"]
+    assert kept.is_file()
+    assert not dock.resume.isEnabled()
+
+
+def test_says_how_it_stands(dock, project, qtbot):
+    events = [Validated(3, 0.5, 0.25, 0.75, 0.3, None, 0.002)]
+    project.session.start("training", lambda: endless(events))
+    expected = "Now: loss 0.50, AP 0.25, Dice 0.75 at step 3, learning rate 0.002."
+    qtbot.waitUntil(lambda: dock.now.text() == expected)
+    click(qtbot, dock.stop)
+    wait(qtbot, project.session)
+    assert dock.now.text() == ""
 
 
 def test_stop_before_anything_is_kept(dock, project, qtbot):

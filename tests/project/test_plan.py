@@ -14,7 +14,13 @@ FULL = State(
     )
 )
 READY = Situation(
-    FULL, image=True, annotation=True, model="round-0", splittable=True, exportable=True
+    FULL,
+    image=True,
+    annotation=True,
+    model="round-0",
+    interrupted="round-0",
+    splittable=True,
+    exportable=True,
 )
 
 
@@ -46,6 +52,7 @@ def test_at_the_beginning_nothing_can_be_done_and_each_action_says_why():
         ({"image": False}, "next_unlabelled", "Choose an image layer in the Label dock first."),
         ({"image": False}, "train", "Choose an image layer in the Label dock first."),
         ({"image": False}, "resume", "Choose an image layer in the Label dock first."),
+        ({"image": False}, "further", "Choose an image layer in the Label dock first."),
         ({"image": False}, "predict", "Choose an image layer in the Label dock first."),
         ({"image": False}, "train_again", "Choose an image layer in the Label dock first."),
         (
@@ -53,11 +60,17 @@ def test_at_the_beginning_nothing_can_be_done_and_each_action_says_why():
             "confirm_empty",
             "Press Annotate first; there is no annotation layer.",
         ),
-        ({"model": ""}, "resume", "Train first; there is no model yet."),
+        ({"model": ""}, "further", "Train first; there is no model yet."),
+        (
+            {"interrupted": ""},
+            "resume",
+            "No training was interrupted; Train further goes on from the newest model's weights.",
+        ),
         ({"model": ""}, "predict", "Train first; there is no model yet."),
         ({"model": ""}, "train_again", "Train first; there is no model yet."),
         ({"state": State()}, "train", "Paint a few objects first; nothing is labelled yet."),
         ({"state": State()}, "resume", "Paint a few objects first; nothing is labelled yet."),
+        ({"state": State()}, "further", "Paint a few objects first; nothing is labelled yet."),
         ({"state": State()}, "train_again", "Paint a few objects first; nothing is labelled yet."),
         ({"state": LABELLED}, "accept", "Predict first; no image has a prediction."),
         (
@@ -79,7 +92,9 @@ def test_when_all_images_are_labelled_there_is_no_next_one():
     assert but(state=done).next_unlabelled == Gate("No image is left to label.")
 
 
-@pytest.mark.parametrize("action", ["train", "resume", "predict", "train_again", "split"])
+@pytest.mark.parametrize(
+    "action", ["train", "resume", "further", "predict", "train_again", "split"]
+)
 def test_a_second_long_work_is_refused_while_one_runs(action):
     got = but(running="training")
     assert getattr(got, action) == Gate("Wait: training is under way; press Stop to end it.")

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication
 from napari_nucleate.core.annotation import Annotation, Known, annotate
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Preview, Trained, Validated, Warned
+from napari_nucleate.core.loading import load_torch
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.changes import Changes
@@ -21,6 +22,7 @@ from napari_nucleate.gui.keeping import Keeper
 from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of
 from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.project import run
+from napari_nucleate.project.beside import possible
 from napari_nucleate.project.model import HUMAN, Item, State, Status
 from napari_nucleate.project.plan import Plan, Situation, plan
 from napari_nucleate.project.store import Store, new_folder_for
@@ -76,6 +78,8 @@ class Session(QObject):
         self.job.ended.connect(self._on_ended)
         self._refs: dict[str, ImageRef] = {}
         self._best: Model | None = None
+        # Name of the model whose training was interrupted, and can go on.
+        self.interrupted = ""
         self._eye = Eye(self)
         self._changes = Changes(self)
         self.keeper = Keeper(self)
@@ -103,6 +107,7 @@ class Session(QObject):
                 annotation=self.annotation is not None,
                 running=self.job.running,
                 model=self.state.rounds[-1].model if self.state.rounds else "",
+                interrupted=self.interrupted,
                 splittable=self._splittable,
                 exportable=self._exportable,
             )
@@ -148,6 +153,7 @@ class Session(QObject):
             items=items,
         )
         self.store = Store(new_folder_for(layer.name))
+        self.interrupted = ""
         # Layers of the former image stay in the viewer, they are the person's; new ones are made.
         self.annotation = self.boxes = self.prediction = self.preview = None
         self._eye.look()
@@ -236,12 +242,12 @@ class Session(QObject):
         """Train by another recipe from now on."""
         self._set(self.state.model_copy(update={"recipe": recipe}))
 
-    def train(self, resume: bool = False, number: int = 0) -> None:
+    def train(self, further: bool = False, number: int = 0) -> None:
         """Start a training on all labels and accepted predictions.
 
         Parameters
         ----------
-        resume : bool
+        further : bool
             Start from the newest model's weights instead of random ones.
         number : int
             The round it belongs to.
@@ -252,29 +258,58 @@ class Session(QObject):
             If it can't be done now; the sentence says why.
         """
         self.refresh_statuses()
-        self._check(self.plan.resume if resume else self.plan.train)
+        self._check(self.plan.further if further else self.plan.train)
         # Round 0 knows the person's labels only; going on stays in the round gone on from.
-        started = self.state.rounds[-1].number if resume else 0
+        started = self.state.rounds[-1].number if further else 0
         number = max(number, started, 1 if self.state.keys("accepted") else 0)
-        source, store, state = self._need_source(), self.store, self.state
-        self.save()
-        # Painted labels are read here, on the GUI's side: the person may go on painting.
-        annotations = {k: self.annotation_of(k) for k in state.keys(*HUMAN)}
+        source = self._need_source()
         card = Card(
-            recipe=state.recipe,
+            recipe=self.state.recipe,
             channels=source.stack.channels,
             spacing=source.stack.spacing(source.ndim),
             units=source.stack.spacing_units(source.ndim),
-            record=Record(name=store.new_model_name(number), round=number),
+            record=Record(name=self.store.new_model_name(number), round=number),
         )
-        newest = state.rounds[-1].model if resume else ""
+        self._learn(card, self.state.rounds[-1].model if further else "")
+
+    def resume(self) -> None:
+        """Go on with the training that was interrupted, exactly where it was.
+
+        Raises
+        ------
+        NucleateError
+            If it can't be done now; the sentence says why. That labels or the recipe changed is
+            said by how the work ends.
+        """
+        self.refresh_statuses()
+        self._check(self.plan.resume)
+        self._learn(None)
+
+    def _learn(self, card: Card | None, newest: str = "") -> None:
+        """Train beside the window; without a card, what was interrupted goes on."""
+        self.save()
+        store, state = self.store, self.state
+        # Painted labels are read here, on the GUI's side: the person may go on painting.
+        annotations = {k: self.annotation_of(k) for k in state.keys(*HUMAN)}
         refs, eye, changes = dict(self._refs), self._eye, self._changes
+        interrupted, beside = self.interrupted, possible()
 
         def work() -> Any:
+            if not beside:
+                load_torch()
             examples = run.gather(state, store, refs, annotations.__getitem__)
             initial = store.load_model(newest) if newest else None
+            snapshot = None if card else store.load_snapshot(interrupted)
             yield from run.training(
-                store, examples, state.recipe, card, initial=initial, view=eye, changed=changes
+                store,
+                examples,
+                state.recipe,
+                snapshot.card if snapshot else card,
+                initial=initial,
+                view=eye,
+                changed=changes,
+                snapshot=snapshot,
+                beside=beside,
             )
 
         if self.preview is not None:
@@ -287,7 +322,7 @@ class Session(QObject):
     def train_again(self) -> None:
         """Start the next round: from the newest weights, on labels and accepted predictions."""
         self._check(self.plan.train_again)
-        self.train(resume=True, number=self.state.rounds[-1].number + 1)
+        self.train(further=True, number=self.state.rounds[-1].number + 1)
 
     def stop(self) -> None:
         """End what runs at its next event; the best weights are kept."""
@@ -304,6 +339,7 @@ class Session(QObject):
         name = state.rounds[-1].model
 
         def work() -> Any:
+            load_torch()
             model = store.load_model(name)
             yield from run.predicting(store, model, refs, state.self_training)
 
@@ -436,6 +472,7 @@ class Session(QObject):
         if self._best is not None:
             # Ended before its time: the best weights so far are on disk, and are used.
             self.state, self._best = run.entered(self.state, self._best), None
+        self.interrupted = self.store.interrupted()
         self.keeper.touch()
         self.ended.emit(ending)
         self.changed.emit()

@@ -46,7 +46,12 @@ class TrainDock(QWidget):
         self.session = session_of(viewer)
         self.recipe = RecipeForm(self.session.state.recipe)
         self.train = GatedButton("Train", "Train a new network on all labels.")
-        self.resume = GatedButton("Continue", "Train the newest model further.")
+        self.resume = GatedButton(
+            "Continue", "Go on with the training that was stopped, exactly where it was."
+        )
+        self.further = GatedButton(
+            "Train further", "Train the newest model further, from its best weights, on all labels."
+        )
         self.stop = GatedButton("Stop", "End at the next step; the best weights are kept.")
         self.predict = GatedButton(
             "Predict the rest", "Predict all images that nobody labelled or accepted."
@@ -55,14 +60,17 @@ class TrainDock(QWidget):
         self.bar = WorkBar(self.session)
         self.chart = LearningChart(viewer)
         self.status = Sentence()
+        self.now = Sentence()
         self.best = Sentence()
         self.folder = QLabel()
         self._kept: Validated | None = None
         self._task = ""
+        self._goes_on = False
         self._lay_out()
         self.recipe.edited.connect(self._on_recipe)
         on_click(self.session, self.train, self.session.train)
-        on_click(self.session, self.resume, lambda: self.session.train(resume=True))
+        on_click(self.session, self.resume, self._resume)
+        on_click(self.session, self.further, lambda: self.session.train(further=True))
         on_click(self.session, self.stop, self.session.stop)
         on_click(self.session, self.predict, self.session.predict)
         self.session.changed.connect(self.refresh)
@@ -79,6 +87,7 @@ class TrainDock(QWidget):
         problem = Gate(self.recipe.problem)
         self.train.apply(problem if plan.train and not problem else plan.train)
         self.resume.apply(problem if plan.resume and not problem else plan.resume)
+        self.further.apply(problem if plan.further and not problem else plan.further)
         self.stop.apply(plan.stop)
         waiting = len(session.state.keys(*WAITING))
         self.predict.setText(f"Predict the rest ({waiting})" if waiting else "Predict the rest")
@@ -91,6 +100,14 @@ class TrainDock(QWidget):
         self.why_predict.say("" if running or not plan.train else gate.why)
         self._show_folder()
 
+    def _resume(self) -> None:
+        # The curve goes on, too.
+        self._goes_on = True
+        try:
+            self.session.resume()
+        finally:
+            self._goes_on = False
+
     def _on_recipe(self) -> None:
         if self.recipe.problem:
             self.refresh()
@@ -100,8 +117,9 @@ class TrainDock(QWidget):
     def _on_started(self, what: str) -> None:
         self._task = what
         self.status.say(f"{what.capitalize()} starts.")
-        if what == "training":
+        if what == "training" and not self._goes_on:
             self._kept = None
+            self.now.say("")
             self.best.say("")
             self.chart.clear()
 
@@ -110,6 +128,7 @@ class TrainDock(QWidget):
             self.chart.add_step(event)
         elif isinstance(event, Validated):
             self.chart.add_validation(event)
+            self.now.say(validated_in_words(event))
             if event.model is not None:
                 self._kept = event
                 self.best.say(f"Best so far: {_scores(event)}.")
@@ -130,6 +149,7 @@ class TrainDock(QWidget):
         else:
             self.status.say(self._ended_in_words(isinstance(ending, Stopped)))
         if self._task == "training":
+            self.now.say("")
             self.best.say("" if self._kept is None else f"Kept: {_scores(self._kept)}.")
         self.refresh()
 
@@ -139,7 +159,7 @@ class TrainDock(QWidget):
         if not stopped:
             return "Training finished; the best weights are kept."
         if self._kept is None:
-            return "Stopped before the first validation: no weights were kept."
+            return "Stopped before the first validation: no weights were kept to predict with."
         return "Stopped; the best weights so far are kept."
 
     def _show_folder(self) -> None:
@@ -160,11 +180,17 @@ class TrainDock(QWidget):
         column(recipe).addWidget(self.recipe)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
-        for button in (self.train, self.stop, self.resume):
-            buttons.addWidget(button, 1)
+        more = QHBoxLayout()
+        more.setSpacing(4)
+        for row, pair in ((buttons, (self.train, self.stop)), (more, (self.resume, self.further))):
+            for button in pair:
+                row.addWidget(button, 1)
         rows = column(learn)
         rows.addLayout(buttons)
-        for widget in (self.why_train, self.bar, self.status, self.best, self.chart, self.folder):
+        rows.addLayout(more)
+        for widget in (self.why_train, self.bar, self.status, self.now, self.best):
+            rows.addWidget(widget)
+        for widget in (self.chart, self.folder):
             rows.addWidget(widget)
         rows = column(rest)
         rows.addWidget(self.predict)
@@ -210,6 +236,17 @@ def corrected_in_words(event: Corrected) -> str:
     if event.held_out:
         return f"Your correction of {event.key} is held out: it counts in the validation."
     return f"Learning from your correction of {event.key}."
+
+
+def validated_in_words(event: Validated) -> str:
+    """Say how a training stands.
+
+    Examples
+    --------
+    >>> validated_in_words(Validated(120, 0.314, 0.412, 0.805, 0.3, None, 0.0021))
+    'Now: loss 0.31, AP 0.41, Dice 0.81 at step 120, learning rate 0.0021.'
+    """
+    return f"Now: loss {event.loss:.2f}, {_scores(event)}, learning rate {event.learning_rate:.2g}."
 
 
 def _scores(event: Validated) -> str:

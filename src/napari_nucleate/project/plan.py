@@ -22,6 +22,8 @@ class Situation:
         What runs now, as a verb with -ing; empty where nothing does.
     model : str
         Name of the newest model; empty before the first training.
+    interrupted : str
+        Name of the model whose training was interrupted; empty where the last came to its end.
     splittable : bool
         A mask, probability or label layer is chosen to split.
     exportable : bool
@@ -33,6 +35,7 @@ class Situation:
     annotation: bool = False
     running: str = ""
     model: str = ""
+    interrupted: str = ""
     splittable: bool = False
     exportable: bool = False
 
@@ -56,6 +59,7 @@ class Plan:
     next_unlabelled: Gate
     train: Gate
     resume: Gate
+    further: Gate
     stop: Gate
     predict: Gate
     accept: Gate
@@ -80,6 +84,11 @@ def plan(situation: Situation) -> Plan:
     painted = "" if state.keys(*HUMAN) else "Paint a few objects first; nothing is labelled yet."
     trained = "" if situation.model else "Train first; there is no model yet."
     predicted = "" if state.ranked() else "Predict first; no image has a prediction."
+    interrupted = (
+        ""
+        if situation.interrupted
+        else "No training was interrupted; Train further goes on from the newest model's weights."
+    )
     accepted = (
         ""
         if state.keys("accepted")
@@ -98,7 +107,8 @@ def plan(situation: Situation) -> Plan:
             else "No image is left to label.",
         ),
         train=_gate(busy, image, painted, annotation),
-        resume=_gate(busy, image, painted, annotation, trained),
+        resume=_gate(busy, image, painted, annotation, interrupted),
+        further=_gate(busy, image, painted, annotation, trained),
         stop=_gate("" if situation.running else "Nothing runs."),
         predict=_gate(busy, image, trained),
         accept=_gate(predicted),
