@@ -8,6 +8,7 @@ from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.instances.found import measured
 from napari_nucleate.core.samples import NucleiSample
+from napari_nucleate.gui import session as sessions
 from napari_nucleate.gui import warming
 from napari_nucleate.gui.session import session_of
 
@@ -25,6 +26,12 @@ def nothing_compiles_beside(monkeypatch):
     """Docks compile nothing in a process of their own; tests of that say so."""
     monkeypatch.setattr(warming, "needed", lambda: False)
     monkeypatch.setattr(warming, "_warming", [])
+
+
+@pytest.fixture(autouse=True)
+def nothing_trains_beside(monkeypatch):
+    """Trainings run in a thread, where loading torch costs once; tests of processes say so."""
+    monkeypatch.setattr(sessions, "possible", lambda: False)
 
 
 class Project:

@@ -8,6 +8,8 @@ import pytest
 from napari_nucleate.core.augment import Augmentation
 from napari_nucleate.core.events import Corrected, Step
 from napari_nucleate.core.recipe import Optimisation, Recipe, Steps, UNet
+from napari_nucleate.gui import session as sessions
+from napari_nucleate.gui.job import Stopped
 from napari_nucleate.gui.train import TrainDock
 from napari_nucleate.project import run
 
@@ -23,7 +25,7 @@ def training(project, qtbot, monkeypatch):
     """A training in which nothing is learned; gives what was handed over, as it comes."""
     got = []
 
-    def listening(store, examples, recipe, card, *, initial=None, view=None, changed=None):
+    def listening(store, examples, recipe, card, *, changed, **other):
         step = 0
         while True:
             time.sleep(0.002)
@@ -40,7 +42,7 @@ def training(project, qtbot, monkeypatch):
 
     yield start
     project.session.stop()
-    qtbot.waitUntil(lambda: not project.session.job.running)
+    qtbot.waitUntil(lambda: not project.session.job.running, timeout=60_000)
 
 
 def stroke(project, name=None, at=(30, 30), label=9):
@@ -63,7 +65,7 @@ def square(n, low, high):
 def test_a_stroke_is_handed_over(project, training, qtbot):
     got = training()
     stroke(project, "n0")
-    qtbot.waitUntil(lambda: bool(got))
+    qtbot.waitUntil(lambda: bool(got), timeout=60_000)
     (example,) = got
     assert example.key == "nuclei_n0"
     assert example.annotation.labels[30, 30] == 9
@@ -72,7 +74,7 @@ def test_a_stroke_is_handed_over(project, training, qtbot):
     # It is a copy: what is painted later comes with the next one.
     stroke(project, "n0", at=(10, 10), label=8)
     assert example.annotation.labels[10, 10] != 8
-    qtbot.waitUntil(lambda: len(got) == 2)
+    qtbot.waitUntil(lambda: len(got) == 2, timeout=60_000)
     assert got[1].annotation.labels[10, 10] == 8
     assert got[1].annotation.labels[30, 30] == 9
 
@@ -83,17 +85,17 @@ def test_a_new_image_waits_until_the_person_goes_on(project, training, qtbot):
     qtbot.wait(500)
     assert not got
     project.session.go_to("nuclei_n3")
-    qtbot.waitUntil(lambda: bool(got))
+    qtbot.waitUntil(lambda: bool(got), timeout=60_000)
     assert [e.key for e in got] == ["nuclei_n2"]
     project.session.go_to("nuclei_n2")
     stroke(project, at=(50, 50))  # from now on, at once
-    qtbot.waitUntil(lambda: len(got) == 2)
+    qtbot.waitUntil(lambda: len(got) == 2, timeout=60_000)
 
 
 def test_scribbles_on_a_new_image_are_handed_over_at_once(project, training, qtbot):
     got = training("sparse")
     stroke(project, "n2", label=1)
-    qtbot.waitUntil(lambda: bool(got))
+    qtbot.waitUntil(lambda: bool(got), timeout=60_000)
     (example,) = got
     assert example.annotation.known[30, 30]
     assert 0 < example.annotation.known.sum() < 40
@@ -108,7 +110,7 @@ def test_boxes_count_once_they_are_drawn(project, training, qtbot):
     qtbot.wait(500)
     assert not got
     project.session.boxes.add_rectangles(square(2, 20, 40))
-    qtbot.waitUntil(lambda: bool(got))
+    qtbot.waitUntil(lambda: bool(got), timeout=60_000)
     (example,) = got
     assert example.key == "nuclei_n2"
     assert example.annotation.known.sum() == 400
@@ -121,14 +123,14 @@ def test_an_erased_image_is_not_known_any_more(project, training, qtbot):
     project.session.go_to("nuclei_n1")
     project.session.annotation.data[1] = 0
     project.session._on_painted()
-    qtbot.waitUntil(lambda: any(e.key == "nuclei_n1" for e in got))
+    qtbot.waitUntil(lambda: any(e.key == "nuclei_n1" for e in got), timeout=60_000)
     assert not got[-1].annotation.known.any()
 
 
 def test_an_empty_image_is_background(project, training, qtbot):
     got = training()
     project.session.confirm_empty("nuclei_n4")
-    qtbot.waitUntil(lambda: bool(got))
+    qtbot.waitUntil(lambda: bool(got), timeout=60_000)
     assert got[0].key == "nuclei_n4"
     assert got[0].annotation.known.all()
     assert not got[0].annotation.labels.any()
@@ -152,7 +154,9 @@ def test_the_annotation_may_go_meanwhile(project, training, qtbot):
     assert not got
 
 
-def test_a_real_training_takes_it_up_and_the_dock_says_so(project, qtbot):
+@pytest.mark.parametrize("beside", [False, True], ids=["thread", "process"])
+def test_a_real_training_takes_it_up_and_the_dock_says_so(project, qtbot, monkeypatch, beside):
+    monkeypatch.setattr(sessions, "possible", lambda: beside)
     session = project.session
     session.set_recipe(TINY)
     dock = TrainDock(project.viewer)
@@ -161,11 +165,15 @@ def test_a_real_training_takes_it_up_and_the_dock_says_so(project, qtbot):
     session.happened.connect(lambda e: said.append(e) if isinstance(e, Corrected) else None)
     with qtbot.waitSignal(session.happened, timeout=60_000):
         session.train()
+    qtbot.waitUntil(lambda: session.preview is not None, timeout=60_000)
     stroke(project, "n0")
     qtbot.waitUntil(lambda: bool(said), timeout=30_000)
     (event,) = said
     assert (event.key, event.held_out) == ("nuclei_n0", False)
     assert event.pixels > 0
     assert "Learning from your correction of nuclei_n0." in dock.status.text()
+    ended = []
+    session.ended.connect(ended.append)
     session.stop()
-    qtbot.waitUntil(lambda: not session.job.running, timeout=30_000)
+    qtbot.waitUntil(lambda: bool(ended), timeout=30_000)
+    assert isinstance(ended[0], Stopped)
