@@ -7,9 +7,11 @@ import pytest
 
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Confidence, Scores
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Accepted, Prediction, RoundFinished, Step, Tile, Validated
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.rounds import SelfTraining
+from napari_nucleate.core.training.snapshot import Snapshot
 from napari_nucleate.project.model import Item, State
 from napari_nucleate.project.run import (
     after,
@@ -126,6 +128,60 @@ class TestGather:
     def test_an_accepted_image_whose_prediction_is_gone_is_left_out(self, store, picture):
         sources = {"a": picture("a", np.ones((1, 16, 16)))}
         assert gather(state(a="accepted"), store, sources, annotate) == []
+
+
+class TestInterrupted:
+    def stopped(self, store, examples, recipe, name, at):
+        card = Card(recipe=recipe, record=Record(name=name))
+        with contextlib.closing(training(store, examples, recipe, card)) as steps:
+            for event in steps:
+                if isinstance(event, Step) and event.step == at:
+                    return
+
+    def test_what_is_stopped_can_go_on_and_what_ended_can_not(self, store, nuclei, tiny):
+        recipe = tiny(steps=6)
+        assert store.interrupted() == ""
+        self.stopped(store, nuclei(), recipe, "mine", 3)
+        assert store.interrupted() == "mine"
+        snapshot = store.load_snapshot("mine")
+        assert snapshot.progress.step == 3
+        events = training(store, nuclei(), recipe, snapshot.card, snapshot=snapshot)
+        last = [e for e in events if isinstance(e, Step)][-1]
+        assert last.step == 6
+        assert store.interrupted() == ""
+        with pytest.raises(NucleateError, match="no interrupted training"):
+            store.load_snapshot("mine")
+
+    def test_before_the_first_validation_there_is_no_model_but_it_can_go_on(
+        self, store, nuclei, tiny
+    ):
+        self.stopped(store, nuclei(), tiny(steps=900), "early", 2)
+        assert not (store.folder / "models" / "early" / "model.json").exists()
+        assert store.interrupted() == "early"
+        assert store.new_model_name(0) == "round-0"
+
+    def test_only_the_training_begun_last_counts(self, store, nuclei, tiny):
+        recipe = tiny(steps=3)
+        self.stopped(store, nuclei(), recipe, "old", 2)
+        snapshot = store.load_snapshot("old")
+        older = snapshot.card.record.model_copy(update={"started": "2020-01-01T00:00:00+00:00"})
+        card = snapshot.card.model_copy(update={"record": older})
+        store.save_snapshot("old", Snapshot(card, snapshot.progress, snapshot.arrays))
+        list(training(store, nuclei(), recipe, Card(recipe=recipe, record=Record(name="new"))))
+        assert store.interrupted() == ""
+        assert store.load_snapshot("old").progress.step == 2
+
+    def test_a_damaged_one_is_not_offered(self, store, nuclei, tiny):
+        self.stopped(store, nuclei(), tiny(steps=3), "mine", 2)
+        (store.folder / "models" / "mine" / "resume.safetensors").write_bytes(b"?")
+        assert store.interrupted() == ""
+
+    def test_a_training_that_went_on_is_in_the_history_once(self, tiny):
+        model = Model(Card(recipe=tiny(), record=Record(name="round-0", seconds=3)), {})
+        longer = Model(Card(recipe=tiny(), record=Record(name="round-0", seconds=9)), {})
+        other = Model(Card(recipe=tiny(), record=Record(name="round-0-2")), {})
+        got = entered(entered(entered(State(), other), model), longer)
+        assert [(r.model, r.seconds) for r in got.rounds] == [("round-0-2", 0), ("round-0", 9)]
 
 
 class TestTraining:
