@@ -167,6 +167,10 @@ class Contest:
         runs: list[dict[str, Any]] = answer["runs"]
         return [run | {"load": answer["load"]} for run in runs]
 
+    def leave_out(self, tool: str, why: str) -> None:
+        """Don't ask a tool at all."""
+        self._refused[tool] = why
+
     def folder(self, tool: str, key: str) -> Path:
         """Where a run is kept; ours by the code it was run with."""
         return self._folder / "runs" / (f"{key}-{self._code}" if tool == "ours" else key)
@@ -179,6 +183,8 @@ class Contest:
 
     def _answer(self, tool: str, key: str, task: dict[str, Any], limit: float) -> dict[str, Any]:
         folder = self.folder(tool, key)
+        if tool in self._refused:
+            raise NoPeerError(self._refused[tool])
         path = folder / "answer.json"
         again = self._fresh and key not in self._done
         if path.exists() and not again:
