@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.project.beside import Asked, beside
+from napari_nucleate.project import beside as module
+from napari_nucleate.project.beside import Asked, beside, dismiss, prepare
 
 
 def counting(n, said=None):
@@ -129,6 +130,35 @@ def test_closing_stops_it_and_answers_its_last_questions():
     generator.close()
     (note,) = notes
     assert note.startswith("closed after")
+
+
+def test_a_prepared_process_is_taken():
+    prepare(os.getpid)
+    (process,) = module._waiting
+    prepare(os.getpid)  # it waits already
+    assert module._waiting == [process]
+    (pid, _), _ = drained(beside(whose, asked={}))
+    assert pid == process.pid
+    assert not module._waiting
+    (other, _), _ = drained(beside(whose, asked={}))
+    assert other != pid
+
+
+def test_a_prepared_process_that_ended_is_not_taken():
+    prepare(os.abort)
+    (process,) = module._waiting
+    process.wait(60)
+    (pid, _), _ = drained(beside(whose, asked={}))
+    assert pid != process.pid
+    process.__exit__(None, None, None)
+
+
+def test_a_prepared_process_is_dismissed():
+    prepare(os.getpid)
+    (process,) = module._waiting
+    dismiss()
+    assert process.poll() is not None
+    assert not module._waiting
 
 
 def test_what_is_never_begun_starts_nothing():

@@ -22,7 +22,7 @@ from napari_nucleate.gui.keeping import Keeper
 from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of
 from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.project import run
-from napari_nucleate.project.beside import possible
+from napari_nucleate.project.beside import possible, prepare
 from napari_nucleate.project.model import HUMAN, Item, State, Status
 from napari_nucleate.project.plan import Plan, Situation, plan
 from napari_nucleate.project.store import Store, new_folder_for
@@ -299,12 +299,15 @@ class Session(QObject):
                 load_torch()
             examples = run.gather(state, store, refs, annotations.__getitem__)
             initial = store.load_model(newest) if newest else None
-            snapshot = None if card else store.load_snapshot(interrupted)
+            snapshot, begun = None, card
+            if begun is None:
+                snapshot = store.load_snapshot(interrupted)
+                begun = snapshot.card
             yield from run.training(
                 store,
                 examples,
                 state.recipe,
-                snapshot.card if snapshot else card,
+                begun,
                 initial=initial,
                 view=eye,
                 changed=changes,
@@ -444,6 +447,9 @@ class Session(QObject):
         key = self.current
         self.keeper.touch(key)
         self._changes.note(key)
+        if not self.job.running and possible():
+            # Who paints will train: by then, torch is loaded.
+            prepare(run.load_training)
         if (self.state.item(key).status == "labelled") != bool(self.painted(key).any()):
             self.refresh_statuses()
 

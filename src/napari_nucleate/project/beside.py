@@ -8,6 +8,7 @@ between a process and the one that it started.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -96,18 +97,58 @@ def beside(
     RuntimeError
         What else went wrong there.
     """
-    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=flags
-    ) as process:
+    with _prepared() or _started() as process:
         there = _There(process, {name: one.call for name, one in asked.items()})
         try:
             often = {name: (one.every, one.otherwise) for name, one in asked.items()}
-            there.send(make, args, kwargs, often)
+            there.send("make", make, args, kwargs, often)
             return (yield from there.events())
         finally:
             there.end()
+
+
+_waiting: list[subprocess.Popen[bytes]] = []
+"""At most one process that was prepared, and has nothing to do yet."""
+
+
+def prepare(load: Callable[[], object]) -> None:
+    """Start a process for the next generator, unless one waits already; returns at once.
+
+    Parameters
+    ----------
+    load : callable
+        A function of a module: called there, so that what takes long to load is loaded.
+    """
+    if _waiting and _waiting[0].poll() is None:
+        return
+    process = _started()
+    _There(process, {}).send("load", load)
+    _waiting[:] = [process]
+
+
+def dismiss() -> None:
+    """End the process that waits."""
+    while _waiting:
+        with _waiting.pop() as process:
+            # It ends when it hears nobody any more; loading may keep it from hearing.
+            process.kill()
+
+
+atexit.register(dismiss)
+
+
+def _prepared() -> subprocess.Popen[bytes] | None:
+    """The process that waits, if there is one."""
+    process = _waiting.pop() if _waiting else None
+    return process if process is not None and process.poll() is None else None
+
+
+def _started() -> subprocess.Popen[bytes]:
+    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+    command = [sys.executable, "-m", __name__]
+    return subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=flags
+    )
 
 
 class _There:
@@ -202,7 +243,7 @@ def main() -> None:
     incoming = os.fdopen(os.dup(0), "rb")
     here = _Here(incoming, out)
     try:
-        make, args, kwargs, often = pickle.load(incoming)  # noqa: S301
+        make, args, kwargs, often = here.task()
         here.listen()
         asked = {name: here.question(name, *how) for name, how in often.items()}
         here.drive(make(*args, **asked, **kwargs))
@@ -227,6 +268,17 @@ class _Here:
     def say(self, *message: Any) -> None:
         """Send a message."""
         _write(self._out, message)
+
+    def task(self) -> tuple[Any, ...]:
+        """Load what is asked for, until it is known what to do."""
+        while True:
+            try:
+                kind, *rest = pickle.load(self._incoming)  # noqa: S301
+            except EOFError:  # nobody needs this process
+                os._exit(0)
+            if kind == "make":
+                return tuple(rest)
+            rest[0]()
 
     def listen(self) -> None:
         """Hear answers, and whether to stop, from now on."""

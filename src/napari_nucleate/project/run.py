@@ -126,6 +126,17 @@ def _trained_here(*args: Any, **kwargs: Any) -> Generator[TrainEvent, None, Mode
     return train(*args, **kwargs)
 
 
+def load_training() -> None:
+    """Load and measure what the first step of a training on the processor would wait for."""
+    import scipy.ndimage  # noqa: F401
+    import torch
+
+    from napari_nucleate.core.device import autocast
+    from napari_nucleate.core.training import train  # noqa: F401
+
+    autocast(torch.device("cpu"))
+
+
 def _trained_beside(
     *args: Any, view: View | None, changed: Changed | None, keep: Keep, **kwargs: Any
 ) -> Generator[TrainEvent, None, Model]:

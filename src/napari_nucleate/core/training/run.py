@@ -73,7 +73,7 @@ class Run:
         noted = None if changed is None else self._noting(changed)
         self._renewal = Renewal(noted, self._sampler, self._judge, split)
         self._epoch = self._steps_per_epoch()
-        self._versions = {"torch": torch.__version__}
+        self._versions = {"torch": str(torch.__version__)}
         self._warnings = [self.learner.warning] if self.learner.warning else []
         self.step = at.step if at else 0
         self.fraction = at.fraction if at else 0.0
