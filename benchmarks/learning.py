@@ -10,6 +10,7 @@ goes on where it was; `--fresh` begins anew. Ours is run again when the code of 
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -509,6 +510,8 @@ def options_given() -> argparse.Namespace:
 
 def main() -> None:
     options = options_given()
+    # A benchmark that is ended ends the learner it waits for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if not common.SHARED.is_dir():
         raise SystemExit(f"skipped: {common.SHARED} isn't there")
     plan = QUICK if options.quick else Plan()

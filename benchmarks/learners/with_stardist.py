@@ -74,7 +74,7 @@ def augmented(image: Any, mask: Any) -> tuple[Any, Any]:
 def fliprot(image: Any, mask: Any) -> tuple[Any, Any]:
     flat = (mask.ndim - 2, mask.ndim - 1)
     swapped = list(range(mask.ndim))
-    if np.random.rand() < 0.5:  # noqa: NPY002
+    if mask.shape[-2] == mask.shape[-1] and np.random.rand() < 0.5:  # noqa: NPY002
         swapped[flat[0]], swapped[flat[1]] = flat[1], flat[0]
     mask = mask.transpose(swapped)
     image = image.transpose(*swapped, *range(mask.ndim, image.ndim))
