@@ -18,6 +18,7 @@ from napari_nucleate.core.model import Card, Record
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.recipe import Epochs, Seconds, Steps
 from napari_nucleate.core.targets import Boundary, Semantic, StarConvexTarget
+from napari_nucleate.core.training import memory
 from napari_nucleate.core.training.judge import Judge, Verdict
 from napari_nucleate.core.training.memory import smaller
 from napari_nucleate.core.training.train import train
@@ -267,6 +268,30 @@ class TestWhatBreaks:
         assert [s[-1] for s in shapes] == [96, 96, 48, 32, 32, 32]
         model = events[-1].model
         assert model.recipe.optimisation.patch == 96
+
+    def test_without_memory_validations_take_smaller_tiles(self, nuclei, tiny, monkeypatch):
+        true = UNetModule.forward
+
+        def forward(self, image):
+            if not self.training and image.shape[-1] > 100:
+                raise MemoryError
+            return true(self, image)
+
+        monkeypatch.setattr(UNetModule, "forward", forward)
+        (example,) = nuclei(count=1)
+        wide = Example(
+            "wide",
+            np.tile(example.image, (1, 3, 3)),
+            annotate(np.tile(example.annotation.labels, (3, 3))),
+        )
+        with pytest.raises(NucleateError, match="tiles of"):
+            list(train([wide], tiny(steps=2, validation=0)))
+        monkeypatch.setattr(memory, "SMALLEST_TILE", 16)
+        events = list(train([wide], tiny(steps=2, validation=0)))
+        said = [w.message for w in of(Warned, events)]
+        assert said[0] == "Memory ran out: validating in tiles of (512, 512) from now on."
+        assert len(said) > 3
+        assert isinstance(events[-1], Trained)
 
     def test_in_3d_patches_get_shallower_too(self, tiny):
         recipe = tiny(3, patch=64, patch_depth=16)

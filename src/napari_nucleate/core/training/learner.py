@@ -20,10 +20,10 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Preview, Viewed
 from napari_nucleate.core.model import Model, build, place, weights_of
 from napari_nucleate.core.optimise import AdamW, Moments
-from napari_nucleate.core.predict import predict_maps
+from napari_nucleate.core.predict import Tiling, predict_maps
 from napari_nucleate.core.training.freezing import Freezing
 from napari_nucleate.core.training.initial import start_from
-from napari_nucleate.core.training.memory import smaller
+from napari_nucleate.core.training.memory import smaller, smaller_tiles
 from napari_nucleate.core.training.schedule import one_cycle
 from napari_nucleate.core.training.snapshot import Learned
 
@@ -54,8 +54,8 @@ class Learner:
         The recipe with patches as large as memory allows.
     rate : float
         Learning rate of the last step.
-    warning : str
-        What there is to say of the weights started from.
+    told : list of str
+        What there is to say besides what `learn` returns; who says it takes it away.
     """
 
     def __init__(
@@ -64,11 +64,13 @@ class Learner:
         options = recipe.optimisation
         self.recipe = self.drawn = recipe
         self.device = choose_device(options.device)
-        self.warning = ""
+        self.told: list[str] = []
+        self._tiling = Tiling()
         if initial is None:
             network = build(recipe)
         else:
-            network, self.warning = start_from(initial, recipe, self.device)
+            network, warning = start_from(initial, recipe, self.device)
+            self.told += [warning] * bool(warning)
         self.network = place(network, self.device)
         self.average: nn.Module = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.rate = 0.0
@@ -122,9 +124,26 @@ class Learner:
         return Preview(step, viewed.key, viewed.offset, target.maps(maps).foreground)
 
     def predict(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Maps of a normalised image, by the averaged weights."""
-        with precision(self._now.half):
-            return predict_maps(self.average, self.recipe, pixels, self.device)
+        """Maps of a normalised image, by the averaged weights, in tiles that memory is enough for.
+
+        Raises
+        ------
+        NucleateError
+            If it isn't enough for small ones.
+        """
+        try:
+            with precision(self._now.half):
+                return predict_maps(self.average, self.recipe, pixels, self.device, self._tiling)
+        except NucleateError as error:
+            less = smaller_tiles(self._tiling)
+            if error.__cause__ is None or not is_out_of_memory(error.__cause__) or less is None:
+                raise
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._tiling = less
+        shape = less.shape(self.recipe.ndim)
+        self.told.append(f"Memory ran out: validating in tiles of {shape} from now on.")
+        return self.predict(pixels)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Copies of all its tensors, by names that begin with what they are."""

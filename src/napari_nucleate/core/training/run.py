@@ -74,7 +74,6 @@ class Run:
         self._renewal = Renewal(noted, self._sampler, self._judge, split)
         self._epoch = self._steps_per_epoch()
         self._versions = {"torch": str(torch.__version__)}
-        self._warnings = [self.learner.warning] if self.learner.warning else []
         self.step = at.step if at else 0
         self.fraction = at.fraction if at else 0.0
         self.seconds = at.seconds if at else 0.0
@@ -116,10 +115,14 @@ class Run:
 
     def warnings(self) -> Generator[Warned, None, None]:
         """What there is to say before it begins."""
-        for warning in self._warnings:
-            yield Warned(warning)
+        yield from self.told()
         if not any(e.annotation.n_objects for e in self._learned):
             yield Warned("No object is painted in any of the images: only background is learned.")
+
+    def told(self) -> Generator[Warned, None, None]:
+        """What the learner had to put right; once."""
+        while self.learner.told:
+            yield Warned(self.learner.told.pop(0))
 
     # -- what it does -------------------------------------------------------------------
 
@@ -229,7 +232,7 @@ class Run:
         before = record.versions.get("torch", ""), record.device
         now = self._versions["torch"], str(self.learner.device)
         if before != now:
-            self._warnings.append(
+            self.learner.told.append(
                 f"The training began with torch {before[0]} on {before[1]} and goes on with "
                 f"{now[0]} on {now[1]}: it ends as well, but not bit for bit the same."
             )

@@ -93,6 +93,7 @@ def train(
         while not run.over:
             if run.due:
                 yield run.validate()
+                yield from run.told()
                 if keep is not None:
                     yield from run.keep(keep)
                 continue
