@@ -146,7 +146,7 @@ class Contest:
             "earlier": list(earlier),
             "options": OPTIONS.get(tool, {}),
         }
-        answer = self._answer(tool, key, task, 4 * seconds + 3600)
+        answer = self._answer(tool, key, task, 4 * seconds + 1800)
         if "scores" not in answer:
             folder = self.folder(tool, key)
             answer["scores"] = [judge(folder / run["labels"], given) for run in answer["runs"]]
