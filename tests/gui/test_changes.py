@@ -163,9 +163,10 @@ def test_a_real_training_takes_it_up_and_the_dock_says_so(project, qtbot, monkey
     project.viewer.window.add_dock_widget(dock)
     said = []
     session.happened.connect(lambda e: said.append(e) if isinstance(e, Corrected) else None)
-    with qtbot.waitSignal(session.happened, timeout=60_000):
-        session.train()
-    qtbot.waitUntil(lambda: session.preview is not None, timeout=60_000)
+    session.train()
+    assert session.viewer.layers.selection.active is session.annotation
+    assert not session.preview.data.any()
+    qtbot.waitUntil(lambda: session.preview.data.any(), timeout=60_000)
     stroke(project, "n0")
     qtbot.waitUntil(lambda: bool(said), timeout=30_000)
     (event,) = said

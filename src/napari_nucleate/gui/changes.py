@@ -70,6 +70,7 @@ class Changes(QObject):
         self._begun: set[str] | None = None
         self._rule: Known = "dense"
         self._noted: set[str] = set()
+        self._watched: set[str] = set()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE)
@@ -89,8 +90,14 @@ class Changes(QObject):
         with self._lock:
             self._ready = {}
 
+    def watch(self) -> set[str]:
+        """The images painted on from now on, growing; until it is asked for the next time."""
+        self._watched = set()
+        return self._watched
+
     def note(self, key: str) -> None:
         """Note that an image was painted on; on the GUI's side."""
+        self._watched.add(key)
         if self._begun is not None and key:
             self._noted.add(key)
             self._timer.start()

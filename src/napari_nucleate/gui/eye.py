@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_nucleate.core.events import Viewed
+from napari_nucleate.core.events import Preview, Viewed
 from napari_nucleate.core.images import SPATIAL
 
 if TYPE_CHECKING:
@@ -50,6 +50,15 @@ class Eye:
             looked = ref, self._visible(source)
         with self._lock:
             self._looked = looked
+
+    def blank(self) -> Preview | None:
+        """A preview in which nothing is seen yet; on the GUI's side."""
+        if self._looked is None:
+            return None
+        ref, region = self._looked
+        shape = [s.stop - s.start for s in region]
+        offset = tuple(s.start for s in region)
+        return Preview(0, ref.key, offset, np.zeros(shape, np.float32))
 
     def __call__(self) -> Viewed | None:
         """What to draw, or None while the last preview is fresh."""

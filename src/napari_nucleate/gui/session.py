@@ -287,14 +287,21 @@ class Session(QObject):
 
     def _learn(self, card: Card | None, newest: str = "") -> None:
         """Train beside the window; without a card, what was interrupted goes on."""
-        self.save()
+        self.keeper.touch()
+        self.keeper.flush()
         store, state = self.store, self.state
-        # Painted labels are read here, on the GUI's side: the person may go on painting.
+        # Painted labels are read here, on the GUI's side: the person may go on painting. They are
+        # written in the thread: many images take long.
+        painted = {k: self.painted(k) for k in state.keys("labelled")}
+        later = self._changes.watch()
         annotations = {k: self.annotation_of(k) for k in state.keys(*HUMAN)}
         refs, eye, changes = dict(self._refs), self._eye, self._changes
         interrupted, beside = self.interrupted, possible()
 
         def work() -> Any:
+            for key, labels in painted.items():
+                if key not in later:  # else the keeper writes what is newer
+                    store.save_annotation(key, labels, refs[key].spacing, refs[key].units)
             if not beside:
                 load_torch()
             examples = run.gather(state, store, refs, annotations.__getitem__)
@@ -318,6 +325,11 @@ class Session(QObject):
         if self.preview is not None:
             self.preview.visible = True
         self._eye.look()
+        blank = self._eye.blank()
+        if self.preview is None and blank is not None:
+            # napari takes a third of a second to add a layer: now, while a click is answered, and
+            # not in the middle of a stroke.
+            self._show(blank)
         self.job.start("training", work)
         self._changes.begin(annotations, state.known)
         self.changed.emit()
