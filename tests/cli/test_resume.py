@@ -60,8 +60,9 @@ def test_an_interrupted_training_goes_on_to_the_same_model(
     assert "has no interrupted training" in refused(*command, "--resume")
 
 
-def test_a_second_ctrl_c_does_not_wait():
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_ctrl_c_does_not_wait(which):
+    before = signal.getsignal(which)
     closed = []
 
     def events():
@@ -73,16 +74,16 @@ def test_a_second_ctrl_c_does_not_wait():
 
     with pytest.raises(KeyboardInterrupt), Interrupt("") as interrupt:
         for _ in interrupt.between(events()):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), which)
     assert closed == [1]
     seen = []
     with pytest.raises(KeyboardInterrupt), Interrupt(""):
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), which)
         seen.append(1)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), which)
         seen.append(2)
     assert seen == [1]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(which) == before
 
 
 def test_in_other_threads_signals_are_left_alone():

@@ -1,4 +1,7 @@
-"""Ctrl+C between two events, so that what is interrupted can go on where it was."""
+"""Ctrl+C between two events, so that what is interrupted can go on where it was.
+
+So does the signal by which a cluster announces that the time of a job is over.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,11 @@ if TYPE_CHECKING:
 
 Event = TypeVar("Event")
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupt:
-    """Waits with Ctrl+C for the next event; a second one doesn't wait.
+    """Waits with Ctrl+C, or the end of a job, for the next event; a second one doesn't wait.
 
     Parameters
     ----------
@@ -31,12 +36,13 @@ class Interrupt:
     def __init__(self, hint: str) -> None:
         self._hint = hint
         self._asked = False
-        self._before: Any = None
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         # Python lets only the main thread listen to signals.
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._on_signal)
+            for which in SIGNALS:
+                self._before[which] = signal.signal(which, self._on_signal)
         return self
 
     def __exit__(
@@ -45,8 +51,8 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for which, handler in self._before.items():
+            signal.signal(which, handler)
         if kind is KeyboardInterrupt:
             console.print(self._hint)
 

@@ -121,7 +121,8 @@ class Follower:
             best = ", best so far" if event.model else ""
             self.say(
                 f"  {event.fraction:4.0%}  step {event.step}, validation loss {event.loss:.3f}, "
-                f"mean AP {event.ap:.3f}, Dice {event.dice:.3f}{best}"
+                f"mean AP {event.ap:.3f}, Dice {event.dice:.3f}, learning rate "
+                f"{event.learning_rate:.1e}{best}"
             )
         else:
             self._predicted = 0
