@@ -40,6 +40,7 @@ class Record(Params):
         {}, description="Parts of images validated on, not trained on: start and stop along Y, X."
     )
     validation: str = Field("", description="What it was validated on, in words.")
+    thresholds: str = Field("", description="What choosing the thresholds brought, in words.")
     device: str = Field("", description="Where it was trained.")
     versions: dict[str, str] = Field({}, description="Versions of the software.")
 

@@ -85,6 +85,11 @@ class Optimisation(Params):
         le=1000,
         description="Stop early after so many validations without a rise; 0 never does.",
     )
+    tune: bool = Field(
+        True,
+        description="At the end, choose the splitter's thresholds by the images held out; with "
+        "fewer than five of them they stay.",
+    )
     frozen: Literal["none", "encoder", "all-but-head"] = Field(
         "none",
         description="Parts of the network that stay as they are when a model goes on learning.",

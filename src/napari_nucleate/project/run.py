@@ -267,7 +267,8 @@ def _save(store: Store, prediction: Prediction, refs: Mapping[str, CalibratedSou
 def _keep_best(store: Store, steps: Generator[Event, None, Any]) -> Generator[Event, None, None]:
     try:
         for event in steps:
-            if isinstance(event, Validated) and event.model is not None:
+            # The last has other thresholds, where images enough were held out to choose them.
+            if isinstance(event, Validated | Trained) and event.model is not None:
                 store.save_model(event.model)
             yield event
     finally:

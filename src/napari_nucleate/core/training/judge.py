@@ -10,11 +10,17 @@ import numpy as np
 
 from napari_nucleate.core.corrected import changed
 from napari_nucleate.core.metrics import evaluate
+from napari_nucleate.core.predict import predict_maps
 from napari_nucleate.core.training.snapshot import Judged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+
+    from napari_nucleate.core.annotation import Annotation
+    from napari_nucleate.core.instances.maps import Maps
+    from napari_nucleate.core.model import Model
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.learner import Learner
@@ -115,6 +121,14 @@ class Judge:
         """Whether there was no rise for as many validations as the recipe has patience for."""
         patience = self._recipe.optimisation.patience
         return 0 < patience <= self.judged.waited
+
+    def cases_for(self, model: Model, device: torch.device) -> list[tuple[Maps, Annotation]]:
+        """What a model draws of the images validated on, and their labels."""
+        network, recipe = model.network(device), self._recipe
+        return [
+            (recipe.target.maps(predict_maps(network, recipe, pixels, device)), annotation)
+            for pixels, _, annotation in self._cases
+        ]
 
     def judge(self, learner: Learner) -> Verdict:
         """Predict and compare with the annotations, where pixels are known."""

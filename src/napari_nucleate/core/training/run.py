@@ -20,6 +20,7 @@ from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
 from napari_nucleate.core.training.snapshot import Draws, Progress, Seen, Snapshot
+from napari_nucleate.core.training.tuning import tuned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -192,6 +193,13 @@ class Run:
                 "The validation never gave a number; train again with a lower rate."
             )
         return self.best
+
+    def tuned(self) -> Model:
+        """The best model, with thresholds chosen where enough images were held out for that."""
+        best = self.model
+        if not (self._split.held_out and self._recipe.optimisation.tune):
+            return best
+        return tuned(best, self._judge.cases_for(best, self.learner.device))
 
     # -- going on -----------------------------------------------------------------------
 

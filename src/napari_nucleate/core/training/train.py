@@ -105,7 +105,7 @@ def train(
             keep(run.snapshot())
         raise
     yield from run.warned_at_end()
-    best = run.model
+    best = run.tuned()
     yield Trained(best)
     return best
 
