@@ -42,7 +42,7 @@ def training(project, qtbot, monkeypatch):
 
     yield start
     project.session.stop()
-    qtbot.waitUntil(lambda: not project.session.job.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not project.session.job.running, timeout=120_000)
 
 
 def stroke(project, name=None, at=(30, 30), label=9):
@@ -65,7 +65,7 @@ def square(n, low, high):
 def test_a_stroke_is_handed_over(project, training, qtbot):
     got = training()
     stroke(project, "n0")
-    qtbot.waitUntil(lambda: bool(got), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(got), timeout=120_000)
     (example,) = got
     assert example.key == "nuclei_n0"
     assert example.annotation.labels[30, 30] == 9
@@ -74,7 +74,7 @@ def test_a_stroke_is_handed_over(project, training, qtbot):
     # It is a copy: what is painted later comes with the next one.
     stroke(project, "n0", at=(10, 10), label=8)
     assert example.annotation.labels[10, 10] != 8
-    qtbot.waitUntil(lambda: len(got) == 2, timeout=60_000)
+    qtbot.waitUntil(lambda: len(got) == 2, timeout=120_000)
     assert got[1].annotation.labels[10, 10] == 8
     assert got[1].annotation.labels[30, 30] == 9
 
@@ -85,17 +85,17 @@ def test_a_new_image_waits_until_the_person_goes_on(project, training, qtbot):
     qtbot.wait(500)
     assert not got
     project.session.go_to("nuclei_n3")
-    qtbot.waitUntil(lambda: bool(got), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(got), timeout=120_000)
     assert [e.key for e in got] == ["nuclei_n2"]
     project.session.go_to("nuclei_n2")
     stroke(project, at=(50, 50))  # from now on, at once
-    qtbot.waitUntil(lambda: len(got) == 2, timeout=60_000)
+    qtbot.waitUntil(lambda: len(got) == 2, timeout=120_000)
 
 
 def test_scribbles_on_a_new_image_are_handed_over_at_once(project, training, qtbot):
     got = training("sparse")
     stroke(project, "n2", label=1)
-    qtbot.waitUntil(lambda: bool(got), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(got), timeout=120_000)
     (example,) = got
     assert example.annotation.known[30, 30]
     assert 0 < example.annotation.known.sum() < 40
@@ -110,7 +110,7 @@ def test_boxes_count_once_they_are_drawn(project, training, qtbot):
     qtbot.wait(500)
     assert not got
     project.session.boxes.add_rectangles(square(2, 20, 40))
-    qtbot.waitUntil(lambda: bool(got), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(got), timeout=120_000)
     (example,) = got
     assert example.key == "nuclei_n2"
     assert example.annotation.known.sum() == 400
@@ -123,14 +123,14 @@ def test_an_erased_image_is_not_known_any_more(project, training, qtbot):
     project.session.go_to("nuclei_n1")
     project.session.annotation.data[1] = 0
     project.session._on_painted()
-    qtbot.waitUntil(lambda: any(e.key == "nuclei_n1" for e in got), timeout=60_000)
+    qtbot.waitUntil(lambda: any(e.key == "nuclei_n1" for e in got), timeout=120_000)
     assert not got[-1].annotation.known.any()
 
 
 def test_an_empty_image_is_background(project, training, qtbot):
     got = training()
     project.session.confirm_empty("nuclei_n4")
-    qtbot.waitUntil(lambda: bool(got), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(got), timeout=120_000)
     assert got[0].key == "nuclei_n4"
     assert got[0].annotation.known.all()
     assert not got[0].annotation.labels.any()
@@ -166,7 +166,7 @@ def test_a_real_training_takes_it_up_and_the_dock_says_so(project, qtbot, monkey
     session.train()
     assert session.viewer.layers.selection.active is session.annotation
     assert not session.preview.data.any()
-    qtbot.waitUntil(lambda: session.preview.data.any(), timeout=60_000)
+    qtbot.waitUntil(lambda: session.preview.data.any(), timeout=120_000)
     stroke(project, "n0")
     qtbot.waitUntil(lambda: bool(said), timeout=30_000)
     (event,) = said
