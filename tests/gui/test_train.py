@@ -9,7 +9,7 @@ from napari.utils import progress
 from qtpy.QtCore import Qt
 
 from napari_nucleate.core.augment import Augmentation
-from napari_nucleate.core.events import Preview, Started, Step, Validated, Warned
+from napari_nucleate.core.events import Preview, Started, Step, Tile, Validated, Warned
 from napari_nucleate.core.recipe import Epochs, Optimisation, Recipe, Seconds, Steps, UNet
 from napari_nucleate.core.targets import Boundary, Semantic
 from napari_nucleate.gui.chart import MOST_POINTS
@@ -309,3 +309,15 @@ def test_many_seconds(dock):
         TINY.model_copy(update={"optimisation": Optimisation(budget=Seconds(value=90.5))})
     )
     assert dock.recipe.value.optimisation.budget == Seconds(value=90.5)
+
+
+def test_turned_copies_are_averaged_when_asked_for(dock, project, qtbot):
+    click(qtbot, dock.train)
+    wait(qtbot, project.session)
+    tiles = []
+    project.session.happened.connect(lambda e: tiles.append(e) if isinstance(e, Tile) else None)
+    dock.views.setChecked(True)
+    click(qtbot, dock.predict)
+    wait(qtbot, project.session)
+    # Four views; and those again of the turned image, which confidence compares with.
+    assert {t.total for t in tiles} == {8}

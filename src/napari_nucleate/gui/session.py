@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_nucleate.core.images import ImageRef, NDim
+    from napari_nucleate.core.predict import Tiling
 
 
 def session_of(viewer: Viewer) -> Session:
@@ -343,7 +344,7 @@ class Session(QObject):
         """End what runs at its next event; the best weights are kept."""
         self.job.stop()
 
-    def predict(self, keys: Sequence[str] | None = None) -> None:
+    def predict(self, keys: Sequence[str] | None = None, *, tiling: Tiling | None = None) -> None:
         """Predict images; by default all that no person labelled and nobody accepted."""
         self._check(self.plan.predict)
         store, state = self.store, self.state
@@ -356,7 +357,7 @@ class Session(QObject):
         def work() -> Any:
             load_torch()
             model = store.load_model(name)
-            yield from run.predicting(store, model, refs, state.self_training)
+            yield from run.predicting(store, model, refs, state.self_training, tiling=tiling)
 
         self.predicting = len(refs)
         if self.preview is not None:

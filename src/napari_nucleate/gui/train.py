@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QUrl
-from qtpy.QtWidgets import QFrame, QGroupBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_nucleate.core.events import (
     Corrected,
@@ -16,6 +25,7 @@ from napari_nucleate.core.events import (
     Validated,
     Warned,
 )
+from napari_nucleate.core.predict import Tiling
 from napari_nucleate.gui.chart import LearningChart
 from napari_nucleate.gui.dock import column, on_click
 from napari_nucleate.gui.job import Ending, Failed, Stopped
@@ -56,6 +66,11 @@ class TrainDock(QWidget):
         self.predict = GatedButton(
             "Predict the rest", "Predict all images that nobody labelled or accepted."
         )
+        self.views = QCheckBox("Average turned copies")
+        self.views.setToolTip(
+            "Predict each image as it is, and turned by one, two and three quarters, and take the "
+            "mean: four times slower, and a little better."
+        )
         self.why_train, self.why_predict = Sentence(), Sentence()
         self.bar = WorkBar(self.session)
         self.chart = LearningChart(viewer)
@@ -72,7 +87,7 @@ class TrainDock(QWidget):
         on_click(self.session, self.resume, self._resume)
         on_click(self.session, self.further, lambda: self.session.train(further=True))
         on_click(self.session, self.stop, self.session.stop)
-        on_click(self.session, self.predict, self.session.predict)
+        on_click(self.session, self.predict, self._predict)
         self.session.changed.connect(self.refresh)
         self.session.job.started.connect(self._on_started)
         self.session.happened.connect(self._on_event)
@@ -107,6 +122,9 @@ class TrainDock(QWidget):
             self.session.resume()
         finally:
             self._goes_on = False
+
+    def _predict(self) -> None:
+        self.session.predict(tiling=Tiling(views=4 if self.views.isChecked() else 1))
 
     def _on_recipe(self) -> None:
         if self.recipe.problem:
@@ -194,6 +212,7 @@ class TrainDock(QWidget):
             rows.addWidget(widget)
         rows = column(rest)
         rows.addWidget(self.predict)
+        rows.addWidget(self.views)
         rows.addWidget(self.why_predict)
         inside = QWidget()
         layout = QVBoxLayout(inside)
