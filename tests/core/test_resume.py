@@ -182,11 +182,13 @@ def test_corrections_made_meanwhile_are_part_of_what_goes_on(nuclei, tiny):
     assert isinstance(list(train([new, examples[1]], recipe, snapshot=snapshot))[-1], Trained)
 
 
-class TestWhatChanged:
-    @pytest.fixture(scope="class")
-    def snapshot(self, nuclei, tiny):
-        return interrupted(nuclei(), tiny(), 1)[0]
+@pytest.fixture(scope="module")
+def snapshot(nuclei, tiny):
+    """A training interrupted at its first step."""
+    return interrupted(nuclei(), tiny(), 1)[0]
 
+
+class TestWhatChanged:
     def refused(self, snapshot, examples, recipe):
         with pytest.raises(NucleateError) as caught:
             list(train(examples, recipe, snapshot=snapshot))
