@@ -1,6 +1,7 @@
 """A generator in a process of its own behaves as one in this."""
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -163,3 +164,39 @@ def test_a_prepared_process_is_dismissed():
 
 def test_what_is_never_begun_starts_nothing():
     beside(counting, 3, asked={}).close()
+
+
+TRAINING = """
+import subprocess
+import sys
+from pathlib import Path
+from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.events import Trained
+from napari_nucleate.core.model import Card, Record
+from napari_nucleate.core.patches import Example
+from napari_nucleate.core.recipe import Optimisation, Recipe, Steps, UNet
+from napari_nucleate.core.samples import NucleiSample
+from napari_nucleate.project import run
+from napari_nucleate.project.store import Store
+
+made = NucleiSample(count=1, size=64, radius=6).make()
+example = Example("a", made.images.data[0][None], annotate(made.labels.data[0]))
+few = Optimisation(budget=Steps(value=2), patch=32, batch=2, device="cpu")
+recipe = Recipe(architecture=UNet(width=4, levels=2), optimisation=few)
+card = Card(recipe=recipe, record=Record(name="m"))
+store = Store(Path(sys.argv[1]))
+asked = []
+steps = run.training(
+    store, [example], recipe, card, view=lambda: asked.append("view"), beside=True,
+    changed=lambda: asked.append("changed") or (),
+)
+events = list(steps)
+assert isinstance(events[-1], Trained), events
+assert {"view", "changed"} == set(asked)
+assert store.load_model("m").card.record.versions["torch"]
+assert "torch" not in sys.modules, "an event or a model brought torch with it"
+"""
+
+
+def test_a_training_loads_no_torch_here(tmp_path):
+    subprocess.run([sys.executable, "-c", TRAINING, str(tmp_path)], check=True)
