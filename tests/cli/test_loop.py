@@ -375,3 +375,18 @@ def test_thresholds_are_chosen_and_written_only_when_asked(
     wrong = refused("tune", images)
     assert "is not a project" in wrong
     assert "made by `nucleate self-train` or the window" in wrong
+
+
+def test_membranes_are_evaluated_as_in_their_challenge(nucleate, tmp_path):
+    truth = np.zeros((22, 22), np.uint16)
+    truth[:, :10], truth[:, 12:] = 1, 2
+    merged = np.ones_like(truth)
+    for name, labels in (("truth", truth), ("merged", merged)):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "a.tif", labels)
+    same = nucleate("evaluate", tmp_path / "truth", tmp_path / "truth", "--membranes", "--json")
+    assert (same.json["rand_error"], same.json["warping_error"]) == (0, 0)
+    wrong = nucleate("evaluate", tmp_path / "truth", tmp_path / "merged", "--membranes")
+    assert "mean rand error: 0.33" in wrong.out
+    assert "mean warping error: 0.0" in wrong.out
+    assert "rand error" not in nucleate("evaluate", tmp_path / "truth", tmp_path / "merged").out

@@ -133,9 +133,17 @@ def export(
 def evaluate(
     truth: Annotated[Path, typer.Argument(help="True labels: a folder or one stack.")],
     prediction: Annotated[Path, typer.Argument(help="Predicted labels with the same names.")],
+    membranes: Annotated[
+        bool,
+        typer.Option(
+            help="Also the errors of the ISBI 2012 challenge, for cells between membranes: Rand "
+            "(pairs of pixels) and warping (topology; 2D)."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare predicted labels with the truth: IoU, Dice, accuracy, AP, precision, recall, F1."""
+    from napari_nucleate.core.membranes import mean_errors
     from napari_nucleate.core.metrics import evaluate as evaluating
 
     pairs, missing = in_lockstep(truth, prediction)
@@ -146,7 +154,12 @@ def evaluate(
             f"{', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}",
             markup=False,
         )
+    errors = {}
+    if membranes:
+        errors = mean_errors((labels_of(one), labels_of(other)) for one, other in pairs)
     if as_json:
-        typer.echo(json.dumps(result.to_dict() | {"without_prediction": missing}))
+        typer.echo(json.dumps(result.to_dict() | errors | {"without_prediction": missing}))
     else:
         print_evaluation(result)
+        for name, value in errors.items():
+            typer.echo(f"mean {name.replace('_', ' ')}: {value:.5f}")
