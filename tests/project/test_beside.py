@@ -100,6 +100,12 @@ def test_questions_are_as_rare_as_said():
     assert drained(beside(counting, 3, asked=asked))[0] == ["asked", "not asked", "not asked"]
 
 
+def test_files_of_the_folder_it_is_started_in_are_no_modules(tmp_path, monkeypatch):
+    (tmp_path / "queue.py").write_text("raise SystemExit('this is not the library')")
+    monkeypatch.chdir(tmp_path)
+    assert drained(beside(counting, 1, asked={}))[1] == 1
+
+
 @pytest.mark.parametrize(
     ("error", "kind"), [(NucleateError("No."), NucleateError), (ValueError("No."), RuntimeError)]
 )

@@ -145,7 +145,8 @@ def _prepared() -> subprocess.Popen[bytes] | None:
 
 def _started() -> subprocess.Popen[bytes]:
     flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    command = [sys.executable, "-m", __name__]
+    # -P, so that no file where the window was started is taken for a module.
+    command = [sys.executable, "-P", "-m", __name__]
     return subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=flags
     )
