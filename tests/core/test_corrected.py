@@ -7,7 +7,7 @@ import torch
 from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.augment import Augmentation
 from napari_nucleate.core.corrected import BATCHES, SHARE, Corrections
-from napari_nucleate.core.events import Corrected, Step, Trained, Validated
+from napari_nucleate.core.events import Corrected, Step, Trained, Validated, Warned
 from napari_nucleate.core.normalise import Normalisation
 from napari_nucleate.core.patches import Example, Sampler
 from napari_nucleate.core.predict import predict_maps
@@ -206,3 +206,30 @@ def test_corrected_labels_of_held_out_images_are_compared_with(nuclei, tiny):
     # It learned the same, and was measured otherwise.
     assert [e.loss for e in of(Step, events)] == [e.loss for e in of(Step, plain_run)]
     assert [e.loss for e in of(Validated, events)] != [e.loss for e in of(Validated, plain_run)]
+
+
+def test_a_label_that_the_target_does_not_know_is_refused_and_the_training_goes_on(tiny):
+    recipe = plain(tiny, 2)
+    wrong = striped(2)
+    painted = wrong.annotation.labels.copy()
+    painted[:5, :5] = 2  # the target has one class
+    corrections = [[Example("a", wrong.image, annotate(painted))]]
+    events = list(
+        train([striped(2)], recipe, changed=lambda: corrections.pop() if corrections else [])
+    )
+    (warned,) = [e.message for e in of(Warned, events) if "stays as it was" in e.message]
+    assert "Label 2 is painted" in warned
+    assert of(Trained, events)
+    assert not of(Corrected, events)
+
+
+def test_rare_classes_are_weighed_anew_in_all_images(tiny):
+    target = Semantic(balanced=True)
+    recipe = plain(tiny, 2).model_copy(update={"target": target})
+    one, other = striped(2), striped(2, "b")
+    sampler = Sampler([one, other], recipe, np.random.default_rng(0))
+    corrected = striped(2, "b", corrected=True)
+    sampler.renew(corrected)
+    expected = target.pixel_weights([one.annotation, corrected.annotation])
+    for site, weights in zip(sampler._sites, expected, strict=True):
+        np.testing.assert_allclose(site.weights, weights)

@@ -7,7 +7,7 @@ import torch
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.architectures import UNet
 from napari_nucleate.core.events import Step, Validated, Warned
-from napari_nucleate.core.model import build
+from napari_nucleate.core.model import Model, build
 from napari_nucleate.core.optimise import AdamW
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.targets import Semantic, StarConvexTarget
@@ -144,3 +144,12 @@ def test_steps_tell_their_rate_and_validations_too(nuclei, tiny):
     events = list(train(nuclei(), tiny(steps=3)))
     rates = {e.step: e.learning_rate for e in of(Step, events)}
     assert all(e.learning_rate == rates[e.step] > 0 for e in of(Validated, events))
+
+
+def test_the_weights_see_objects_as_large_as_before(nuclei, tiny, random_model):
+    model = random_model(tiny(), name="old")
+    for known in (0.0, 55.0):
+        recipe = model.recipe.model_copy(update={"diameter": known})
+        initial = Model(model.card.model_copy(update={"recipe": recipe}), model.weights)
+        trained = list(train(nuclei(), tiny(steps=1), initial=initial))[-1].model
+        assert trained.recipe.zoom == initial.recipe.zoom

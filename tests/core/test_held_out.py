@@ -7,7 +7,7 @@ from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.events import Trained
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.targets import Semantic
-from napari_nucleate.core.training.held_out import Split, hold_out, stack_of
+from napari_nucleate.core.training.held_out import Split, _whole, hold_out, stack_of
 from napari_nucleate.core.training.train import train
 
 
@@ -197,3 +197,10 @@ class TestRegions:
         np.testing.assert_array_equal(unseen.known, split.parts(human[0])[1].annotation.known)
         assert split.unseen("c", human[0].annotation) is None
         assert Split(("c",)).unseen("c", human[0].annotation) is human[0].annotation
+
+
+def test_at_least_half_is_left_to_learn_from(tiny):
+    keys = [*(f"single {i}" for i in range(4)), *(f"stack_z{i:03}" for i in range(100))]
+    for seed in range(5):
+        held = _whole(keys, 0.5, np.random.default_rng(seed))
+        assert 0 < len(held) <= 52

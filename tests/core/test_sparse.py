@@ -65,3 +65,11 @@ def test_an_object_that_sticks_out_of_its_box_counts_whole():
     assert not known[15:, 15:].any()
     assert not known[3, 12]
     assert known[3, 9]
+
+
+def test_another_piece_with_the_same_label_stays_unknown():
+    classes = np.zeros((20, 40), int)
+    classes[5:10, 5:15] = classes[5:10, 25:35] = 1
+    known = annotate(classes, "boxes", [((3, 3), (12, 10))]).known
+    assert known[5:10, 5:15].all()
+    assert not known[:, 16:].any()

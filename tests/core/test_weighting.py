@@ -44,3 +44,9 @@ def test_rare_classes_get_the_same_say():
 def test_unknown_pixels_have_no_say_in_the_weights():
     sparse = np.array([[0, 0, 1, 2]])  # unknown, unknown, background, class 1
     np.testing.assert_allclose(class_weights([annotate(sparse, "sparse")], 2), [1, 1])
+
+
+def test_huge_labels_take_no_more_time_than_small_ones():
+    labels = np.zeros((9, 9), np.int32)
+    labels[:, :4], labels[:, 6:] = 1, 2**31 - 1
+    np.testing.assert_array_equal(gap_weights(labels, 5), gap_weights(labels.clip(0, 2), 5))

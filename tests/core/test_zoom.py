@@ -91,3 +91,13 @@ def test_eight_views_make_predictions_turn_with_the_image():
     np.testing.assert_allclose(np.rot90(maps[0], 1, (-2, -1)), maps[1], atol=1e-4)
     single = predict_maps(network, recipe, pixels, device)
     assert np.abs(single - maps[0]).max() > 1e-4
+
+
+def test_scribbles_and_objects_cut_off_are_not_measured():
+    painted = np.zeros((80, 80), int)
+    painted[40, 10:30], painted[60, 20:40] = 2, 3  # strokes through larger objects
+    assert measured_diameter([annotate(painted, "sparse")]) == 0
+    labels = disc(80, 12)
+    labels[:30, :6] = 2  # at the edge of the image
+    assert measured_diameter([annotate(labels)]) == pytest.approx(24, abs=0.5)
+    assert Recipe().measured([annotate(painted, "sparse")]).zoom == 1

@@ -98,9 +98,24 @@ def annotate(
                 f"{labels.shape}; draw it again on this image."
             )
         known[tuple(_span(a, b) for a, b in zip(start, stop, strict=True))] = True
-    # Who paints an object paints all of it, also what sticks out of the box.
-    reaching = np.unique(labels[known & (labels > 0)])
-    return Annotation(labels, known | np.isin(labels, reaching))
+    return Annotation(labels, known | _reaching(labels, known))
+
+
+def _reaching(labels: NDArray[np.int32], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Painted pieces that reach into what is known: who paints an object paints all of it.
+
+    Pieces, for one label may be a class, or many objects of somebody who doesn't tell them apart.
+    """
+    from skimage.measure import label
+
+    if not (labels[~known] > 0).any():
+        return known
+    pieces = label(labels, background=0, connectivity=1)
+    there = np.zeros(int(pieces.max(initial=0)) + 1, bool)
+    there[pieces[known]] = True
+    there[0] = False
+    reaching: NDArray[np.bool_] = there[pieces]
+    return reaching
 
 
 def as_labels(painted: NDArray[Any]) -> NDArray[np.int32]:

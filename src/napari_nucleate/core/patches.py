@@ -146,9 +146,13 @@ class Sampler:
         keys = [s.example.key for s in self._sites]
         at = keys.index(example.key) if example.key in keys else len(keys)
         others = [s for s in self._sites if s.example.key != example.key]
-        annotations = [*(s.example.annotation for s in others), example.annotation]
-        weights = self._recipe.target.pixel_weights(annotations)
-        site = _Site(example, self._recipe, weights[-1] if weights else None)
+        target, annotations = self._recipe.target, [example.annotation]
+        if target.semantic:  # how rare a class is, all images tell
+            annotations += [s.example.annotation for s in others]
+        weights = target.pixel_weights(annotations)
+        site = _Site(example, self._recipe, weights[0] if weights else None)
+        for other, changed in zip(others, weights[1:] if weights else (), strict=False):
+            other.weights = changed
         if not site.any_known and not others:
             return 0
         before = self._sites[at].labels if at < len(keys) else None

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.core.instances.clean import relabel
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -45,6 +47,7 @@ def gap_weights(labels: NDArray[np.int32], sigma: float) -> NDArray[np.float32]:
     """
     from scipy import ndimage as ndi
 
+    labels = relabel(labels)  # there may be few, with huge numbers
     reach = int(np.ceil(REACH * sigma))
     nearest = np.full(labels.shape, np.inf, np.float32)
     second = nearest.copy()

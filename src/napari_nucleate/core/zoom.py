@@ -30,6 +30,9 @@ SMALLEST = 10
 def measured_diameter(annotations: Sequence[Annotation]) -> float:
     """The median diameter of a person's objects, as that of discs of the same area. Pure.
 
+    Only objects that are known whole count: a scribble, and what is cut off where nothing is known
+    or at the edge of the image, may be larger than it looks.
+
     Parameters
     ----------
     annotations : sequence of Annotation
@@ -38,20 +41,29 @@ def measured_diameter(annotations: Sequence[Annotation]) -> float:
     Returns
     -------
     float
-        In pixels; 0 where no object of at least `SMALLEST` pixels is known.
+        In pixels; 0 where no such object of at least `SMALLEST` pixels is known.
 
     Examples
     --------
     >>> from napari_nucleate.core.annotation import annotate
-    >>> round(measured_diameter([annotate(np.ones((10, 10), int))]), 2)
+    >>> round(measured_diameter([annotate(np.pad(np.ones((10, 10), int), 1))]), 2)
     11.28
     """
-    sizes = [
-        np.unique(a.labels[a.known & (a.labels > 0)], return_counts=True)[1] for a in annotations
-    ]
+    sizes = [_sizes_of_whole(a) for a in annotations]
     areas = np.concatenate([np.zeros(0, int), *sizes])
     areas = areas[areas >= SMALLEST]
     return float(np.median(2 * np.sqrt(areas / math.pi))) if areas.size else 0.0
+
+
+def _sizes_of_whole(annotation: Annotation) -> NDArray[np.intp]:
+    """Pixels of each object that ends at known pixels everywhere."""
+    from scipy.ndimage import binary_dilation
+
+    labels = np.where(annotation.known, annotation.labels, 0)
+    names, sizes = np.unique(labels, return_counts=True)
+    # Outside of the image nothing is known.
+    unknown = binary_dilation(~annotation.known, border_value=1)
+    return sizes[(names > 0) & ~np.isin(names, labels[unknown])]
 
 
 def zoom_for(diameter: float) -> float:

@@ -98,7 +98,7 @@ def renumber(labels: NDArray[np.int32], highest: int, least: int) -> NDArray[np.
             n += 1
             number[label] = n
     if n == highest:
-        return labels
+        return labels.copy()
     out = np.zeros(labels.size, np.int32)
     for i in range(labels.size):
         if labels[i] > 0:

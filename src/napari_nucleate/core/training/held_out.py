@@ -169,7 +169,8 @@ def _whole(keys: Sequence[str], share: float, rng: np.random.Generator) -> set[s
     for key in keys:
         stacks.setdefault(stack_of(key), set()).add(key)
     wanted = max(1, round(share * len(keys)))
-    most = max(2 * wanted, min(len(images) for images in stacks.values()))
+    # At least half is left to learn from; unless each stack is more than that.
+    most = max(min(2 * wanted, len(keys) // 2), min(len(images) for images in stacks.values()))
     chosen: set[str] = set()
     for name in rng.permutation(sorted(stacks)).tolist():
         if len(chosen) < wanted and len(chosen) + len(stacks[name]) <= most:

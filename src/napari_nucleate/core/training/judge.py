@@ -10,16 +10,14 @@ import numpy as np
 
 from napari_nucleate.core.corrected import changed
 from napari_nucleate.core.metrics import evaluate
-from napari_nucleate.core.predict import predict_maps
 from napari_nucleate.core.training.snapshot import Judged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
+    from numpy.typing import NDArray
 
     from napari_nucleate.core.annotation import Annotation
-    from napari_nucleate.core.instances.maps import Maps
     from napari_nucleate.core.model import Model
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.recipe import Recipe
@@ -122,11 +120,11 @@ class Judge:
         patience = self._recipe.optimisation.patience
         return 0 < patience <= self.judged.waited
 
-    def cases_for(self, model: Model, device: torch.device) -> list[tuple[Maps, Annotation]]:
-        """What a model draws of the images validated on, and their labels."""
-        network, recipe = model.network(device), self._recipe
+    def drawn(self, model: Model, learner: Learner) -> list[tuple[NDArray[np.float16], Annotation]]:
+        """What a model draws of the images validated on, in half precision, and their labels."""
+        network = model.network(learner.device)
         return [
-            (recipe.target.maps(predict_maps(network, recipe, pixels, device)), annotation)
+            (learner.predict(pixels, network).astype(np.float16), annotation)
             for pixels, _, annotation in self._cases
         ]
 

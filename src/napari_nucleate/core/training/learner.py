@@ -123,8 +123,16 @@ class Learner:
         target = self.recipe.target
         return Preview(step, viewed.key, viewed.offset, target.maps(maps).foreground)
 
-    def predict(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Maps of a normalised image, by the averaged weights, in tiles that memory is enough for.
+    def predict(
+        self, pixels: NDArray[np.float32], network: nn.Module | None = None
+    ) -> NDArray[np.float32]:
+        """Maps of a normalised image, in tiles that memory is enough for.
+
+        Parameters
+        ----------
+        pixels : ndarray of float32, shape (C, *spatial)
+        network : Module, optional
+            Instead of the averaged weights.
 
         Raises
         ------
@@ -133,7 +141,8 @@ class Learner:
         """
         try:
             with precision(self._now.half):
-                return predict_maps(self.average, self.recipe, pixels, self.device, self._tiling)
+                drawn_by = network or self.average
+                return predict_maps(drawn_by, self.recipe, pixels, self.device, self._tiling)
         except NucleateError as error:
             less = smaller_tiles(self._tiling)
             if error.__cause__ is None or not is_out_of_memory(error.__cause__) or less is None:
@@ -143,7 +152,7 @@ class Learner:
         self._tiling = less
         shape = less.shape(self.recipe.ndim)
         self.told.append(f"Memory ran out: validating in tiles of {shape} from now on.")
-        return self.predict(pixels)
+        return self.predict(pixels, network)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Copies of all its tensors, by names that begin with what they are."""

@@ -20,7 +20,7 @@ from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
 from napari_nucleate.core.training.snapshot import Draws, Progress, Seen, Snapshot
-from napari_nucleate.core.training.tuning import tuned
+from napari_nucleate.core.training.tuning import Cases, tuned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -70,6 +70,7 @@ class Run:
         self._timetable = Timetable(recipe, at.timed if at else None)
         self._rng = np.random.default_rng(recipe.optimisation.seed)
         self._sampler = Sampler(self._learned, self.learner.drawn, self._rng)
+        self._refused: list[str] = []
         self._judge = Judge(split.validated(examples), recipe, at.judged if at else None)
         noted = None if changed is None else self._noting(changed)
         self._renewal = Renewal(noted, self._sampler, self._judge, split)
@@ -140,6 +141,8 @@ class Run:
         if warning:
             yield Warned(warning)
         yield from self._renewal.take_up()
+        while self._refused:
+            yield Warned(self._refused.pop(0))
         yield Step(self.step, loss, self.learner.rate, self.fraction, self.seconds)
 
     def validate(self) -> Validated:
@@ -196,10 +199,14 @@ class Run:
 
     def tuned(self) -> Model:
         """The best model, with thresholds chosen where enough images were held out for that."""
-        best = self.model
-        if not (self._split.held_out and self._recipe.optimisation.tune):
+        best, target = self.model, self._recipe.target
+        if not self._split.held_out or not self._recipe.optimisation.tune or target.semantic:
             return best
-        return tuned(best, self._judge.cases_for(best, self.learner.device))
+        try:
+            return tuned(best, Cases(target, self._judge.drawn(best, self.learner)))
+        except NucleateError as error:  # what was learned is worth more than its thresholds
+            record = best.card.record.model_copy(update={"thresholds": f"Not chosen: {error}"})
+            return Model(best.card.model_copy(update={"record": record}), best.weights)
 
     # -- going on -----------------------------------------------------------------------
 
@@ -276,14 +283,26 @@ class Run:
 
     def _steps_per_epoch(self) -> int:
         known = sum(int(e.annotation.known.sum()) for e in self._learned)
+        known = math.ceil(known * self._recipe.zoom**2)
         per_step = self._recipe.optimisation.batch * math.prod(self._recipe.patch_shape)
         return max(1, -(-known // per_step))
+
+    def _can_be_learned(self, example: Example) -> bool:
+        """Whether the target takes these labels; what is wrong with them is said, once."""
+        if not self._recipe.target.semantic:
+            return True
+        try:
+            self._recipe.target.encode(example.annotation)
+        except NucleateError as error:
+            self._refused.append(f"{example.key} stays as it was for this training: {error}")
+            return False
+        return True
 
     def _noting(self, changed: Changed) -> Changed:
         """The same, with what changed remembered for snapshots."""
 
         def asked() -> Sequence[Example]:
-            examples = changed()
+            examples = [e for e in changed() if self._can_be_learned(e)]
             self._examples |= {e.key: e for e in examples}
             return examples
 

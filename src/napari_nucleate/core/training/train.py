@@ -9,6 +9,7 @@ from napari_nucleate.core.events import Trained, TrainEvent, Viewed
 from napari_nucleate.core.predict import checked
 from napari_nucleate.core.training.run import Run
 from napari_nucleate.core.training.snapshot import Snapshot
+from napari_nucleate.core.zoom import USUAL
 
 if TYPE_CHECKING:
     from napari_nucleate.core.model import Card, Model
@@ -120,7 +121,9 @@ def _completed(
     """The recipe with what it leaves to the images: their voxels, and the size of objects."""
     if card is not None:
         recipe = recipe.suited(card.spacing)
-    before = initial or snapshot
-    if before is not None and not recipe.diameter:  # its weights know objects of this size
-        recipe = recipe.model_copy(update={"diameter": before.card.recipe.diameter})
+    if snapshot is not None and not recipe.diameter:
+        return recipe.model_copy(update={"diameter": snapshot.card.recipe.diameter})
+    if initial is not None and not recipe.diameter:
+        # Its weights know objects of this size; of the usual one, where none was measured.
+        return recipe.model_copy(update={"diameter": initial.recipe.diameter or USUAL})
     return recipe.measured([e.annotation for e in examples if not e.pseudo])

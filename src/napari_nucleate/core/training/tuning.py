@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_nucleate.core.instances.tune import choose
 from napari_nucleate.core.model import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from numpy.typing import NDArray
 
+    from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.instances.tune import Case
+    from napari_nucleate.core.targets import Target
 
 FEWEST_IMAGES = 5
 """Fewer images mislead: chosen on two, thresholds cost 0.005 and 0.036 of mean AP (dsb2018_fluo,
@@ -18,6 +23,28 @@ two trainings on 16 images)."""
 
 FEWEST_OBJECTS = 100
 """With fewer objects, chance decides as much as thresholds do."""
+
+
+class Cases(Sequence["Case"]):
+    """Maps in half precision, named when they are asked for: rays take much memory.
+
+    Parameters
+    ----------
+    target : Target
+    items : sequence of (ndarray of float16, Annotation)
+    """
+
+    def __init__(
+        self, target: Target, items: Sequence[tuple[NDArray[np.float16], Annotation]]
+    ) -> None:
+        self._target, self._items = target, items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, i: Any) -> Any:
+        maps, annotation = self._items[i]
+        return self._target.maps(maps.astype(np.float32)), annotation
 
 
 def tuned(model: Model, cases: Sequence[Case]) -> Model:
