@@ -12,9 +12,11 @@ from napari_nucleate.core.augment import Augmentation
 from napari_nucleate.core.events import Preview, Started, Step, Tile, Validated, Warned
 from napari_nucleate.core.recipe import Epochs, Optimisation, Recipe, Seconds, Steps, UNet
 from napari_nucleate.core.targets import Boundary, Semantic
+from napari_nucleate.core.training.train import train
 from napari_nucleate.gui.chart import MOST_POINTS
 from napari_nucleate.gui.job import Failed
 from napari_nucleate.gui.train import TrainDock
+from napari_nucleate.project import run
 
 TINY = Recipe(
     architecture=UNet(width=4, levels=2),
@@ -213,6 +215,33 @@ def test_stop_before_anything_is_kept(dock, project, qtbot):
     wait(qtbot, project.session)
     assert "no weights were kept" in dock.status.text()
     assert not dock.resume.isEnabled()
+
+
+def test_a_best_model_that_nobody_heard_of_is_used(dock, project, qtbot, monkeypatch):
+    def ahead(*args, **kwargs):
+        # As beside the window, where events after Stop are not read any more.
+        steps = train(*args, **kwargs)
+        step = next(e for e in steps if isinstance(e, Step))
+        try:
+            while True:
+                time.sleep(0.01)
+                yield step
+        finally:
+            while not isinstance(next(steps), Validated):
+                pass
+            steps.close()
+
+    monkeypatch.setattr(run, "_trained_here", ahead)
+    with qtbot.waitSignal(
+        project.session.happened, timeout=60_000, check_params_cb=lambda e: isinstance(e, Step)
+    ):
+        click(qtbot, dock.train)
+    click(qtbot, dock.stop)
+    wait(qtbot, project.session)
+    assert [r.model for r in project.session.state.rounds] == ["round-0"]
+    assert dock.status.text() == "Stopped; the best weights so far are kept."
+    assert dock.resume.isEnabled()
+    assert dock.predict.isEnabled()
 
 
 def test_running_out_of_memory_is_told(dock, project, qtbot):

@@ -12,6 +12,8 @@ from napari_nucleate.core.events import Accepted, Prediction, RoundFinished, Ste
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.core.training.snapshot import Snapshot
+from napari_nucleate.core.training.train import train
+from napari_nucleate.project import run
 from napari_nucleate.project.model import Item, State
 from napari_nucleate.project.run import (
     after,
@@ -159,6 +161,24 @@ class TestInterrupted:
         assert not (store.folder / "models" / "early" / "model.json").exists()
         assert store.interrupted() == "early"
         assert store.new_model_name(0) == "round-0"
+
+    def test_a_best_model_that_nobody_heard_of_is_kept(self, store, nuclei, tiny, monkeypatch):
+        def ahead(*args, keep, **kwargs):
+            # As beside the window, where events after Stop are not read any more.
+            steps = train(*args, keep=keep, **kwargs)
+            yield next(e for e in steps if isinstance(e, Step))
+            while not isinstance(next(steps), Validated):
+                pass
+            steps.close()
+
+        monkeypatch.setattr(run, "_trained_here", ahead)
+        recipe = tiny(steps=6)
+        card = Card(recipe=recipe, record=Record(name="mine"))
+        events = list(training(store, nuclei(), recipe, card))
+        assert not any(isinstance(e, Validated) for e in events)
+        assert store.interrupted() == "mine"
+        best = store.load_snapshot("mine").best
+        assert store.load_model("mine").card == best.card
 
     def test_only_the_training_begun_last_counts(self, store, nuclei, tiny):
         recipe = tiny(steps=3)

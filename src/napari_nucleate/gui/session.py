@@ -17,7 +17,7 @@ from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.changes import Changes
 from napari_nucleate.gui.eye import Eye
-from napari_nucleate.gui.job import Ending, Failed, Job
+from napari_nucleate.gui.job import Ending, Failed, Finished, Job
 from napari_nucleate.gui.keeping import Keeper
 from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of
 from napari_nucleate.gui.shown import show_prediction, show_preview
@@ -492,9 +492,21 @@ class Session(QObject):
             # Ended before its time: the best weights so far are on disk, and are used.
             self.state, self._best = run.entered(self.state, self._best), None
         self.interrupted = self.store.interrupted()
+        if not isinstance(ending, Finished):
+            self._enter_interrupted()
         self.keeper.touch()
         self.ended.emit(ending)
         self.changed.emit()
+
+    def _enter_interrupted(self) -> None:
+        """Enter the best weights of a stopped training that were kept after the last event."""
+        if not self.interrupted or self.interrupted in [r.model for r in self.state.rounds[:-1]]:
+            return  # the newest model stays the newest
+        try:
+            card = self.store.load_card(self.interrupted)
+        except NucleateError:
+            return  # it was stopped before its first validation
+        self.state = run.entered(self.state, Model(card, {}))
 
     def _on_removed(self, event: Any) -> None:
         layer: Layer = event.value

@@ -176,7 +176,8 @@ class TrainDock(QWidget):
             return f"{self._task.capitalize()} {'stopped' if stopped else 'finished'}."
         if not stopped:
             return "Training finished; the best weights are kept."
-        if self._kept is None:
+        models = [entry.model for entry in self.session.state.rounds]
+        if self._kept is None and self.session.interrupted not in models:
             return "Stopped before the first validation: no weights were kept to predict with."
         return "Stopped; the best weights so far are kept."
 

@@ -99,6 +99,14 @@ def training(
     stay alive; files are written in this one.
     """
     name = card.record.name
+
+    def keep(now: Snapshot) -> None:
+        # A process beside the window runs ahead: that its best model is there may have been told
+        # after Stop, when nobody listened any more. It is in the snapshot, too.
+        if now.best is not None:
+            store.save_model(now.best)
+        store.save_snapshot(name, now)
+
     steps = (_trained_beside if beside else _trained_here)(
         examples,
         recipe,
@@ -107,7 +115,7 @@ def training(
         view=view,
         changed=changed,
         snapshot=snapshot,
-        keep=lambda now: store.save_snapshot(name, now),
+        keep=keep,
     )
     events = _keep_best(store, steps)
     try:
