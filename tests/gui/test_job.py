@@ -79,6 +79,18 @@ def test_our_own_errors_are_told_as_they_are(job, qtbot):
     assert result.message == "Label something first."
 
 
+def test_what_goes_wrong_at_stop_is_told(job, qtbot):
+    def work():
+        try:
+            while True:
+                yield 1
+                time.sleep(0.001)
+        finally:
+            raise NucleateError("The disk is full.")
+
+    assert ending(job, qtbot, work, job.stop).message == "The disk is full."
+
+
 def test_a_generator_that_cannot_be_made_fails_too(job, qtbot):
     def make():
         raise NucleateError("No such model.")

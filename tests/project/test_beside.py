@@ -139,6 +139,30 @@ def test_closing_stops_it_and_answers_its_last_questions():
     assert note.startswith("closed after")
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (NucleateError("The disk is full."), r"^The disk is full\.$"),
+        (OSError(28, "No space left"), r"^Stopping failed: .*No space left"),
+    ],
+)
+def test_what_goes_wrong_while_closing_is_told(error, sentence):
+    def note(said):
+        raise error
+
+    generator = beside(patient, asked={"note": Asked(note)})
+    assert next(generator) == 1
+    with pytest.raises(NucleateError, match=sentence):
+        generator.close()
+
+
+def test_a_process_that_ends_by_itself_while_closing_is_told_of():
+    generator = beside(dying, asked={})
+    assert next(generator) == 1
+    with pytest.raises(NucleateError, match=r"ended by itself \(status 3\)"):
+        generator.close()
+
+
 def test_a_prepared_process_is_taken():
     prepare(os.getpid)
     (process,) = module._waiting

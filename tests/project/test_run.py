@@ -180,6 +180,21 @@ class TestInterrupted:
         best = store.load_snapshot("mine").best
         assert store.load_model("mine").card == best.card
 
+    @pytest.mark.parametrize("beside", [False, True], ids=["here", "process"])
+    def test_a_full_disk_at_stop_is_one_sentence(self, store, nuclei, tiny, monkeypatch, beside):
+        def full(name, snapshot):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(store, "save_snapshot", full)
+        recipe = tiny(steps=900)
+        card = Card(recipe=recipe, record=Record(name="mine"))
+        steps = training(store, nuclei(), recipe, card, beside=beside)
+        next(e for e in steps if isinstance(e, Step))
+        with pytest.raises(
+            NucleateError, match=r"mine is can't be kept: No space left on device\.$"
+        ):
+            steps.close()
+
     def test_only_the_training_begun_last_counts(self, store, nuclei, tiny):
         recipe = tiny(steps=3)
         self.stopped(store, nuclei(), recipe, "old", 2)

@@ -93,7 +93,8 @@ def beside(
     Raises
     ------
     NucleateError
-        As the generator does, or if the process ends by itself.
+        As the generator does, or if the process ends by itself; also when this generator is
+        closed, and what is done or asked at the end goes wrong.
     RuntimeError
         What else went wrong there.
     """
@@ -103,6 +104,12 @@ def beside(
             often = {name: (one.every, one.otherwise) for name, one in asked.items()}
             there.send("make", make, args, kwargs, often)
             return (yield from there.events())
+        except GeneratorExit:
+            # What the last questions were to keep may not be kept; who closes this must know.
+            wrong = there.end()
+            if wrong:
+                raise NucleateError(wrong) from None
+            raise
         finally:
             there.end()
 
@@ -176,18 +183,22 @@ class _There:
             elif kind == "returned":
                 return rest[0]
 
-    def end(self) -> None:
-        """Have it stop, answer its last questions, and wait for its end."""
+    def end(self) -> str:
+        """Have it stop, answer its last questions, wait for its end; say what went wrong first."""
+        wrong = ""
         if not self._over:
             self.send("stop")
             late = threading.Timer(PATIENCE, self._process.kill)
             late.start()
             try:
-                # What it says now comes too late, but it is told that nothing was wrong.
+                # What it says now comes too late, but whether something was wrong is to be told.
                 while not self._over:
-                    self._next()
-            except (NucleateError, RuntimeError) as error:
-                log.warning("While stopping: %s", error)
+                    try:
+                        self._next()
+                    except Exception as error:  # noqa: BLE001  # it is waited for, whatever it was
+                        log.warning("While stopping: %s", error)
+                        ours = isinstance(error, NucleateError)
+                        wrong = wrong or (str(error) if ours else f"Stopping failed: {error}")
             finally:
                 late.cancel()
         with contextlib.suppress(OSError):
@@ -197,6 +208,7 @@ class _There:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
+        return wrong
 
     def _next(self) -> tuple[Any, ...]:
         """The next event, or the end; questions are answered on the way."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
     Accepted,
     PredictEvent,
@@ -103,9 +104,14 @@ def training(
     def keep(now: Snapshot) -> None:
         # A process beside the window runs ahead: that its best model is there may have been told
         # after Stop, when nobody listened any more. It is in the snapshot, too.
-        if now.best is not None:
-            store.save_model(now.best)
-        store.save_snapshot(name, now)
+        try:
+            if now.best is not None:
+                store.save_model(now.best)
+            store.save_snapshot(name, now)
+        except OSError as error:
+            raise NucleateError(
+                f"Where the training {name} is can't be kept: {error.strerror or error}."
+            ) from error
 
     steps = (_trained_beside if beside else _trained_here)(
         examples,
