@@ -1,6 +1,8 @@
 """A project's folder: what was saved comes back; what is damaged is one sentence."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +16,8 @@ from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.core.targets import StarConvexTarget
 from napari_nucleate.io.stars import save_stars
+from napari_nucleate.io.write import write_labels
+from napari_nucleate.project import store as module
 from napari_nucleate.project.model import Item, RoundEntry, State
 from napari_nucleate.project.store import Store
 
@@ -114,6 +118,29 @@ class TestAnnotation:
         store.save_annotation("a", np.ones((5, 6), int))
         store.save_annotation("a", np.full((5, 6), 7))
         assert (store.load_annotation("a") == 7).all()
+
+    def test_what_is_painted_meanwhile_is_not_written_over(self, store, monkeypatch):
+        begun, go_on, newer = threading.Event(), threading.Event(), set()
+
+        def slow(path, painted, *args, **kwargs):
+            if (painted == 1).all():
+                begun.set()
+                go_on.wait(60)
+            write_labels(path, painted, *args, **kwargs)
+
+        monkeypatch.setattr(module, "write_labels", slow)
+        older, painted = np.ones((5, 6), int), np.full((5, 6), 2)
+        with ThreadPoolExecutor() as pool:
+            first = pool.submit(store.save_annotation, "a", older, newer=newer)
+            assert begun.wait(60)
+            newer.add("a")
+            second = pool.submit(store.save_annotation, "a", painted)
+            go_on.set()
+            first.result(60)
+            second.result(60)
+        assert (store.load_annotation("a") == 2).all()
+        store.save_annotation("a", older, newer=newer)
+        assert (store.load_annotation("a") == 2).all()
 
     def test_nothing_saved_is_none(self, store):
         assert store.load_annotation("a") is None

@@ -301,8 +301,9 @@ class Session(QObject):
 
         def work() -> Any:
             for key, labels in painted.items():
-                if key not in later:  # else the keeper writes what is newer
-                    store.save_annotation(key, labels, refs[key].spacing, refs[key].units)
+                # Of images painted on meanwhile the keeper writes what is newer.
+                spacing, units = refs[key].spacing, refs[key].units
+                store.save_annotation(key, labels, spacing, units, newer=later)
             if not beside:
                 load_torch()
             examples = run.gather(state, store, refs, annotations.__getitem__)

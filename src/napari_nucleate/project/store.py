@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ from napari_nucleate.io.write import write_image, write_labels
 from napari_nucleate.project.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from numpy.typing import NDArray
 
@@ -62,6 +63,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._annotating = threading.Lock()
 
     @property
     def exists(self) -> bool:
@@ -94,11 +96,31 @@ class Store:
         painted: NDArray[Any],
         spacing: tuple[float, ...] = (),
         units: tuple[str, ...] = (),
+        *,
+        newer: Container[str] = (),
     ) -> Path:
-        """Write what a person painted on an image, labels of shape (*spatial)."""
+        """Write what a person painted on an image, labels of shape (*spatial).
+
+        Parameters
+        ----------
+        key : str
+        painted : ndarray
+        spacing, units : tuple
+        newer : container of str
+            Images painted on since; of those nothing is written. Another thread may add to it, and
+            then write what is newer: that comes after this.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
         path = self._made(self.folder / "annotations") / f"{key}.tif"
-        labels = as_labels(painted)
-        write_labels(path, labels, SPATIAL[labels.ndim], spacing, units, overwrite=True)
+        with self._annotating:
+            # Looked up while nobody else writes: else the older could take the newer one's place.
+            if key not in newer:
+                labels = as_labels(painted)
+                write_labels(path, labels, SPATIAL[labels.ndim], spacing, units, overwrite=True)
         return path
 
     def load_annotation(self, key: str) -> NDArray[np.int32] | None:
