@@ -182,6 +182,21 @@ def test_corrections_made_meanwhile_are_part_of_what_goes_on(nuclei, tiny):
     assert isinstance(list(train([new, examples[1]], recipe, snapshot=snapshot))[-1], Trained)
 
 
+@pytest.mark.parametrize("given", [False, True], ids=["gone", "given"])
+def test_an_image_erased_meanwhile_does_not_count(nuclei, tiny, given):
+    examples, recipe = nuclei(count=2), tiny(steps=8)
+    first, other = examples
+    nothing = Annotation(
+        np.zeros_like(first.annotation.labels), np.zeros(first.image.shape[1:], bool)
+    )
+    erased = Example(first.key, first.image, nothing)
+    waiting = [[], [erased]]
+    snapshot, _ = interrupted(examples, recipe, 4, changed=lambda: waiting.pop() if waiting else [])
+    assert not waiting
+    now = [erased, other] if given else [other]
+    assert isinstance(list(train(now, recipe, snapshot=snapshot))[-1], Trained)
+
+
 @pytest.fixture(scope="module")
 def snapshot(nuclei, tiny):
     """A training interrupted at its first step."""

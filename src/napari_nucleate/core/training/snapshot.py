@@ -86,6 +86,7 @@ class Seen(Params):
     key: str = Field(description="The image's name.")
     image: str = Field(description="Of its pixels.")
     labels: str = Field(description="Of its labels, and of what is known.")
+    known: bool = Field(True, description="Whether anything is known of it.")
 
     @classmethod
     def of(cls, example: Example) -> Seen:
@@ -93,7 +94,8 @@ class Seen(Params):
         known = np.packbits(example.annotation.known)
         said = np.array([example.weight, example.pseudo], np.float64)
         labels = _digest(example.annotation.labels, known, said)
-        return cls(key=example.key, image=_digest(example.image), labels=labels)
+        anything = bool(example.annotation.known.any())
+        return cls(key=example.key, image=_digest(example.image), labels=labels, known=anything)
 
 
 class Progress(Params):
@@ -144,6 +146,9 @@ class Snapshot:
     def same(self, examples: Sequence[Example], recipe: Recipe) -> list[Example]:
         """Check that images, labels and recipe are those of the training; give its order. Pure.
 
+        Images of which nothing is known are left out: nothing is learned from them, and one whose
+        labels were erased during the training isn't among those given any more.
+
         Parameters
         ----------
         examples : sequence of Example
@@ -158,8 +163,8 @@ class Snapshot:
         changed = difference(self.card.recipe.model_dump(), recipe.model_dump())
         if changed:
             raise NucleateError(f"The recipe changed ({changed}) {UNDO}.")
-        now = {e.key: e for e in examples}
-        then = {seen.key: seen for seen in self.progress.seen}
+        now = {e.key: e for e in examples if e.annotation.known.any()}
+        then = {seen.key: seen for seen in self.progress.seen if seen.known}
         for keys, what in ((now.keys() - then, "new"), (then.keys() - now, "gone")):
             if keys:
                 raise NucleateError(f"{_names(keys)} {_are(keys)} {what} {UNDO}.")
