@@ -29,10 +29,11 @@ two trainings (16 images of dsb2018_fluo) have 0.014 and 0.013 more mean AP than
 
 
 class Boundary(TargetBase):
-    """Background, inside, and the border between touching objects; a watershed joins them.
+    """The inside of objects, and the border where they touch.
 
-    After the touching-border classes of the U-Net (Ronneberger et al. 2015) and of the winners of
-    the 2018 Data Science Bowl.
+    Background, inside and border are classes of pixels, which a watershed makes objects of: after
+    the U-Net's separating borders (Ronneberger et al. 2015) and the winners of the 2018 Data
+    Science Bowl.
     """
 
     kind: Literal["boundary"] = "boundary"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Semantic(TargetBase):
-    """Each pixel belongs to background or to one of several classes; nothing is split."""
+    """A class for each pixel; objects are not told apart."""
 
     kind: Literal["semantic"] = "semantic"
     classes: int = Field(1, ge=1, le=255, description="How many classes besides background.")

@@ -25,7 +25,7 @@ UNIT = 8.0
 
 
 class StarConvexTarget(TargetBase):
-    """Foreground, closeness to the object's centre, and the distance to its edge along rays.
+    """How near the middle of an object is, and how far its edge.
 
     StarDist (Schmidt et al. 2018; in 3D, Weigert et al. 2020).
     """
