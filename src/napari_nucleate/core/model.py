@@ -98,7 +98,7 @@ class Model:
             reason = reason if len(reason) <= 120 else reason[:119] + "…"
             raise NucleateError(
                 f"The weights of model {self.card.record.name!r} don't fit its recipe ({reason}); "
-                "copy both its files again."
+                "copy both its files again, or train anew if an earlier version made it."
             ) from error
         return place(network, device).eval()
 
