@@ -92,6 +92,16 @@ def test_a_new_image_waits_until_the_person_goes_on(project, training, qtbot):
     qtbot.waitUntil(lambda: len(got) == 2, timeout=120_000)
 
 
+def test_at_stop_all_is_handed_over(project, training, qtbot, monkeypatch):
+    got = training()
+    stroke(project, "n2")  # still in view
+    with monkeypatch.context() as patched:
+        patched.setattr(project.session.job, "stop", lambda: None)  # not before it was asked
+        project.session.stop()
+        qtbot.waitUntil(lambda: bool(got), timeout=120_000)
+    assert [e.key for e in got] == ["nuclei_n2"]
+
+
 def test_scribbles_on_a_new_image_are_handed_over_at_once(project, training, qtbot):
     got = training("sparse")
     stroke(project, "n2", label=1)

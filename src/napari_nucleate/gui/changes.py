@@ -107,13 +107,19 @@ class Changes(QObject):
         if self._noted:
             self._timer.start()
 
-    def collect(self) -> None:
-        """Copy what is painted on the images noted; on the GUI's side."""
+    def collect(self, everything: bool = False) -> None:
+        """Copy what is painted on the images noted; on the GUI's side.
+
+        Parameters
+        ----------
+        everything : bool
+            Also of those that the person may not be done with.
+        """
         session, source = self._session, self._session.source
         if self._begun is None or source is None or session.annotation is None:
             return
         for key in sorted(self._noted):
-            if not self._complete(key):
+            if not (everything or self._complete(key)):
                 continue
             self._noted.discard(key)
             self._begun.add(key)

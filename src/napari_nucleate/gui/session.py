@@ -343,6 +343,8 @@ class Session(QObject):
 
     def stop(self) -> None:
         """End what runs at its next event; the best weights are kept."""
+        # The sooner a training hears of the last strokes, the likelier it goes on with them later.
+        self._changes.collect(everything=True)
         self.job.stop()
 
     def predict(self, keys: Sequence[str] | None = None, *, tiling: Tiling | None = None) -> None:
