@@ -31,6 +31,14 @@ def dying():
     os._exit(3)
 
 
+def dying_at_the_end():
+    try:
+        while True:
+            yield 1
+    finally:
+        os._exit(3)
+
+
 def patient(note):
     step = 0
     try:
@@ -47,6 +55,9 @@ def whose():
     yield os.nice(0) if hasattr(os, "nice") else 0
 
 
+FUNCTIONS = (counting, failing, dying, dying_at_the_end, patient, whose)
+
+
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
     """The process finds this module."""
@@ -54,11 +65,11 @@ def importable(monkeypatch):
     before = os.environ.get("PYTHONPATH")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in (folder, before) if p))
     monkeypatch.syspath_prepend(folder)
-    for function in (counting, failing, dying, patient, whose):
+    for function in FUNCTIONS:
         monkeypatch.setattr(function, "__module__", "test_beside")
     import test_beside
 
-    for function in (counting, failing, dying, patient, whose):
+    for function in FUNCTIONS:
         monkeypatch.setattr(test_beside, function.__name__, function)
 
 
@@ -157,7 +168,7 @@ def test_what_goes_wrong_while_closing_is_told(error, sentence):
 
 
 def test_a_process_that_ends_by_itself_while_closing_is_told_of():
-    generator = beside(dying, asked={})
+    generator = beside(dying_at_the_end, asked={})
     assert next(generator) == 1
     with pytest.raises(NucleateError, match=r"ended by itself \(status 3\)"):
         generator.close()
