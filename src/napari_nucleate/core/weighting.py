@@ -43,7 +43,7 @@ def gap_weights(labels: NDArray[np.int32], sigma: float) -> NDArray[np.float32]:
     Examples
     --------
     >>> gap_weights(np.array([[1, 0, 2, 0, 0]], np.int32), 2.0).round(2)
-    array([[0.  , 0.61, 0.  , 0.04, 0.  ]], dtype=float32)
+    array([[0.  , 0.61, 0.  , 0.14, 0.01]], dtype=float32)
     """
     from scipy import ndimage as ndi
 
