@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Tile
 from napari_nucleate.core.instances.tune import FEWEST, Tried, Tuned, choosing
 from napari_nucleate.core.training.held_out import Split
+from napari_nucleate.core.training.tuning import Cases
 from napari_nucleate.project.model import HUMAN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.instances import Splitter
-    from napari_nucleate.core.instances.tune import Case
     from napari_nucleate.core.model import Record
     from napari_nucleate.core.predict import Source
-    from napari_nucleate.core.targets import Target
     from napari_nucleate.project.model import State
     from napari_nucleate.project.store import Store
 
@@ -95,7 +92,7 @@ def tuning(
     missing = [source(key) for key in used if key not in maps]
     if missing:
         maps |= yield from _predicted(store, name, missing)
-    cases = _Cases(card.recipe.target, [(maps[key], used[key]) for key in used])
+    cases = Cases(card.recipe.target, [(maps[key], used[key]) for key in used])
     yield from choosing(begun, cases)
 
 
@@ -148,22 +145,6 @@ def _unseen(annotations: Mapping[str, Annotation], record: Record) -> dict[str, 
 def labelled(state: State) -> list[str]:
     """Names of the images that a person labelled, or confirmed to be empty."""
     return state.keys(*HUMAN)
-
-
-class _Cases(Sequence["Case"]):
-    """Maps in half precision: with rays, they take most of the memory."""
-
-    def __init__(
-        self, target: Target, items: Sequence[tuple[NDArray[np.float16], Annotation]]
-    ) -> None:
-        self._target, self._items = target, items
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, i: Any) -> Any:
-        maps, annotation = self._items[i]
-        return self._target.maps(maps.astype(np.float32)), annotation
 
 
 def _predicted(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_nucleate.core.instances._compile import compiled
+from napari_nucleate.core.instances._piece_kernels import root
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,15 +41,6 @@ def _downhill(pixels: NDArray[np.int64], bits: NDArray[np.int32]) -> None:
     before = pixels.copy()
     for i in range(pixels.size):
         pixels[i] = before[keys[i] & ((1 << 40) - 1)]
-
-
-@compiled
-def _root(parent: NDArray[np.int32], at: int) -> int:
-    """Find where a chain of parents ends, and shorten it."""
-    while parent[at] != at:
-        parent[at] = parent[parent[at]]
-        at = parent[at]
-    return at
 
 
 @compiled
@@ -106,7 +98,7 @@ def flood(
                 beside = int(basins[pixel + offset])
                 if beside == 0:
                     continue
-                hill = _root(parent, beside)
+                hill = root(parent, beside)
                 above = height[pixel + offset]
                 if best == 0:
                     best, best_height = hill, above
@@ -114,7 +106,7 @@ def flood(
                 if hill == best:
                     best_height = max(best_height, above)
                     continue
-                a, b = _root(chain, best), _root(chain, hill)
+                a, b = root(chain, best), root(chain, hill)
                 if a != b and (a > n_seeds or b > n_seeds):
                     # The lower one of two chains; in a tie the later, as its number tells.
                     low, high = (a, b) if (top[a], -a) < (top[b], -b) else (b, a)
@@ -137,7 +129,7 @@ def flood(
 def became(parent: NDArray[np.int32]) -> None:
     """Write for each hill the one that it became part of at last."""
     for hill in range(parent.size):
-        parent[hill] = _root(parent, hill)
+        parent[hill] = root(parent, hill)
 
 
 @compiled

@@ -60,7 +60,7 @@ def runs(
 
 
 @compiled
-def _root(parent: NDArray[np.int32], at: int) -> int:
+def root(parent: NDArray[np.int32], at: int) -> int:
     """Find where a chain of parents ends, and shorten it."""
     while parent[at] != at:
         parent[at] = parent[parent[at]]
@@ -82,7 +82,7 @@ def _join(
     i, j = first[one], first[other]
     while i < first[one + 1] and j < first[other + 1]:
         if begin[i] < end[j] + corners and begin[j] < end[i] + corners:
-            a, b = _root(parent, i), _root(parent, j)
+            a, b = root(parent, i), root(parent, j)
             parent[max(a, b)] = min(a, b)
         if end[i] < end[j]:
             i += 1

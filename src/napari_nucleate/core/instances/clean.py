@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.instances.connected import connected
+from napari_nucleate.core.instances.connected import connected, numbered
 from napari_nucleate.core.instances.maps import Maps
 
 if TYPE_CHECKING:
@@ -133,9 +133,8 @@ def keep_only(labels: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.
     """
     if kept.all():
         return labels
-    number = np.concatenate(([0], np.where(kept, np.cumsum(kept), 0))).astype(np.int32)
-    numbered: NDArray[np.int32] = number[labels]
-    return numbered
+    result: NDArray[np.int32] = np.concatenate(([0], numbered(kept))).astype(np.int32)[labels]
+    return result
 
 
 @dataclass(frozen=True)
@@ -187,8 +186,7 @@ def holes(mask: NDArray[np.bool_], max_size: int) -> Holes:
         return Holes(mask.shape, 0, np.zeros(0, np.int64), np.zeros(0, np.int32))
     gaps = connected(mask, of=False, corners=True)
     small = (gaps.sizes() <= max_size) & ~gaps.at_edge()
-    number = np.where(small, np.cumsum(small), 0).astype(np.int32)
-    return Holes(mask.shape, int(small.sum()), *gaps.pixels(number))
+    return Holes(mask.shape, int(small.sum()), *gaps.pixels(numbered(small)))
 
 
 def round_ones(inside: Holes) -> NDArray[np.bool_]:

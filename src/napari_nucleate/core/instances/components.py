@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import Field
 
 from napari_nucleate.core.instances.base import SplitterBase
 from napari_nucleate.core.instances.clean import holes
-from napari_nucleate.core.instances.connected import connected
+from napari_nucleate.core.instances.connected import connected, numbered
 from napari_nucleate.core.instances.found import Instances, measured
 
 if TYPE_CHECKING:
@@ -50,6 +49,4 @@ class Components(SplitterBase):
         """
         mask = maps.foreground > self.threshold
         pieces = connected(holes(mask, self.fill_holes).filled(mask))
-        large = pieces.sizes() >= self.min_size
-        number = np.where(large, np.cumsum(large), 0).astype(np.int32)
-        return measured(pieces.labels(number), maps)
+        return measured(pieces.labels(numbered(pieces.sizes() >= self.min_size)), maps)

@@ -101,6 +101,17 @@ class Pieces:
         return labels
 
 
+def numbered(kept: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Number what is kept 1..m in its order; 0 for the rest. Pure.
+
+    Examples
+    --------
+    >>> numbered(np.array([True, False, True]))
+    array([1, 0, 2], dtype=int32)
+    """
+    return np.where(kept, np.cumsum(kept), 0).astype(np.int32)
+
+
 def connected(mask: NDArray[np.bool_], *, of: bool = True, corners: bool = False) -> Pieces:
     """Find the connected pieces of a mask. Pure.
 
