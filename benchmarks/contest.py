@@ -102,6 +102,8 @@ class Contest:
         Make environments of peers that aren't there; else they are left out.
     recipe : dict
         What differs from our default recipe, to try variants.
+    start_peers : bool
+        Run peers where no run of them is kept; else those are left out.
     """
 
     def __init__(
@@ -110,7 +112,9 @@ class Contest:
         fresh: bool = False,
         make: bool = True,
         recipe: dict[str, Any] | None = None,
+        start_peers: bool = True,
     ) -> None:
+        self._start_peers = start_peers
         self._folder, self._fresh, self._make = folder, fresh, make
         self._recipe = recipe or {}
         self._code = _digest(self._recipe)
@@ -191,6 +195,8 @@ class Contest:
             kept: dict[str, Any] = json.loads(path.read_text())
             if set(task.get("earlier", ())) <= {run.get("asked") for run in kept["runs"]}:
                 return kept
+        if tool != "ours" and not self._start_peers:
+            raise NoPeerError("not run yet (--kept)")
         if folder.name in self._refused:
             raise NoPeerError(self._refused[folder.name])
         python = Path(sys.executable) if tool == "ours" else self._environment(program(tool))

@@ -4,7 +4,8 @@ Each learner is trained from scratch in a process of its own, on the same images
 on the same processor, and judged by AP on validation images that none of them saw. Ours is the
 recipe of a new project; the peers have their authors' defaults, in environments that this script
 makes (a few minutes, 4 GB; `--cache` says where). Runs are kept there: a benchmark that was ended
-goes on where it was; `--fresh` begins anew. Ours is run again when the code of `core` changes.
+goes on where it was; `--fresh` begins anew, `--kept` starts none of the peers'. Ours is run again
+when the code of `core` changes.
 """
 
 import argparse
@@ -497,6 +498,7 @@ def options_given() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=known, help="these entries alone")
     parser.add_argument("--seeds", type=int, nargs="+", help="of the short rows; 0 1 2")
     parser.add_argument("--fresh", action="store_true", help="run again what was kept")
+    parser.add_argument("--kept", action="store_true", help="start no runs of peers")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where runs are kept")
     parser.add_argument("--recipe", type=json.loads, default={}, help="a variant of ours, as JSON")
     return parser.parse_args()
@@ -511,7 +513,9 @@ def main() -> None:
     plan = QUICK if options.quick else Plan()
     if options.seeds:
         plan = Plan(**{**vars(plan), "seeds": tuple(options.seeds)})
-    contest = Contest(options.cache, options.fresh, not options.quick, options.recipe)
+    contest = Contest(
+        options.cache, options.fresh, not options.quick, options.recipe, not options.kept
+    )
     if options.quick:
         contest.leave_out(
             "cellpose", "not with --quick: an untrained network leaves it minutes to decode"

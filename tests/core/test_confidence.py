@@ -28,7 +28,7 @@ def sure(ids):
 @BOTH
 def test_perfect_agreement_of_a_sure_network_is_1(ndim):
     ids = labels(ndim)
-    got = score(sure(ids), ids, ids)
+    got = score(sure(ids), ids, (ids, ids))
     assert got.image == pytest.approx(1)
     assert got.objects == pytest.approx({1: 1, 2: 1, 3: 1})
     assert score(sure(ids), ids).image == pytest.approx(1)
@@ -38,7 +38,7 @@ def test_perfect_agreement_of_a_sure_network_is_1(ndim):
 def test_the_names_of_the_objects_do_not_matter(ndim):
     ids = labels(ndim)
     renamed = np.array([0, 70, 5, 12], np.int32)[ids]
-    got = score(sure(ids), renamed, ids)
+    got = score(sure(ids), renamed, (ids, ids))
     assert got.image == pytest.approx(1)
     assert set(got.objects) == {5, 12, 70}
 
@@ -46,7 +46,7 @@ def test_the_names_of_the_objects_do_not_matter(ndim):
 @BOTH
 def test_without_objects_it_is_0_and_says_so(ndim):
     empty = np.zeros((8,) * ndim, np.int32)
-    got = score(sure(empty), empty, empty)
+    got = score(sure(empty), empty, (empty, empty))
     assert (got.image, dict(got.objects)) == (0.0, {})
     assert got.reason == "no object was found"
 
@@ -56,7 +56,7 @@ def test_doubts_of_the_network_lower_it(ndim):
     ids = labels(ndim)
     foreground = sure(ids).foreground * 0.6
     foreground[ids == 2] = 0.95
-    got = score(Maps(foreground=foreground), ids, ids)
+    got = score(Maps(foreground=foreground), ids, (ids, ids))
     # Certainty is the distance from one half: 2 × 0.6 - 1 and 2 × 0.95 - 1.
     assert got.objects == pytest.approx({1: 0.2, 2: 0.9, 3: 0.2}, abs=1e-6)
     assert got.image == pytest.approx((0.2 + 0.9 + 0.2) / 3, abs=1e-6)
@@ -66,7 +66,7 @@ def test_doubts_of_the_network_lower_it(ndim):
 @BOTH
 def test_an_object_that_the_turned_image_lacks_is_not_trusted(ndim):
     ids = labels(ndim)
-    got = score(sure(ids), ids, np.where(ids == 2, 0, ids))
+    got = score(sure(ids), ids, (ids, np.where(ids == 2, 0, ids)))
     assert got.objects == pytest.approx({1: 1, 2: 0, 3: 1})
     # Panoptic quality: two of three found, nothing else: 2 / (2 + 1/2).
     assert got.image == pytest.approx(0.8)
@@ -77,16 +77,25 @@ def test_an_object_that_the_turned_image_lacks_is_not_trusted(ndim):
 def test_an_object_that_only_the_turned_image_has_lowers_the_image(ndim):
     ids = labels(ndim)
     one_less = np.where(ids == 2, 0, ids)
-    got = score(sure(one_less), one_less, ids)
+    got = score(sure(one_less), one_less, (one_less, ids))
     assert got.objects == pytest.approx({1: 1, 3: 1})
     assert got.image == pytest.approx(0.8)
+
+
+@BOTH
+def test_an_object_is_trusted_where_both_predictions_have_it_as_it_is(ndim):
+    ids = labels(ndim)
+    half = np.where(np.arange(ids.shape[-1]) % 6 < 3, ids, 0)  # of the columns 1 to 4, two
+    got = score(sure(ids), ids, (half, half))
+    assert got.objects == pytest.approx({1: 0.25, 2: 0.25, 3: 0.25})
+    assert got.image == pytest.approx(1)  # both agree with one another
 
 
 @BOTH
 def test_merged_objects_in_the_turned_image_lower_it(ndim):
     ids = labels(ndim)
     merged = np.where(ids == 2, 1, ids)
-    got = score(sure(ids), ids, merged)
+    got = score(sure(ids), ids, (ids, merged))
     assert got.image < 0.6
     assert got.objects[3] == pytest.approx(1)
     assert got.objects[1] < 0.6
@@ -96,7 +105,7 @@ def test_merged_objects_in_the_turned_image_lower_it(ndim):
 def test_bright_regions_that_became_no_object_lower_it(ndim):
     ids = labels(ndim)
     missing = np.where(ids == 2, 0, ids)
-    got = score(sure(ids), missing, missing)
+    got = score(sure(ids), missing, (missing, missing))
     assert got.image == pytest.approx(2 / 3)
     assert got.reason == "bright regions became no object"
     assert got.objects == pytest.approx({1: 1, 3: 1})
@@ -110,8 +119,8 @@ def test_it_lies_between_0_and_1_whatever_the_maps(ndim, seed):
     shape = (6,) * ndim
     ids, turned = (rng.integers(0, rng.integers(1, 6), shape).astype(np.int32) for _ in range(2))
     foreground = rng.uniform(0, 1.0001, shape).astype(np.float32)
-    for other in (None, turned):
-        got = score(Maps(foreground=foreground), ids, other)
+    for alone in ((), (ids, turned), (turned, ids)):
+        got = score(Maps(foreground=foreground), ids, alone)
         assert 0 <= got.image <= 1
         assert set(got.objects) == set(np.unique(ids[ids > 0]).tolist())
         assert all(0 <= c <= 1 for c in got.objects.values())
@@ -122,6 +131,6 @@ def test_nothing_given_is_changed():
     ids = labels(2)
     maps = sure(ids)
     before = maps.foreground.copy()
-    score(maps, ids, ids[::-1].copy())
+    score(maps, ids, (ids, ids[::-1].copy()))
     np.testing.assert_array_equal(ids, labels(2))
     np.testing.assert_array_equal(maps.foreground, before)

@@ -13,7 +13,7 @@ from napari_nucleate.core.confidence import Confidence
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Tile
 from napari_nucleate.core.predict import Tiling, pieces, predict, predict_maps
-from napari_nucleate.core.targets import Semantic, StarConvexTarget
+from napari_nucleate.core.targets import Boundary, Semantic, StarConvexTarget
 
 CPU = torch.device("cpu")
 WHOLE = Tiling(side=8192, side_3d=1024, depth=1024)
@@ -145,6 +145,41 @@ def test_agreement_costs_a_second_pass_that_is_counted(tiny, random_model, pictu
     tiles = list(predict(model, source, tiling=SMALLEST, device="cpu"))[:-1]
     # 40 x 70 in tiles of 32 is 2 x 3; turned it is 3 x 2.
     assert [(t.done, t.total) for t in tiles] == [(i, 12) for i in range(1, 13)]
+
+
+@pytest.mark.parametrize("target", [Boundary(), StarConvexTarget(rays=8)], ids=lambda t: t.kind)
+def test_the_second_pass_makes_the_maps_better_as_well(tiny, random_model, picture, target):
+    model = random_model(tiny(2, target))
+    pixels = model.recipe.normalisation.apply(noise(1, 32, 48))
+    network = model.network(CPU)
+    one = predict_maps(network, model.recipe, pixels, CPU)
+    turned = np.ascontiguousarray(np.rot90(pixels, 1, (-2, -1)))
+    other = target.seen(predict_maps(network, model.recipe, turned, CPU), 1)
+    got = list(predict(model, [picture("a", noise(1, 32, 48))], device="cpu"))[-1]
+    np.testing.assert_allclose(got.maps, (one + other) / 2, atol=2e-2, rtol=1e-3)
+    assert abs(one - other).max() > 0.05
+    np.testing.assert_array_equal(got.labels, target.decode((one + other) / 2))
+
+
+def test_maps_that_cannot_be_turned_are_those_of_the_first_pass(tiny, random_model, picture):
+    target = StarConvexTarget(rays=9)
+    assert not target.turns(2)
+    model = random_model(tiny(2, target))
+    pixels = model.recipe.normalisation.apply(noise(1, 32, 48))
+    one = predict_maps(model.network(CPU), model.recipe, pixels, CPU)
+    got = list(predict(model, [picture("a", noise(1, 32, 48))], device="cpu"))[-1]
+    np.testing.assert_allclose(got.maps, one, atol=2e-2, rtol=1e-3)
+
+
+def test_four_views_are_compared_one_by_one(tiny, random_model, picture):
+    # Their mean turns with the image: compared with that of the turned image it would always agree.
+    model = random_model(tiny())
+    source = [picture("a", noise(1, 40, 70))]
+    *tiles, got = predict(model, source, tiling=Tiling(views=4), device="cpu")
+    assert [(t.done, t.total) for t in tiles] == [(i, 4) for i in range(1, 5)]
+    assert got.scores.objects
+    assert min(got.scores.objects.values()) < 0.5 * max(got.scores.objects.values())
+    assert got.scores.reason == "the turned image gives other objects"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from napari_nucleate.core.metrics import agreement
 from napari_nucleate.core.params import Params
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,8 +24,8 @@ class Confidence(Params):
 
     agreement: bool = Field(
         True,
-        description="Predict each image a second time, turned by 90 degrees, and trust what "
-        "comes out the same. Doubles the time; ranks far better.",
+        description="Predict each image a second time, turned by 90 degrees: the mean of both is "
+        "better than either, and what comes out the same is trusted. Doubles the time.",
     )
 
 
@@ -48,14 +48,18 @@ class Scores:
     reason: str = ""
 
 
-def score(maps: Maps, labels: NDArray[np.int32], turned: NDArray[np.int32] | None = None) -> Scores:
+def score(
+    maps: Maps,
+    labels: NDArray[np.int32],
+    alone: Sequence[NDArray[np.int32]] = (),
+) -> Scores:
     """Score a prediction. Pure.
 
     An object's confidence is its certainty (mean over its pixels; 0 for a foreground probability of
-    one half, 1 for one) times its agreement (IoU with its counterpart in the turned prediction). An
-    image's is the product of the mean certainty of its objects, the agreement of both predictions
-    (panoptic quality, Kirillov et al. 2019, which counts objects that only one of them has), and
-    the share of the foreground that became objects at all.
+    one half, 1 for one) times its agreement (IoU with its counterpart in each of two predictions of
+    the image, as it is and turned). An image's is the product of the mean certainty of its objects,
+    the agreement of both predictions (panoptic quality, Kirillov et al. 2019, which counts objects
+    that only one of them has), and the share of the foreground that became objects at all.
 
     Parameters
     ----------
@@ -63,8 +67,9 @@ def score(maps: Maps, labels: NDArray[np.int32], turned: NDArray[np.int32] | Non
         The network's evidence.
     labels : ndarray of int32, shape (*spatial)
         Decoded from it.
-    turned : ndarray of int32, shape (*spatial), optional
-        Decoded from the turned image and turned back; without it, agreement counts as 1.
+    alone : sequence of two ndarray of int32, each of shape (*spatial), optional
+        Decoded from the image as it is alone, and from the turned image alone and turned back;
+        without them, agreement counts as 1.
 
     Returns
     -------
@@ -79,10 +84,11 @@ def score(maps: Maps, labels: NDArray[np.int32], turned: NDArray[np.int32] | Non
     certainty = np.bincount(flat, margin.ravel())[ids] / sizes
     matched = np.ones(len(ids))
     agreed = 1.0
-    if turned is not None:
-        iou = agreement(labels, turned)
-        matched = np.array([iou.get(int(i), 0.0) for i in ids])
-        agreed = _quality(matched, int(np.count_nonzero(np.unique(turned))))
+    if len(alone):
+        for one in alone:
+            iou = agreement(labels, one)
+            matched *= [iou.get(int(i), 0.0) for i in ids]
+        agreed = _quality(*alone)
     foreground = maps.foreground > 0.5
     covered = float((labels[foreground] > 0).mean()) if foreground.any() else 1.0
     parts = {
@@ -95,8 +101,9 @@ def score(maps: Maps, labels: NDArray[np.int32], turned: NDArray[np.int32] | Non
     return Scores(image, objects, min(parts, key=lambda part: parts[part]))
 
 
-def _quality(iou: NDArray[np.float64], n_other: int) -> float:
-    """Panoptic quality of two segmentations, from the best IoU of each object of the first."""
+def _quality(labels: NDArray[np.int32], other: NDArray[np.int32]) -> float:
+    """Panoptic quality of one segmentation by another."""
+    iou = np.array(list(agreement(labels, other).values()))
     good = iou > 0.5
-    found = int(good.sum())
-    return float(iou[good].sum() / max((len(iou) + n_other) / 2, found, 1))
+    n, n_other = (int(np.count_nonzero(np.unique(each))) for each in (labels, other))
+    return float(iou[good].sum() / max((n + n_other) / 2, int(good.sum()), 1))

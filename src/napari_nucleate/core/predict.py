@@ -49,8 +49,11 @@ class CalibratedSource(Source, Protocol):
         """Units of the spacing."""
 
 
-VIEWS = ((0, False), (2, False), (1, False), (3, False), (0, True), (2, True), (1, True), (3, True))
+VIEWS = tuple((turns, mirrored) for mirrored in (False, True) for turns in range(4))
 """Quarter turns, and whether mirrored then, in the order in which views are added."""
+
+COMPARED = 2
+"""The first views are compared, to see what comes out the same."""
 
 
 class Tiling(Params):
@@ -148,16 +151,11 @@ def predict(
     for source in sources:
         image = checked(source.read(), recipe, source.key)
         pixels = recipe.normalisation.apply(image)
-        run = _Run(network, recipe, where, tiling, source.key, 2 if confidence.agreement else 1)
+        run = _Run(network, recipe, where, tiling, source.key, confidence.agreement)
         maps = yield from run.maps(pixels)
         found = recipe.target.find(maps)
         labels = recipe.target.decode(maps) if found is None else found.labels
-        turned = None
-        if confidence.agreement:
-            # A quarter turn in the plane. Labels are turned back, not maps: rays have directions.
-            again = yield from run.maps(np.rot90(pixels, 1, (-2, -1)))
-            turned = np.rot90(recipe.target.decode(again), -1, (-2, -1))
-        scores = score(recipe.target.maps(maps), labels, turned)
+        scores = score(recipe.target.maps(maps), labels, run.alone)
         yield Prediction(source.key, maps.astype(np.float16), labels, scores, found)
 
 
@@ -169,7 +167,7 @@ def predict_maps(
     tiling: Tiling | None = None,
 ) -> NDArray[np.float32]:
     """Predict one normalised image (C, *spatial) at once; maps (K, *spatial)."""
-    steps = _Run(network, recipe, device, tiling or Tiling(), "", 1).maps(pixels)
+    steps = _Run(network, recipe, device, tiling or Tiling(), "").maps(pixels)
     while True:
         try:
             next(steps)
@@ -210,31 +208,52 @@ class _Run:
         device: torch.device,
         tiling: Tiling,
         key: str,
-        passes: int,
+        compare: bool = False,
     ) -> None:
         self._network = network
         self._recipe = recipe
         self._device = device
         self._tiling = tiling
         self._key = key
-        self._passes = passes
-        self._views = tiling.views if recipe.target.turns(recipe.ndim) else 1
+        self._compare = compare
+        # Where maps can't be turned back, labels can: such views are compared, but not averaged.
+        self._averaged = recipe.target.turns(recipe.ndim)
+        views = tiling.views if self._averaged else 1
+        self._views = VIEWS[: max(views, COMPARED if compare else 1)]
         self._done = 0
+        self.alone: list[NDArray[np.int32]] = []
 
     def maps(self, pixels: NDArray[np.float32]) -> Generator[Tile, None, NDArray[np.float32]]:
-        """Predict all tiles of all views, yielding after each, and return maps (K, *spatial)."""
-        target, shape, zoom = self._recipe.target, pixels.shape[1:], self._recipe.zoom
-        if zoom != 1:
-            pixels = resized(pixels, zoomed_shape(shape, zoom))
-        result = yield from self._tiles(pixels)
-        for turns, mirrored in VIEWS[1 : self._views]:
-            view = np.rot90(pixels, turns, (-2, -1))
-            drawn = yield from self._tiles(view[..., ::-1] if mirrored else view)
-            result += target.seen(drawn, turns, mirrored)
-        result /= np.float32(self._views)
-        if zoom != 1:
-            result = target.rescaled(resized(result, shape), 1 / zoom)
-        return result
+        """Predict all tiles of all views, yielding after each, and return maps (K, *spatial).
+
+        `alone` has the labels that the views compared give one by one, turned back.
+        """
+        mean = yield from self._seen(pixels, *self._views[0])
+        for turns, mirrored in self._views[1:]:
+            seen = yield from self._seen(pixels, turns, mirrored)
+            if self._averaged:
+                mean += seen
+        if self._averaged:
+            mean /= np.float32(len(self._views))
+        return mean
+
+    def _seen(
+        self, pixels: NDArray[np.float32], turns: int, mirrored: bool
+    ) -> Generator[Tile, None, NDArray[np.float32]]:
+        """Predict one view, note its labels, and turn its maps back where that can be done."""
+        target, view = self._recipe.target, np.rot90(pixels, turns, (-2, -1))
+        drawn = yield from self._view(view[..., ::-1] if mirrored else view)
+        if self._compare and len(self.alone) < COMPARED:
+            self.alone.append(np.rot90(target.decode(drawn), -turns, (-2, -1)))
+        return target.seen(drawn, turns, mirrored) if self._averaged else drawn
+
+    def _view(self, pixels: NDArray[np.float32]) -> Generator[Tile, None, NDArray[np.float32]]:
+        """Predict one view at the size of objects that the network knows."""
+        shape, zoom = pixels.shape[1:], self._recipe.zoom
+        if zoom == 1:
+            return (yield from self._tiles(pixels))
+        drawn = yield from self._tiles(resized(pixels, zoomed_shape(shape, zoom)))
+        return self._recipe.target.rescaled(resized(drawn, shape), 1 / zoom)
 
     def _tiles(self, pixels: NDArray[np.float32]) -> Generator[Tile, None, NDArray[np.float32]]:
         """Predict all tiles of one view of the image."""
@@ -248,7 +267,7 @@ class _Run:
             drawn = self._draw(np.ascontiguousarray(padded[(slice(None), *piece.read)]))
             result[(slice(None), *piece.write)] = drawn[(slice(None), *piece.keep)]
             self._done += 1
-            yield Tile(self._key, self._done, self._passes * self._views * len(cut))
+            yield Tile(self._key, self._done, len(self._views) * len(cut))
         return result[(slice(None), *(slice(side) for side in shape))]
 
     def _draw(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
