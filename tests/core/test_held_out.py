@@ -120,6 +120,15 @@ class TestRegions:
             "isn't learned from."
         )
 
+    def test_an_image_without_objects_is_learned_whole(self, tiny):
+        empty = Example("none", np.ones((1, 40, 40)), annotate(np.zeros((40, 40), np.int32)))
+        human = [empty, grid("a"), grid("b", shape=(40, 60))]
+        split = hold_out(human, tiny(validation=0.25))
+        assert set(split.regions) == {"a", "b"}
+        learned, held = split.parts(empty)
+        assert learned is empty
+        assert held is None
+
     def test_it_is_repeatable_and_pseudo_labels_change_nothing(self, tiny):
         human, recipe = [grid("a"), grid("b")], tiny()
         split = hold_out(human, recipe)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.architectures import UNet
 from napari_nucleate.core.architectures.modules import UNetModule
 from napari_nucleate.core.errors import NucleateError
@@ -494,3 +494,28 @@ def test_only_a_persons_labels_validate_where_there_are_any(nuclei, tiny, monkey
     else:
         assert len(largest) == {2: 2, 6: 1}[count]
         assert 99 not in largest
+
+
+def warnings(examples, recipe, **given):
+    """What is said before the first step."""
+    return [w.message for w in of(Warned, list(train(examples, recipe, **given)))]
+
+
+def test_it_is_said_where_no_background_is_known(nuclei, tiny):
+    def sparse(example, least):
+        known = example.annotation.labels >= least
+        return replace(example, annotation=Annotation(example.annotation.labels, known))
+
+    recipe = tiny(steps=1)
+    said = warnings([sparse(e, 1) for e in nuclei(count=2)], recipe)
+    assert any("No background is known" in s for s in said)
+    said = warnings([sparse(e, 1 - i) for i, e in enumerate(nuclei(count=2))], recipe)
+    assert not any("background" in s for s in said)
+
+
+def test_it_is_said_that_nothing_is_frozen_in_what_begins_anew(nuclei, tiny):
+    recipe = tiny(steps=1, frozen="encoder")
+    assert any("begins anew" in s for s in warnings(nuclei(count=1), recipe))
+    model = of(Trained, list(train(nuclei(count=1), tiny(steps=1))))[0].model
+    assert not warnings(nuclei(count=1), recipe, initial=model)
+    assert not warnings(nuclei(count=1), tiny(steps=1))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -15,7 +16,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.snapshot import RESUME
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
     from types import FrameType, TracebackType
 
@@ -23,19 +24,25 @@ Event = TypeVar("Event")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+AT_ONCE = 1.0
+"""Seconds in which a second Ctrl+C isn't one."""
+
 
 class Interrupt:
     """Waits with Ctrl+C, or the end of a job, for the next event; a second one doesn't wait.
 
+    Unless it comes at once, as from a key that bounces, or while what there is is being saved.
+
     Parameters
     ----------
-    hint : str
-        Said at the end of what was interrupted.
+    hint : callable
+        Gives what is said at the end of what was interrupted.
     """
 
-    def __init__(self, hint: str) -> None:
+    def __init__(self, hint: Callable[[], str]) -> None:
         self._hint = hint
-        self._asked = False
+        self._asked: float | None = None
+        self._saving = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -54,22 +61,25 @@ class Interrupt:
         for which, handler in self._before.items():
             signal.signal(which, handler)
         if kind is KeyboardInterrupt:
-            console.print(self._hint)
+            console.print(self._hint())
 
     def between(self, events: Generator[Event, None, Any]) -> Generator[Event, None, None]:
         """Pass events on; once Ctrl+C was pressed, close them and raise KeyboardInterrupt."""
         with closing(events):
             for event in events:
                 yield event
-                if self._asked:
+                if self._asked is not None:
+                    self._saving = True
                     events.close()
                     raise KeyboardInterrupt
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self._asked:
+        now = time.monotonic()
+        if self._asked is None:
+            self._asked = now
+        elif now > self._asked + AT_ONCE and not self._saving:
             raise KeyboardInterrupt
-        self._asked = True
 
 
 def check_not_interrupted(folder: Path) -> None:

@@ -34,14 +34,15 @@ from napari_nucleate.cli.data import (
 from napari_nucleate.cli.interrupt import Interrupt, check_not_interrupted
 from napari_nucleate.cli.options import merged, with_options
 from napari_nucleate.cli.progress import Follower
-from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Started, Trained, Validated
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
+from napari_nucleate.io.snapshot import RESUME
 
 GO_ON = "The same command with --resume goes on where it was interrupted."
+LOST = "It was interrupted before there was anything to go on with."
 
 
 @with_options("given", Recipe, *RECIPE_PATHS)
@@ -73,10 +74,6 @@ def train(
     from napari_nucleate.io.model import load_model, save_model
     from napari_nucleate.io.snapshot import drop_snapshot, load_snapshot, save_snapshot
 
-    if resume and initial:
-        raise NucleateError(
-            "--resume goes on with what was interrupted, --from starts anew; give one of them."
-        )
     snapshot = load_snapshot(out) if resume else None
     begun = snapshot.card.recipe if snapshot else Recipe()
     chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
@@ -95,9 +92,14 @@ def train(
         record=Record(name=out.name),
     )
     examples = [example(i, m, known) for i, m in pairs]
-    start_from = load_model(initial) if initial else None
+    # What was interrupted has weights of its own already.
+    start_from = load_model(initial) if initial and not resume else None
     model: Model | None = None
-    with Follower() as follower, Interrupt(GO_ON) as interrupt:
+
+    def hint() -> str:
+        return GO_ON if (out / RESUME).is_file() else LOST
+
+    with Follower() as follower, Interrupt(hint) as interrupt:
         events = training(
             examples,
             chosen,
@@ -115,7 +117,16 @@ def train(
             if isinstance(event, Trained):
                 drop_snapshot(out)
     if model is not None:
-        report({"model": str(out), **model.card.record.model_dump()}, as_json, f"Model: {out}")
+        report({"model": str(out), **model.card.record.model_dump()}, as_json, _told(model, out))
+
+
+def _told(model: Model, out: Path) -> str:
+    """Where the model is, and how good."""
+    record = model.card.record
+    kept = f"of step {record.best_step}"
+    if record.validation_ap is not None:
+        kept += f", validation mean AP {record.validation_ap:.3f}"
+    return f"Model: {out} ({kept})"
 
 
 @with_options("tiling", Tiling)
@@ -136,14 +147,14 @@ def predict(
     from napari_nucleate.io.table import Row, write_table
     from napari_nucleate.io.write import write_image
 
-    loaded = load_model(model)
+    loaded, how = load_model(model), Tiling.parse(tiling)
     refs = references(images, loaded.recipe.ndim)
     new_folder(out)
     writer = LabelWriter(refs, out)
     rows: list[Row] = []
     objects: list[Row] = []
     with Follower(len(refs)) as follower:
-        events = predicting(loaded, refs, tiling=Tiling.parse(tiling), device=device)
+        events = predicting(loaded, refs, tiling=how, device=device)
         for event in follower.follow(events):
             if not isinstance(event, Prediction):
                 continue

@@ -118,11 +118,11 @@ class Follower:
         elif isinstance(event, Step):
             self._to(event.fraction, f"step {event.step}, loss {event.loss:.3f}")
         elif isinstance(event, Validated):
-            best = ", best so far" if event.model else ""
+            kept = ", kept" if event.model else ""
             self.say(
                 f"  {event.fraction:4.0%}  step {event.step}, validation loss {event.loss:.3f}, "
                 f"mean AP {event.ap:.3f}, Dice {event.dice:.3f}, learning rate "
-                f"{event.learning_rate:.1e}{best}"
+                f"{event.learning_rate:.1e}{kept}"
             )
         else:
             self._predicted = 0
@@ -149,7 +149,7 @@ class Follower:
     def say(self, line: str, style: str | None = None) -> None:
         """Print a line above the bars."""
         if not self._quiet:
-            self._progress.console.print(line, style=style)
+            self._progress.console.print(line, style=style, soft_wrap=True)
 
     def _begin(self, what: str) -> None:
         self._end()

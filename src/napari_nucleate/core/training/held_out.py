@@ -228,8 +228,10 @@ def _strip(
 ) -> tuple[Region, int] | None:
     """A strip at the side where the fewest objects are cut, and how many have their middle in it.
 
-    About as many as wanted, and at most half of them.
+    About as many as wanted, and at most half of them; None where that is no object.
     """
+    if not wanted:
+        return None
     sides = [(axis, far) for axis in (0, 1) for far in (False, True)]
     best: tuple[int, int, Region] | None = None
     for i in rng.permutation(4):

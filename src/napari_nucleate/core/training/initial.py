@@ -39,7 +39,7 @@ def start_from(initial: Model, recipe: Recipe, device: torch.device) -> tuple[Ne
         if one != other:
             raise NucleateError(
                 f"Model {name!r} can't be trained further: its {what} "
-                f"({one}) differ from the recipe's ({other}); choose the same, or start afresh."
+                f"({one}) must be the recipe's ({other}); choose the same, or start afresh."
             )
     learned = initial.network(device)
     drawn, wanted = ((r.target.kind, r.target.n_maps) for r in (old, recipe))

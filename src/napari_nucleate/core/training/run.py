@@ -120,6 +120,19 @@ class Run:
         yield from self.told()
         if not any(e.annotation.n_objects for e in self._learned):
             yield Warned("No object is painted in any of the images: only background is learned.")
+        elif all(e.annotation.labels[e.annotation.known].all() for e in self._learned):
+            yield Warned(
+                "No background is known in any of the images: the network will take everything "
+                "for an object. Paint some background, too."
+            )
+        options = self._recipe.optimisation
+        if not self.learner.learned.tuned and (
+            options.frozen != "none" or options.encoder_rate < 1
+        ):
+            yield Warned(
+                "All parts of the network learn alike, since it begins anew: what is frozen, and "
+                "the encoder's rate, count where a model goes on learning."
+            )
 
     def told(self) -> Generator[Warned, None, None]:
         """What the learner had to put right; once."""
