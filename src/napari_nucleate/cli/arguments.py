@@ -26,7 +26,7 @@ KnownOption = Annotated[
     Literal["dense", "sparse"],
     typer.Option(
         help="dense: what isn't painted is background. sparse: only painted pixels count, "
-        "label 1 is background."
+        "label 1 is background. (Boxes are drawn in napari.)"
     ),
 ]
 

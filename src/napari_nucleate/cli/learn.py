@@ -177,6 +177,7 @@ def predict(
     report({"out": str(out), "images": rows}, as_json, f"{len(rows)} image(s) predicted: {out}")
 
 
+@with_options("tiling", Tiling, "views")
 @with_options("rounds", SelfTraining, "rounds", "best", "least", "sure", "margin", "weight")
 @with_options("given", Recipe, *RECIPE_PATHS)
 def self_train(
@@ -185,6 +186,7 @@ def self_train(
     out: Out,
     given: dict[str, Any],
     rounds: dict[str, Any],
+    tiling: dict[str, Any],
     recipe: RecipeFile = None,
     known: KnownOption = "dense",
     target: Target = None,
@@ -198,6 +200,7 @@ def self_train(
     from napari_nucleate.cli.loop import Loop
 
     chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps)
+    how = Tiling.parse(tiling)
     loop = Loop.prepare(
         references(images, chosen.ndim),
         masks,
@@ -207,7 +210,7 @@ def self_train(
         known,
     )
     with Follower(len(loop.pool)) as follower:
-        for _ in follower.follow(loop.run()):
+        for _ in follower.follow(loop.run(tiling=how)):
             pass
     result = {"project": str(out), "rounds": [r.model_dump() for r in loop.state.rounds]}
     report(result, as_json, f"Project: {out}; labels of the pool: {out / 'predictions'}")

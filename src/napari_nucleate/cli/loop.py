@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.events import RoundEvent
     from napari_nucleate.core.images import ImageRef
     from napari_nucleate.core.patches import Example
+    from napari_nucleate.core.predict import Tiling
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.rounds import SelfTraining
 
@@ -90,7 +91,9 @@ class Loop:
             store.save_annotation(image.key, painted, image.spacing, image.units)
         return cls(store, state, examples, pool)
 
-    def run(self, refine: Recipe | None = None) -> Generator[RoundEvent, None, None]:
+    def run(
+        self, refine: Recipe | None = None, tiling: Tiling | None = None
+    ) -> Generator[RoundEvent, None, None]:
         """Run all rounds; `state` follows. `refine` is the recipe of later rounds."""
         first = self.pool[0]
         card = Card(
@@ -108,6 +111,7 @@ class Loop:
             self.state,
             refine=refine,
             card=card,
+            tiling=tiling,
         )
         for event in events:
             self.state = run.after(self.state, event)

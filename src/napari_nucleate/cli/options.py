@@ -108,6 +108,8 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
     kind, bounds = _plain(field)
     default = field.get_default()
     shown = "" if default is None or default == "" else f" (default: {default})"
+    if get_origin(field.annotation) is Literal and kind is not field.annotation:
+        shown = f" ({', '.join(str(a) for a in get_args(field.annotation))}){shown}"
     info = typer.Option(help=f"{field.description}{shown}", show_default=False, **bounds)
     return inspect.Parameter(
         name,

@@ -65,7 +65,7 @@ class Tiling(Params):
     views: Literal[1, 2, 4, 8] = Field(
         1,
         description="Predict so many turned and mirrored copies of an image and take the mean: "
-        "slower, and a little better.",
+        "slower, and a little better. Confidence takes two at least.",
     )
 
     def shape(self, ndim: int) -> tuple[int, ...]:

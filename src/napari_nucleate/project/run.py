@@ -199,11 +199,20 @@ def self_training(
     *,
     refine: Recipe | None = None,
     card: Card | None = None,
+    tiling: Tiling | None = None,
 ) -> Generator[RoundEvent, None, None]:
     """Run all rounds, writing models, predictions and the state as they come."""
     from napari_nucleate.core.rounds import rounds
 
-    steps = rounds(labelled, pool, state.recipe, state.self_training, refine=refine, card=card)
+    steps = rounds(
+        labelled,
+        pool,
+        state.recipe,
+        state.self_training,
+        refine=refine,
+        card=card,
+        tiling=tiling,
+    )
     store.save_state(state)
     refs = {ref.key: ref for ref in pool}
     try:

@@ -82,12 +82,16 @@ class StarConvexTarget(TargetBase):
         believed = weight * seen
         probability = (cross_entropy(logits[:, 1:2], centre, reduction="none") * believed).sum()
         probability = probability / believed.sum().clamp(min=1e-6)
-        ends = target[:, 2:].isfinite()
-        error = (UNIT * softplus(logits[:, 2:]) - target[:, 2:].nan_to_num(nan=0.0)).abs() * ends
-        error = error.sum(1, keepdim=True) / ends.sum(1, keepdim=True).clamp(min=1)
         # Rays matter most where centres are; in objects that may go on, alike everywhere.
-        inside = weight * centre.where(seen, target[:, :1] / 2) * ends.any(1, keepdim=True)
-        distance = (error * inside).sum() / inside.sum().clamp(min=1e-6)
+        inside = (weight * centre.where(seen, target[:, :1] / 2))[:, 0]
+        # Pixels of objects are few: on a processor, the others' rays would take most of a step.
+        at = inside > 0
+        drawn, wanted = (maps[:, 2:].movedim(1, -1)[at] for maps in (logits, target))  # (n, R)
+        ends = wanted.isfinite()
+        error = (UNIT * softplus(drawn) - wanted.nan_to_num(nan=0.0)).abs() * ends
+        error = error.sum(1) / ends.sum(1).clamp(min=1)
+        share = inside[at] * ends.any(1)
+        distance = (error * share).sum() / share.sum().clamp(min=1e-6)
         return foreground + probability + self.distance_weight * distance
 
     def activate(self, logits: Tensor) -> Tensor:
