@@ -285,7 +285,7 @@ class Bench:
         return {
             "ours": ours,
             "peer": peer,
-            "ratio": round(ours / max(peer, 1e-9), 2) if peer is not None else None,
+            "ratio": round(ours / peer, 2) if peer else None,
             "margin": margin,
             "goal": f"margin of {goal}, and not below peers after {plan.long:g} s",
             "reached": margin >= goal and later >= 0 if complete else None,
@@ -336,7 +336,7 @@ class Bench:
         return {
             "ours": ours,
             "peer": peer,
-            "ratio": round(ours / max(peer, 1e-9), 2) if both else None,
+            "ratio": round(ours / peer, 2) if both and peer else None,
             "margin": round(ours - peer, 4) if both else None,
             "goal": None,
             "measured_on": f"{self._on(given)}, {seconds:g} s each, seed 0; AP@0.5",
