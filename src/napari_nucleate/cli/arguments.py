@@ -40,6 +40,7 @@ RECIPE_PATHS = (
     "optimisation.batch",
     "optimisation.learning_rate",
     "optimisation.validation",
+    "optimisation.likely_background",
     "optimisation.patience",
     "optimisation.frozen",
     "optimisation.thaw",

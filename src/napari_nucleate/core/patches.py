@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.annotation import Annotation
+from napari_nucleate.core.background import likely_background
 from napari_nucleate.core.corrected import Corrections
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.warp import linear, nearest
@@ -109,6 +110,13 @@ class Sampler:
         self._corrections = Corrections()
         self._share = _shares(self._sites)
 
+    @property
+    def likely_background(self) -> float:
+        """The share of the unknown pixels that is learned as background."""
+        unknown = sum(np.count_nonzero(s.painted < 0) for s in self._sites)
+        likely = sum(np.count_nonzero(s.likely) for s in self._sites if s.likely is not None)
+        return likely / max(unknown, 1)
+
     def batch(self, size: int) -> Batch:
         """Draw `size` patches."""
         from napari_nucleate.core.instances._compile import in_bands, one_core
@@ -155,10 +163,10 @@ class Sampler:
             other.weights = changed
         if not site.any_known and not others:
             return 0
-        before = self._sites[at].labels if at < len(keys) else None
+        before = self._sites[at].painted if at < len(keys) else None
         self._sites = [*others[:at], *[site] * site.any_known, *others[at:]]
         self._share = _shares(self._sites)
-        return self._corrections.note(example.key, before, site.labels)
+        return self._corrections.note(example.key, before, site.painted)
 
     def _place(self) -> tuple[_Site, NDArray[np.float64]]:
         """An image, and where in it to cut a patch."""
@@ -202,11 +210,19 @@ class _Site:
         known = example.annotation.known
         # Labels and known pixels in one array, to be warped at once: -1 is unknown.
         self.labels = np.where(known, example.annotation.labels, -1).astype(np.int32)
+        # What a network left unknown, it left so because it looks like neither.
+        self.likely = None
+        wanted = recipe.optimisation.likely_background and not recipe.target.semantic
+        if wanted and not example.pseudo:
+            self.likely = likely_background(self.pixels, example.annotation)
+        if self.likely is not None:
+            self.labels[self.likely] = 0
         if recipe.zoom != 1:
             shape = zoomed_shape(self.labels.shape, recipe.zoom)
             self.pixels = resized(self.pixels, shape)
             self.labels = resized_labels(self.labels, shape)
-            known = self.labels >= 0
+            if self.likely is not None:
+                self.likely = resized_labels(self.likely, shape)
             if weights is not None:
                 self.weights = resized(weights[np.newaxis], shape)[0]
         inside = np.flatnonzero(self.labels > 0)
@@ -214,12 +230,19 @@ class _Site:
         order = np.argsort(self.labels.ravel()[inside], kind="stable")
         _, starts = np.unique(self.labels.ravel()[inside[order]], return_index=True)
         self.objects = np.split(inside[order], starts[1:]) if len(starts) else []
-        self._known_at = np.flatnonzero(known)
+        self._known_at = np.flatnonzero(self.labels >= 0)
 
     @property
     def any_known(self) -> bool:
         """Whether a pixel is known, also where the image was made smaller."""
         return bool(self._known_at.size)
+
+    @property
+    def painted(self) -> NDArray[np.int32]:
+        """The labels without the background that is only likely."""
+        if self.likely is None:
+            return self.labels
+        return np.where(self.likely, np.int32(-1), self.labels)
 
     def centre(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """A pixel of any object, or in a quarter of the draws any known pixel; jittered.

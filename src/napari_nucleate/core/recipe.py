@@ -79,6 +79,11 @@ class Optimisation(Params):
     validation: float = Field(
         0.15, ge=0, le=0.5, description="Share of the labelled images held out to validate on."
     )
+    likely_background: bool = Field(
+        True,
+        description="Where only parts of the images are labelled, learn as background also what "
+        "looks less like an object than any that is labelled.",
+    )
     patience: int = Field(
         0,
         ge=0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -114,8 +114,8 @@ def resized(values: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np.flo
     return result
 
 
-def resized_labels(labels: NDArray[np.int32], shape: Sequence[int]) -> NDArray[np.int32]:
-    """Resample labels (Y, X) by the nearest pixel. Pure.
+def resized_labels(labels: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """Resample labels or a mask (Y, X) by the nearest pixel. Pure.
 
     Examples
     --------
@@ -126,5 +126,5 @@ def resized_labels(labels: NDArray[np.int32], shape: Sequence[int]) -> NDArray[n
         ((np.arange(n) + 0.5) * old / n).astype(np.intp)
         for n, old in zip(shape, labels.shape, strict=True)
     )
-    result: NDArray[np.int32] = labels[rows[:, np.newaxis], cols]
+    result: NDArray[Any] = labels[rows[:, np.newaxis], cols]
     return result

@@ -105,6 +105,10 @@ class Run:
         """What is trained on, where."""
         record = self._card.record
         note = record.validation
+        if likely := self._sampler.likely_background:
+            note += (
+                f" {likely:.0%} of what isn't labelled is taken for background, by its grey values."
+            )
         if self.step:
             note = f"Goes on at step {self.step}, {self.fraction:.0%}. {note}"
         return Started(
