@@ -58,10 +58,10 @@ def test_not_where_all_or_next_to_nothing_is_known_nor_where_objects_fill_it():
     pixels, annotation, labels = scene(2)
     assert likely_background(pixels, annotate(labels)) is None
     few = annotation.known.copy()
-    few[:, 19:] = False
+    few[:, 17:] = False
     assert likely_background(pixels, Annotation(annotation.labels, few)) is None
     full = np.zeros_like(few)
-    full[20:42, 13:32] = True
+    full[20:41, 14:32] = True
     assert likely_background(pixels, Annotation(annotation.labels, full)) is None
 
 

@@ -23,10 +23,10 @@ BACKGROUND_WITHIN = 0.5
 LEAST = 0.1
 """Where less of a person's background looks like it, grey values don't tell."""
 
-FEWEST = 100
+FEWEST = 40
 """Pixels of objects and of background that must be known."""
 
-OF_KNOWN = 1 / 3
+OF_KNOWN = 1 / 4
 """Where objects fill what is known, dark parts of others may look like background."""
 
 
