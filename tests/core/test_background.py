@@ -58,7 +58,7 @@ def test_not_where_all_or_next_to_nothing_is_known_nor_where_objects_fill_it():
     pixels, annotation, labels = scene(2)
     assert likely_background(pixels, annotate(labels)) is None
     few = annotation.known.copy()
-    few[:, 17:] = False
+    few[:, 16:] = False
     assert likely_background(pixels, Annotation(annotation.labels, few)) is None
     full = np.zeros_like(few)
     full[20:41, 14:32] = True
