@@ -65,6 +65,18 @@ def test_not_where_all_or_next_to_nothing_is_known_nor_where_objects_fill_it():
     assert likely_background(pixels, Annotation(annotation.labels, full)) is None
 
 
+def test_what_is_validated_on_is_not_learned_by_its_looks():
+    pixels, annotation, labels = scene(2)
+    excluded = np.zeros(labels.shape, bool)
+    excluded[:30] = True
+    likely = likely_background(pixels, annotation, excluded)
+    assert not likely[:30].any()
+    assert likely[30:].any()
+    # Of a dense image with a strip held out, nothing else is unknown.
+    strip = Annotation(np.where(excluded, 0, labels), ~excluded)
+    assert likely_background(pixels, strip, excluded) is None
+
+
 def examples(count=1, pseudo=False):
     pixels, annotation, _ = scene(2)
     return [Example(f"e{i}", pixels, annotation, pseudo=pseudo) for i in range(count)]

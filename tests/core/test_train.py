@@ -192,7 +192,7 @@ def test_going_on_from_a_model_starts_with_its_weights(nuclei, tiny, ndim):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"channels": 2}, r"its channels \(2\) differ from the recipe's \(1\)"),
+        ({"channels": 2}, r"its channels \(2\) must be the recipe's \(1\)"),
         ({"ndim": 3}, "its dimensions "),
         ({"network": UNet(width=8, levels=2)}, "its network "),
     ],

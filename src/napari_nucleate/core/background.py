@@ -31,7 +31,9 @@ OF_KNOWN = 1 / 4
 
 
 def likely_background(
-    pixels: NDArray[np.float32], annotation: Annotation
+    pixels: NDArray[np.float32],
+    annotation: Annotation,
+    excluded: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_] | None:
     """Find the unknown pixels that look farther from objects than objects ever do. Pure.
 
@@ -45,6 +47,8 @@ def likely_background(
         Normalised.
     annotation : Annotation
         Of the same spatial shape.
+    excluded : ndarray of bool, shape (*spatial), optional
+        Pixels that are never taken.
 
     Returns
     -------
@@ -55,8 +59,9 @@ def likely_background(
 
     known, painted = annotation.known, annotation.labels > 0
     inside, outside = known & painted, known & ~painted
+    asked = ~known if excluded is None else ~(known | excluded)
     few = min(np.count_nonzero(inside), np.count_nonzero(outside)) < FEWEST
-    if few or known.all() or np.count_nonzero(outside) < OF_KNOWN * np.count_nonzero(known):
+    if few or not asked.any() or np.count_nonzero(outside) < OF_KNOWN * np.count_nonzero(known):
         return None
     sigma = (0.0,) * (pixels.ndim - 3) + (SMOOTH,) * 2
     smooth = np.stack([gaussian_filter(channel, sigma) for channel in pixels])
@@ -69,4 +74,4 @@ def likely_background(
     if np.mean(other <= limit) < LEAST or np.mean(one <= limit) > 2 * OBJECTS_BEYOND:
         return None
     far = np.tensordot(towards.astype(np.float32), smooth, 1) <= limit
-    return np.asarray(far & ~known)
+    return np.asarray(far & asked)

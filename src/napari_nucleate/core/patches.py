@@ -38,6 +38,8 @@ class Example:
         How much a pixel counts in the loss, against 1 for a person's.
     pseudo : bool
         True where the labels were predicted and accepted, False where a person painted them.
+    excluded : ndarray of bool, shape (*spatial), optional
+        Pixels that are validated on: not to be learned from, whatever they look like.
 
     Raises
     ------
@@ -50,6 +52,7 @@ class Example:
     annotation: Annotation
     weight: float = 1.0
     pseudo: bool = False
+    excluded: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.image.shape[1:] != self.annotation.labels.shape:
@@ -214,7 +217,7 @@ class _Site:
         self.likely = None
         wanted = recipe.optimisation.likely_background and not recipe.target.semantic
         if wanted and not example.pseudo:
-            self.likely = likely_background(self.pixels, example.annotation)
+            self.likely = likely_background(self.pixels, example.annotation, example.excluded)
         if self.likely is not None:
             self.labels[self.likely] = 0
         if recipe.zoom != 1:

@@ -160,7 +160,7 @@ def _inside(region: Region, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 def _only(example: Example, where: NDArray[np.bool_]) -> Example:
     """The example with nothing known elsewhere."""
     old = example.annotation
-    return replace(example, annotation=Annotation(old.labels, old.known & where))
+    return replace(example, annotation=Annotation(old.labels, old.known & where), excluded=~where)
 
 
 def _whole(keys: Sequence[str], share: float, rng: np.random.Generator) -> set[str]:
