@@ -171,6 +171,19 @@ def test_maps_that_cannot_be_turned_are_those_of_the_first_pass(tiny, random_mod
     np.testing.assert_allclose(got.maps, one, atol=2e-2, rtol=1e-3)
 
 
+def test_labels_of_the_first_view_are_not_decoded_twice(tiny, random_model, picture, monkeypatch):
+    decoded, decode = [], StarConvexTarget.decode
+
+    def noted(self, maps, splitter=None):
+        decoded.append(maps.shape)
+        return decode(self, maps, splitter)
+
+    monkeypatch.setattr(StarConvexTarget, "decode", noted)
+    model = random_model(tiny(2, StarConvexTarget(rays=9)))
+    list(predict(model, [picture("a", noise(1, 32, 48))], device="cpu"))
+    assert decoded == [(11, 48, 32)]  # of the turned image alone
+
+
 def test_four_views_are_compared_one_by_one(tiny, random_model, picture):
     # Their mean turns with the image: compared with that of the turned image it would always agree.
     model = random_model(tiny())

@@ -82,6 +82,11 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
+def can_go_on(folder: Path) -> bool:
+    """Whether the folder holds a training that was interrupted."""
+    return (folder / RESUME).is_file()
+
+
 def check_not_interrupted(folder: Path) -> None:
     """Refuse a new training where an interrupted one could go on.
 
@@ -90,7 +95,7 @@ def check_not_interrupted(folder: Path) -> None:
     NucleateError
         With the option that goes on with it.
     """
-    if (folder / RESUME).is_file():
+    if can_go_on(folder):
         raise NucleateError(
             f"{folder} holds a training that was interrupted; go on with it by --resume, or choose "
             "a new folder."

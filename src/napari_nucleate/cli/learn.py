@@ -31,7 +31,7 @@ from napari_nucleate.cli.data import (
     new_folder,
     references,
 )
-from napari_nucleate.cli.interrupt import Interrupt, check_not_interrupted
+from napari_nucleate.cli.interrupt import Interrupt, can_go_on, check_not_interrupted
 from napari_nucleate.cli.options import merged, with_options
 from napari_nucleate.cli.progress import Follower
 from napari_nucleate.core.events import Prediction, Started, Trained, Validated
@@ -39,7 +39,6 @@ from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
-from napari_nucleate.io.snapshot import RESUME
 
 GO_ON = "The same command with --resume goes on where it was interrupted."
 LOST = "It was interrupted before there was anything to go on with."
@@ -97,7 +96,7 @@ def train(
     model: Model | None = None
 
     def hint() -> str:
-        return GO_ON if (out / RESUME).is_file() else LOST
+        return GO_ON if can_go_on(out) else LOST
 
     with Follower() as follower, Interrupt(hint) as interrupt:
         events = training(

@@ -105,5 +105,5 @@ def _quality(labels: NDArray[np.int32], other: NDArray[np.int32]) -> float:
     """Panoptic quality of one segmentation by another."""
     iou = np.array(list(agreement(labels, other).values()))
     good = iou > 0.5
-    n, n_other = (int(np.count_nonzero(np.unique(each))) for each in (labels, other))
-    return float(iou[good].sum() / max((n + n_other) / 2, int(good.sum()), 1))
+    n_other = int(np.count_nonzero(np.unique(other)))
+    return float(iou[good].sum() / max((len(iou) + n_other) / 2, int(good.sum()), 1))

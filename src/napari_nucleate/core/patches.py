@@ -116,9 +116,9 @@ class Sampler:
     @property
     def likely_background(self) -> float:
         """The share of the unknown pixels that is learned as background."""
-        unknown = sum(np.count_nonzero(s.painted < 0) for s in self._sites)
+        unknown = sum(np.count_nonzero(s.labels < 0) for s in self._sites)
         likely = sum(np.count_nonzero(s.likely) for s in self._sites if s.likely is not None)
-        return likely / max(unknown, 1)
+        return likely / max(likely + unknown, 1)
 
     def batch(self, size: int) -> Batch:
         """Draw `size` patches."""

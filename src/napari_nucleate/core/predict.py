@@ -16,7 +16,7 @@ from napari_nucleate.core.params import Params
 from napari_nucleate.core.zoom import resized, zoomed_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     import torch
     from numpy.typing import NDArray
@@ -155,7 +155,7 @@ def predict(
         maps = yield from run.maps(pixels)
         found = recipe.target.find(maps)
         labels = recipe.target.decode(maps) if found is None else found.labels
-        scores = score(recipe.target.maps(maps), labels, run.alone)
+        scores = score(recipe.target.maps(maps), labels, run.compared(labels))
         yield Prediction(source.key, maps.astype(np.float16), labels, scores, found)
 
 
@@ -220,14 +220,14 @@ class _Run:
         self._averaged = recipe.target.turns(recipe.ndim)
         views = tiling.views if self._averaged else 1
         self._views = VIEWS[: max(views, COMPARED if compare else 1)]
+        # Without a mean, the first view's labels are those of the whole, and decoded once.
+        compared = self._views[:COMPARED] if compare else ()
+        self._decoded = compared if self._averaged else compared[1:]
         self._done = 0
-        self.alone: list[NDArray[np.int32]] = []
+        self._alone: list[NDArray[np.int32]] = []
 
     def maps(self, pixels: NDArray[np.float32]) -> Generator[Tile, None, NDArray[np.float32]]:
-        """Predict all tiles of all views, yielding after each, and return maps (K, *spatial).
-
-        `alone` has the labels that the views compared give one by one, turned back.
-        """
+        """Predict all tiles of all views, yielding after each, and return maps (K, *spatial)."""
         mean = yield from self._seen(pixels, *self._views[0])
         for turns, mirrored in self._views[1:]:
             seen = yield from self._seen(pixels, turns, mirrored)
@@ -243,9 +243,19 @@ class _Run:
         """Predict one view, note its labels, and turn its maps back where that can be done."""
         target, view = self._recipe.target, np.rot90(pixels, turns, (-2, -1))
         drawn = yield from self._view(view[..., ::-1] if mirrored else view)
-        if self._compare and len(self.alone) < COMPARED:
-            self.alone.append(np.rot90(target.decode(drawn), -turns, (-2, -1)))
+        if (turns, mirrored) in self._decoded:
+            self._alone.append(np.rot90(target.decode(drawn), -turns, (-2, -1)))
         return target.seen(drawn, turns, mirrored) if self._averaged else drawn
+
+    def compared(self, labels: NDArray[np.int32]) -> Sequence[NDArray[np.int32]]:
+        """Labels of the views that are compared, one by one, turned back; none where none are.
+
+        Parameters
+        ----------
+        labels : ndarray of int32, shape (*spatial)
+            Decoded from the maps: where these are no mean, they are those of the first view.
+        """
+        return self._alone if self._averaged or not self._compare else [labels, *self._alone]
 
     def _view(self, pixels: NDArray[np.float32]) -> Generator[Tile, None, NDArray[np.float32]]:
         """Predict one view at the size of objects that the network knows."""
