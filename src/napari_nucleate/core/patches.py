@@ -79,6 +79,15 @@ class Batch:
     weight: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Where a patch is cut, and the seed of how it is varied."""
+
+    site: _Site
+    centre: NDArray[np.float64]
+    seed: int
+
+
 class Sampler:
     """Draws augmented patches that show every object equally often.
 
@@ -122,20 +131,28 @@ class Sampler:
 
     def batch(self, size: int) -> Batch:
         """Draw `size` patches."""
-        from napari_nucleate.core.instances._compile import in_bands, one_core
+        return self.draw(self.choose(size))
 
+    def choose(self, size: int) -> list[Choice]:
+        """Choose where to cut `size` patches; all that is drawn from the generator."""
         # Each patch has a generator of its own: what is drawn doesn't depend on the threads.
         seeds = self._rng.integers(2**63 - 1, size=size)
-        places = [self._place() for _ in range(size)]
+        chosen = [Choice(*self._place(), int(seed)) for seed in seeds]
         self._corrections.age()
-        drawn: list[Any] = [None] * size
+        return chosen
+
+    def draw(self, chosen: Sequence[Choice]) -> Batch:
+        """Cut and augment patches; any thread may, also while the next ones are chosen."""
+        from napari_nucleate.core.instances._compile import in_bands, one_core
+
+        drawn: list[Any] = [None] * len(chosen)
 
         def work(start: int, stop: int) -> None:
             with one_core():
                 for i in range(start, stop):
-                    drawn[i] = self._patch(*places[i], np.random.default_rng(seeds[i]))
+                    drawn[i] = self._patch(chosen[i])
 
-        in_bands(work, size)
+        in_bands(work, len(chosen))
         image, target, weight = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
         return Batch(image, target, weight)
 
@@ -182,13 +199,14 @@ class Sampler:
         return site, site.centre(self._rng)
 
     def _patch(
-        self, site: _Site, centre: NDArray[np.float64], rng: np.random.Generator
+        self, choice: Choice
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        recipe = self._recipe
+        recipe, site = self._recipe, choice.site
+        rng = np.random.default_rng(choice.seed)
         # Targets such as ray distances look beyond the patch: cut wider, encode, then crop.
         margins = recipe.target.margins(recipe.ndim)
         size = tuple(n + 2 * m for n, m in zip(recipe.patch_shape, margins, strict=True))
-        where = recipe.augmentation.coordinates(centre, size, rng)
+        where = recipe.augmentation.coordinates(choice.centre, size, rng)
         labels = nearest(site.labels, where)
         known = labels >= 0
         target = recipe.target.encode(Annotation(np.maximum(labels, 0), known))

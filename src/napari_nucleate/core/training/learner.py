@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from napari_nucleate.core.patches import Batch, Sampler
+    from napari_nucleate.core.patches import Batch
     from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.core.training.ahead import Ahead
 
 
 class Learner:
@@ -93,13 +94,13 @@ class Learner:
         """How far it has come, besides the arrays."""
         return self._now
 
-    def learn(self, sampler: Sampler, fraction: float) -> tuple[float, str]:
+    def learn(self, batches: Ahead, fraction: float) -> tuple[float, str]:
         """One step; returns the loss, and a warning where something was put right."""
         options = self.recipe.optimisation
         self.rate = options.learning_rate * 0.5**self._now.failures * one_cycle(fraction)
         self._freezing.apply(fraction)
         try:
-            loss = self._loss(sampler.batch(self._now.batch))
+            loss = self._loss(batches.batch(self._now.batch))
             value = float(loss.detach())
             if not math.isfinite(value):
                 return value, self._recover()

@@ -14,12 +14,13 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Started, Step, Validated, Warned
 from napari_nucleate.core.model import Card, Model, Record, weights_of
 from napari_nucleate.core.patches import Sampler
+from napari_nucleate.core.training.ahead import Ahead
 from napari_nucleate.core.training.held_out import Split, hold_out
 from napari_nucleate.core.training.judge import Judge
 from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
-from napari_nucleate.core.training.snapshot import Draws, Progress, Seen, Snapshot
+from napari_nucleate.core.training.snapshot import Progress, Seen, Snapshot
 from napari_nucleate.core.training.tuning import Cases, tuned
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Run:
         self._timetable = Timetable(recipe, at.timed if at else None)
         self._rng = np.random.default_rng(recipe.optimisation.seed)
         self._sampler = Sampler(self._learned, self.learner.drawn, self._rng)
+        self._ahead = Ahead(self._sampler, self._rng)
         self._refused: list[str] = []
         self._judge = Judge(split.validated(examples), recipe, at.judged if at else None)
         noted = None if changed is None else self._noting(changed)
@@ -148,7 +150,7 @@ class Run:
     def learn(self) -> Generator[Warned | Corrected | Step, None, None]:
         """Take a step; say it, and what was put right or taken up."""
         patches = self.learner.drawn
-        loss, warning = self.learner.learn(self._sampler, self.fraction)
+        loss, warning = self.learner.learn(self._ahead, self.fraction)
         self.step += 1
         self.seconds = time.perf_counter() - self._began
         budget = self._recipe.optimisation.budget
@@ -157,7 +159,9 @@ class Run:
             self._draw_smaller()
         if warning:
             yield Warned(warning)
-        yield from self._renewal.take_up()
+        for corrected in self._renewal.take_up():
+            self._ahead.forget()
+            yield corrected
         while self._refused:
             yield Warned(self._refused.pop(0))
         yield Step(self.step, loss, self.learner.rate, self.fraction, self.seconds)
@@ -225,6 +229,10 @@ class Run:
             record = best.card.record.model_copy(update={"thresholds": f"Not chosen: {error}"})
             return Model(best.card.model_copy(update={"record": record}), best.weights)
 
+    def close(self) -> None:
+        """Let go of the thread that draws; no step can be taken any more."""
+        self._ahead.close()
+
     # -- going on -----------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
@@ -236,7 +244,7 @@ class Run:
             step=self.step,
             fraction=self.fraction,
             seconds=self.seconds,
-            draws=Draws.of(self._rng),
+            draws=self._ahead.draws,
             learned=self.learner.learned,
             judged=self._judge.judged,
             timed=self._timetable.timed,
@@ -295,7 +303,9 @@ class Run:
     def _draw_smaller(self) -> None:
         """Draw patches as large as memory allows from now on."""
         learned = self._split.learned(list(self._examples.values()))
+        self._ahead.close()
         self._sampler = Sampler(learned, self.learner.drawn, self._rng)
+        self._ahead = Ahead(self._sampler, self._rng)
         self._renewal.renew_in(self._sampler)
 
     def _steps_per_epoch(self) -> int:

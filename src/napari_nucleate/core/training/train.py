@@ -88,9 +88,9 @@ def train(
     if snapshot is not None:
         examples = snapshot.same(examples, recipe)
     run = Run(examples, recipe, card=card, initial=initial, changed=changed, snapshot=snapshot)
-    yield run.started
-    yield from run.warnings()
     try:
+        yield run.started
+        yield from run.warnings()
         while not run.over:
             if run.due:
                 yield run.validate()
@@ -105,6 +105,8 @@ def train(
         if keep is not None and run.step:
             keep(run.snapshot())
         raise
+    finally:
+        run.close()
     yield from run.warned_at_end()
     best = run.tuned()
     yield Trained(best)
