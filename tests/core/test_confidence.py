@@ -59,7 +59,8 @@ def test_doubts_of_the_network_lower_it(ndim):
     got = score(Maps(foreground=foreground), ids, (ids, ids))
     # Certainty is the distance from one half: 2 × 0.6 - 1 and 2 × 0.95 - 1.
     assert got.objects == pytest.approx({1: 0.2, 2: 0.9, 3: 0.2}, abs=1e-6)
-    assert got.image == pytest.approx((0.2 + 0.9 + 0.2) / 3, abs=1e-6)
+    # What is wrong lacks a true object, too: TP / (TP + FP + FN).
+    assert got.image == pytest.approx(1.3 / (1.3 + 1.7 + 1.7), abs=1e-6)
     assert got.reason == "the network is unsure of the objects"
 
 
@@ -68,8 +69,8 @@ def test_an_object_that_the_turned_image_lacks_is_not_trusted(ndim):
     ids = labels(ndim)
     got = score(sure(ids), ids, (ids, np.where(ids == 2, 0, ids)))
     assert got.objects == pytest.approx({1: 1, 2: 0, 3: 1})
-    # Panoptic quality: two of three found, nothing else: 2 / (2 + 1/2).
-    assert got.image == pytest.approx(0.8)
+    # Two are right, one is wrong, so that one lacks; and a half for that the views disagree.
+    assert got.image == pytest.approx(2 / (2 + 1 + 1.5))
     assert got.reason == "the turned image gives other objects"
 
 
@@ -79,7 +80,7 @@ def test_an_object_that_only_the_turned_image_has_lowers_the_image(ndim):
     one_less = np.where(ids == 2, 0, ids)
     got = score(sure(one_less), one_less, (one_less, ids))
     assert got.objects == pytest.approx({1: 1, 3: 1})
-    assert got.image == pytest.approx(0.8)
+    assert got.image == pytest.approx(2 / 2.5)
 
 
 @BOTH
@@ -88,7 +89,7 @@ def test_an_object_is_trusted_where_both_predictions_have_it_as_it_is(ndim):
     half = np.where(np.arange(ids.shape[-1]) % 6 < 3, ids, 0)  # of the columns 1 to 4, two
     got = score(sure(ids), ids, (half, half))
     assert got.objects == pytest.approx({1: 0.25, 2: 0.25, 3: 0.25})
-    assert got.image == pytest.approx(1)  # both agree with one another
+    assert got.image == pytest.approx(0.75 / (0.75 + 2.25 + 2.25))
 
 
 @BOTH

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from napari_nucleate.core.confidence.trust import Trust
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.recipe import Recipe
@@ -57,6 +58,7 @@ class Card(Params):
     spacing: tuple[float, ...] = Field((), description="Size of a training pixel, (Z,) Y, X.")
     units: tuple[str, ...] = Field((), description="Units of the spacing.")
     record: Record = Record()
+    trust: Trust = Field(Trust(), description="How its objects' confidence is made.")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -155,7 +155,8 @@ def predict(
         maps = yield from run.maps(pixels)
         found = recipe.target.find(maps)
         labels = recipe.target.decode(maps) if found is None else found.labels
-        scores = score(recipe.target.maps(maps), labels, run.compared(labels))
+        trust = None if recipe.target.semantic else model.card.trust
+        scores = score(recipe.target.maps(maps), labels, run.compared(labels), trust)
         yield Prediction(source.key, maps.astype(np.float16), labels, scores, found)
 
 
@@ -167,7 +168,41 @@ def predict_maps(
     tiling: Tiling | None = None,
 ) -> NDArray[np.float32]:
     """Predict one normalised image (C, *spatial) at once; maps (K, *spatial)."""
-    steps = _Run(network, recipe, device, tiling or Tiling(), "").maps(pixels)
+    return _through(_Run(network, recipe, device, tiling or Tiling(), "").maps(pixels))
+
+
+class Compared(NamedTuple):
+    """What two views of an image give.
+
+    Parameters
+    ----------
+    maps : ndarray of float32, shape (K, *spatial)
+    labels : ndarray of int32, shape (*spatial)
+        Decoded from them.
+    alone : sequence of two ndarray of int32, each of shape (*spatial)
+        What each view gives by itself, turned back.
+    """
+
+    maps: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    alone: Sequence[NDArray[np.int32]]
+
+
+def predict_compared(
+    network: nn.Module,
+    recipe: Recipe,
+    pixels: NDArray[np.float32],
+    device: torch.device,
+    tiling: Tiling | None = None,
+) -> Compared:
+    """The same by two views."""
+    run = _Run(network, recipe, device, tiling or Tiling(), "", compare=True)
+    maps = _through(run.maps(pixels))
+    labels = recipe.target.decode(maps)
+    return Compared(maps, labels, run.compared(labels))
+
+
+def _through(steps: Generator[Tile, None, NDArray[np.float32]]) -> NDArray[np.float32]:
     while True:
         try:
             next(steps)

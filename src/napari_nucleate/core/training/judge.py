@@ -13,13 +13,14 @@ from napari_nucleate.core.metrics import evaluate
 from napari_nucleate.core.training.snapshot import Judged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.model import Model
     from napari_nucleate.core.patches import Example
+    from napari_nucleate.core.predict import Compared
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.learner import Learner
 
@@ -127,6 +128,12 @@ class Judge:
             (learner.predict(pixels, network).astype(np.float16), annotation)
             for pixels, _, annotation in self._cases
         ]
+
+    def compared(self, model: Model, learner: Learner) -> Iterator[tuple[Compared, Annotation]]:
+        """What a model makes of the images validated on by two views, and their labels."""
+        network = model.network(learner.device)
+        for pixels, _, annotation in self._cases:
+            yield learner.compare(pixels, network, model.recipe), annotation
 
     def judge(self, learner: Learner) -> Verdict:
         """Predict and compare with the annotations, where pixels are known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Preview, Viewed
 from napari_nucleate.core.model import Model, build, place, weights_of
 from napari_nucleate.core.optimise import AdamW, Moments
-from napari_nucleate.core.predict import Tiling, predict_maps
+from napari_nucleate.core.predict import Tiling, predict_compared, predict_maps
 from napari_nucleate.core.training.freezing import Freezing
 from napari_nucleate.core.training.initial import start_from
 from napari_nucleate.core.training.memory import smaller, smaller_tiles
@@ -28,14 +28,18 @@ from napari_nucleate.core.training.schedule import one_cycle
 from napari_nucleate.core.training.snapshot import Learned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from napari_nucleate.core.patches import Batch
+    from napari_nucleate.core.predict import Compared
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.ahead import Ahead
+
+
+Result = TypeVar("Result")
 
 
 class Learner:
@@ -127,13 +131,21 @@ class Learner:
     def predict(
         self, pixels: NDArray[np.float32], network: nn.Module | None = None
     ) -> NDArray[np.float32]:
-        """Maps of a normalised image, in tiles that memory is enough for.
+        """Maps of a normalised image by the averaged weights, or by a network."""
+        return self._in_tiles(predict_maps, network or self.average, self.recipe, pixels)
 
-        Parameters
-        ----------
-        pixels : ndarray of float32, shape (C, *spatial)
-        network : Module, optional
-            Instead of the averaged weights.
+    def compare(self, pixels: NDArray[np.float32], network: nn.Module, recipe: Recipe) -> Compared:
+        """What two views of a normalised image give."""
+        return self._in_tiles(predict_compared, network, recipe, pixels)
+
+    def _in_tiles(
+        self,
+        predicting: Callable[..., Result],
+        network: nn.Module,
+        recipe: Recipe,
+        pixels: NDArray[np.float32],
+    ) -> Result:
+        """Predict in tiles that memory is enough for.
 
         Raises
         ------
@@ -142,8 +154,7 @@ class Learner:
         """
         try:
             with precision(self._now.half):
-                drawn_by = network or self.average
-                return predict_maps(drawn_by, self.recipe, pixels, self.device, self._tiling)
+                return predicting(network, recipe, pixels, self.device, self._tiling)
         except NucleateError as error:
             less = smaller_tiles(self._tiling)
             if error.__cause__ is None or not is_out_of_memory(error.__cause__) or less is None:
@@ -153,7 +164,7 @@ class Learner:
         self._tiling = less
         shape = less.shape(self.recipe.ndim)
         self.told.append(f"Memory ran out: validating in tiles of {shape} from now on.")
-        return self.predict(pixels, network)
+        return self._in_tiles(predicting, network, recipe, pixels)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Copies of all its tensors, by names that begin with what they are."""

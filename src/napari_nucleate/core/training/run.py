@@ -21,6 +21,7 @@ from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
 from napari_nucleate.core.training.snapshot import Progress, Seen, Snapshot
+from napari_nucleate.core.training.trusting import trusted
 from napari_nucleate.core.training.tuning import Cases, tuned
 
 if TYPE_CHECKING:
@@ -228,6 +229,13 @@ class Run:
         except NucleateError as error:  # what was learned is worth more than its thresholds
             record = best.card.record.model_copy(update={"thresholds": f"Not chosen: {error}"})
             return Model(best.card.model_copy(update={"record": record}), best.weights)
+
+    def finished(self) -> Model:
+        """The best model, with thresholds and confidence by what was held out."""
+        model, split = self.tuned(), self._split
+        if self._recipe.target.semantic or not (split.held_out or split.regions):
+            return model
+        return trusted(model, self._judge.compared(model, self.learner))
 
     def close(self) -> None:
         """Let go of the thread that draws; no step can be taken any more."""

@@ -108,7 +108,7 @@ def train(
     finally:
         run.close()
     yield from run.warned_at_end()
-    best = run.tuned()
+    best = run.finished()
     yield Trained(best)
     return best
 

@@ -1,0 +1,110 @@
+"""How far a mask can be trusted, judged without the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from napari_nucleate.core.confidence.traits import Traits
+from napari_nucleate.core.metrics import agreement
+from napari_nucleate.core.params import Params
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.confidence.trust import Trust
+    from napari_nucleate.core.instances.maps import Maps
+
+
+class Confidence(Params):
+    """What confidence is made of."""
+
+    agreement: bool = Field(
+        True,
+        description="Predict each image a second time, turned by 90 degrees: the mean of both is "
+        "better than either, and what comes out the same is trusted. Doubles the time.",
+    )
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Confidence of an image and of its objects, each in [0, 1].
+
+    Parameters
+    ----------
+    image : float
+        Confidence in the whole mask: of objects, the mean AP at IoU 0.5 to 0.9 to be expected.
+    objects : mapping of int to float
+        Confidence in each object, by its label: how likely it matches a true one at IoU 0.5.
+    reason : str
+        What lowered the image's confidence most, in words.
+    """
+
+    image: float
+    objects: Mapping[int, float] = field(repr=False)
+    reason: str = ""
+
+
+def score(
+    maps: Maps,
+    labels: NDArray[np.int32],
+    alone: Sequence[NDArray[np.int32]] = (),
+    trust: Trust | None = None,
+) -> Scores:
+    """Score a prediction. Pure.
+
+    An object's confidence is the probability that `trust` gives it by its traits. An image's is the
+    mean AP at IoU 0.5 to 0.9 to be expected: TP, the sum of such probabilities, over TP + FP + FN,
+    where an object that is wrong lacks a true one as well, and objects that only one of two
+    predictions has are lacking, too; times the share of the foreground that became objects at all.
+    A few perfect objects don't hide what was missed.
+
+    Parameters
+    ----------
+    maps : Maps
+        The network's evidence.
+    labels : ndarray of int32, shape (*spatial)
+        Decoded from it.
+    alone : sequence of two ndarray of int32, each of shape (*spatial), optional
+        Decoded from the image as it is alone, and from the turned image alone and turned back.
+    trust : Trust, optional
+        Without it, where labels are classes and no objects, certainty (0 for a foreground
+        probability of one half, 1 for one) times agreement (IoU with its counterpart in each
+        prediction) takes the place of the probability.
+
+    Returns
+    -------
+    Scores
+    """
+    traits = Traits.of(maps, labels, alone)
+    if not len(traits.ids):
+        return Scores(0.0, {}, "no object was found")
+    likely = (
+        (traits.certainty * traits.agreement)[np.newaxis]
+        if trust is None
+        else trust.probabilities(traits)
+    )
+    n, found, lacking = len(traits.ids), likely.sum(1), _unmatched(alone)
+    foreground = maps.foreground > 0.5
+    covered = float((labels[foreground] > 0).mean()) if foreground.any() else 1.0
+    image = covered * float((found / (2 * n - found + lacking)).mean())
+    parts = {
+        "the network is unsure of the objects": float(traits.certainty.mean()),
+        "the turned image gives other objects": float(traits.agreement.sum()) / (n + lacking),
+        "bright regions became no object": covered,
+    }
+    objects = dict(zip(traits.ids.tolist(), likely[0].tolist(), strict=True))
+    return Scores(image, objects, min(parts, key=parts.__getitem__))
+
+
+def _unmatched(alone: Sequence[NDArray[np.int32]]) -> float:
+    """How many objects a prediction has that the other hasn't, on average."""
+    if len(alone) < 2:
+        return 0.0
+    both = agreement(alone[0], alone[1]), agreement(alone[1], alone[0])
+    return sum(iou <= 0.5 for found in both for iou in found.values()) / 2

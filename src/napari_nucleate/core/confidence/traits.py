@@ -1,0 +1,133 @@
+"""What is known of each predicted object without the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nucleate.core.metrics import agreement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.instances.maps import Maps
+
+NAMES = ("certainty", "agreement", "smaller", "larger", "jagged")
+"""The columns of `Traits.table`."""
+
+ALMOST = 0.01
+"""Shares nearer to 0 or 1 than this count as this near: the log-odds of certainty are endless."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Measures of the objects of one prediction; arrays of one number an object, (n,).
+
+    Parameters
+    ----------
+    ids : ndarray of int
+        Their labels, ascending.
+    sizes : ndarray of int
+        Pixels or voxels.
+    certainty : ndarray of float
+        Mean over the object's pixels: 0 for a foreground probability of one half, 1 for one.
+    agreement : ndarray of float
+        Product of the IoU with its counterpart in each prediction compared; 1 without any.
+    jagged : ndarray of float
+        Logarithm of how many times as large as a disc's or a ball's its surface is.
+    compared : bool
+        Whether there were predictions to compare with.
+    """
+
+    ids: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    certainty: NDArray[np.float64]
+    agreement: NDArray[np.float64]
+    jagged: NDArray[np.float64]
+    compared: bool
+
+    @classmethod
+    def of(
+        cls, maps: Maps, labels: NDArray[np.int32], alone: Sequence[NDArray[np.int32]] = ()
+    ) -> Traits:
+        """Measure objects. Pure.
+
+        Parameters
+        ----------
+        maps : Maps
+            The network's evidence.
+        labels : ndarray of int32, shape (*spatial)
+            Decoded from it.
+        alone : sequence of ndarray of int32, each of shape (*spatial)
+            Other predictions of the same image, to compare with.
+        """
+        ids, sizes = np.unique(labels[labels > 0], return_counts=True)
+        # What isn't a number is no evidence.
+        margin = np.clip(2 * np.nan_to_num(maps.foreground.astype(np.float64)) - 1, 0, 1)
+        long = _sums(labels, _rims(labels).astype(np.float64), ids)
+        agreed = np.ones(len(ids))
+        for other in alone:
+            iou = agreement(labels, other)
+            agreed *= [iou.get(int(i), 0.0) for i in ids]
+        return cls(
+            ids=ids.astype(np.int64),
+            sizes=sizes,
+            certainty=_sums(labels, margin, ids) / sizes,
+            agreement=agreed,
+            jagged=_jagged(long, sizes, labels.ndim),
+            compared=bool(len(alone)),
+        )
+
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """One row an object, one column each of `NAMES`, on scales that a sum makes sense of."""
+        size = np.log(self.sizes / np.median(self.sizes)) if len(self.sizes) else self.certainty
+        columns = (
+            log_odds(self.certainty),
+            log_odds(self.agreement) if self.compared else np.zeros(len(self.ids)),
+            np.minimum(size, 0),
+            np.maximum(size, 0),
+            self.jagged,
+        )
+        return np.stack(columns, 1)
+
+
+def log_odds(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of p / (1 - p), of shares that are neither 0 nor 1. Pure.
+
+    Examples
+    --------
+    >>> log_odds(np.array([0.5, 0.9, 1.0])).round(2)
+    array([0.  , 2.2 , 4.6 ])
+    """
+    near = np.clip(share, ALMOST, 1 - ALMOST)
+    return np.asarray(np.log(near / (1 - near)))
+
+
+def _sums(
+    labels: NDArray[np.int32], values: NDArray[np.float64], ids: NDArray[Any]
+) -> NDArray[np.float64]:
+    sums = np.bincount(labels.ravel(), values.ravel(), int(ids.max(initial=0)) + 1)
+    return np.asarray(sums[ids], np.float64)
+
+
+def _rims(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Pixels of objects that have a neighbour with another label; the image's edge is none."""
+    rim = np.zeros(labels.shape, np.bool_)
+    for axis in range(labels.ndim):
+        along, marked = np.moveaxis(labels, axis, 0), np.moveaxis(rim, axis, 0)
+        differ = along[1:] != along[:-1]
+        marked[1:] |= differ
+        marked[:-1] |= differ
+    return rim & (labels > 0)
+
+
+def _jagged(long: NDArray[np.float64], sizes: NDArray[np.int64], ndim: int) -> NDArray[np.float64]:
+    """Compare counts of pixels at the rim with those of round objects of the same size."""
+    round_one = 2 * np.sqrt(pi * sizes) if ndim == 2 else pi ** (1 / 3) * (6 * sizes) ** (2 / 3)
+    return np.asarray(np.log(np.maximum(long, 1) / round_one))

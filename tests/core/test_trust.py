@@ -1,0 +1,124 @@
+"""Probabilities of objects: from traits, and corrected by objects of known truth."""
+
+import numpy as np
+import pytest
+
+from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.confidence import score
+from napari_nucleate.core.confidence.traits import NAMES, Traits
+from napari_nucleate.core.confidence.trust import IOU, Trust, regression, sigmoid
+from napari_nucleate.core.instances import Maps
+from napari_nucleate.core.targets import Boundary
+
+BOTH = pytest.mark.parametrize("ndim", [2, 3])
+
+
+def discs(ndim, radii=(5, 5, 8), side=24):
+    """Round objects side by side."""
+    labels = np.zeros((side,) * (ndim - 1) + (side * len(radii),), np.int32)
+    for i, radius in enumerate(radii):
+        middle = [side / 2] * (ndim - 1) + [side * (i + 0.5)]
+        grid = np.indices(labels.shape)
+        far = sum((g + 0.5 - m) ** 2 for g, m in zip(grid, middle, strict=True))
+        labels[far <= radius**2] = i + 1
+    return labels
+
+
+def sure(labels):
+    return Boundary().maps(Boundary().encode(annotate(labels)))
+
+
+class TestTraits:
+    @BOTH
+    def test_perfect_objects(self, ndim):
+        labels = discs(ndim)
+        traits = Traits.of(sure(labels), labels, (labels, labels))
+        assert traits.ids.tolist() == [1, 2, 3]
+        assert traits.sizes.tolist() == np.bincount(labels.ravel())[1:].tolist()
+        for values in (traits.certainty, traits.agreement):
+            assert values == pytest.approx(1)
+        assert abs(traits.jagged).max() < 0.4
+        assert traits.table.shape == (3, len(NAMES))
+        assert np.isfinite(traits.table).all()
+        larger = traits.table[:, NAMES.index("larger")]
+        assert larger[:2] == pytest.approx(0)
+        assert larger[2] == pytest.approx(np.log(traits.sizes[2] / traits.sizes[0]))
+
+    @BOTH
+    def test_a_torn_object_is_more_jagged_than_a_round_one(self, ndim):
+        labels = discs(ndim, (8, 8))
+        torn = labels.copy()
+        torn[(labels == 2) & (np.indices(labels.shape)[-2] % 2 == 0)] = 0
+        traits = Traits.of(sure(labels), torn)
+        assert traits.jagged[1] > traits.jagged[0] + 0.5
+        assert not traits.compared
+        assert traits.agreement.tolist() == [1, 1]
+
+    @BOTH
+    def test_broken_maps_give_numbers(self, ndim):
+        labels = discs(ndim)
+        foreground = np.full(labels.shape, np.nan, np.float32)
+        traits = Traits.of(Maps(foreground=foreground), labels, (labels * 0, labels))
+        assert np.isfinite(traits.table).all()
+        assert traits.agreement.tolist() == [0, 0, 0]
+
+
+class TestTrust:
+    @pytest.mark.parametrize("compared", [True, False])
+    def test_better_objects_are_trusted_more(self, compared):
+        labels = discs(2)
+        alone = (labels, labels) if compared else ()
+        good = Trust().probabilities(Traits.of(sure(labels), labels, alone))
+        worse = labels * (np.indices(labels.shape)[-1] % 4 > 0)
+        foreground = np.where(labels > 0, 0.7, 0.3).astype(np.float32)
+        alone = (worse, worse) if compared else ()
+        bad = Trust().probabilities(Traits.of(Maps(foreground=foreground), labels, alone))
+        assert good.shape == bad.shape == (len(IOU), 3)
+        assert (good[0] > 0.95).all()
+        assert (bad < good).all()
+        # A better match is never likelier than any match.
+        assert (np.diff(good, axis=0) <= 0).all()
+
+    def test_it_is_corrected_by_objects_of_known_truth(self):
+        rng = np.random.default_rng(0)
+        table = rng.normal(0, 1, (400, len(NAMES)))
+        table[:, NAMES.index("jagged")] = rng.normal(0, 0.1, 400)
+        plain = Trust()
+        before = sigmoid(plain._score(table, True)[0])
+        right = rng.random(400) < sigmoid(0.5 * plain._score(table, True)[0] - 1)
+        fitted = plain.fitted(table, right, True)
+        after = sigmoid(fitted.slope * fitted._score(table, True)[0] + fitted.shift)
+        assert abs(after.mean() - right.mean()) < 0.02 < abs(before.mean() - right.mean())
+        assert fitted.slope == pytest.approx(0.5, abs=0.15)
+        assert fitted.objects == 400
+        assert Trust.parse(fitted.model_dump(mode="json")) == fitted
+
+    def test_few_objects_do_not_change_it_and_like_ones_do_not_overthrow_it(self):
+        labels = discs(2)
+        table = Traits.of(sure(labels), labels, (labels, labels)).table[:1].repeat(60, 0)
+        assert Trust().fitted(table[:49], np.ones(49, bool), True) == Trust()
+        fitted = Trust().fitted(table, np.ones(60, bool), True)
+        assert 0 <= fitted.shift < 1
+        assert 0.5 < fitted.slope < 2
+
+    def test_regression_finds_what_made_the_numbers(self):
+        rng = np.random.default_rng(1)
+        table = rng.normal(0, 1, (20_000, 2))
+        right = rng.random(20_000) < sigmoid(0.5 + table @ [1.0, -2.0])
+        assert regression(table, right, np.zeros(3), 1.0) == pytest.approx([0.5, 1, -2], abs=0.1)
+
+
+def test_the_image_is_what_is_to_be_expected_of_its_objects():
+    labels = discs(2)
+    trust = Trust()
+    likely = trust.probabilities(Traits.of(sure(labels), labels, (labels, labels)))
+    found = likely.sum(1)
+    got = score(sure(labels), labels, (labels, labels), trust)
+    assert got.image == pytest.approx((found / (6 - found)).mean())
+    assert list(got.objects.values()) == pytest.approx(likely[0].tolist())
+    # The other view has an object more: a half of one is lacking.
+    less = np.where(labels == 3, 0, labels)
+    likely = trust.probabilities(Traits.of(sure(less), less, (less, labels)))
+    found = likely.sum(1)
+    got = score(sure(less), less, (less, labels), trust)
+    assert got.image == pytest.approx((found / (4 - found + 0.5)).mean())
