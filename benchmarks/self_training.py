@@ -1,0 +1,265 @@
+"""How far the program's judgement of its own masks can be trusted.
+
+Models learn from 8 labelled images (`contest.py`: each in a process, kept in the user's cache) and
+judge what they predict of images that they never saw. `--weights` fits the regression behind the
+confidence anew, by images of the training part that nobody labelled, and prints it: the constants
+of `core/confidence/trust.py`. The figures are of the validation images, which it never saw.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+import common
+from contest import CACHE, Contest, Scene, names, paths, say, scene
+from napari_nucleate.core.confidence import score
+from napari_nucleate.core.confidence.traits import NAMES, Traits
+from napari_nucleate.core.confidence.trust import IOU, regression
+from napari_nucleate.core.device import choose_device
+from napari_nucleate.core.metrics import agreement, average_precision
+from napari_nucleate.core.model import Model
+from napari_nucleate.core.predict import predict_compared
+from napari_nucleate.io.model import load_model
+
+FLUO = "dsb2018_fluo"
+PACKS = (FLUO, "usiigaci_t98g_phase", "dsb2018_he", "monuseg_he")
+"""Images that the weights are fitted by, alike many objects of each."""
+
+BINS = 10
+"""Of the calibration error."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is done; `--quick` does the same with next to nothing."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    count: int = 8
+    seconds: float = 300
+    tested: int | None = None
+    pool: int = 40
+
+
+QUICK = Plan(seeds=(0,), seconds=10, tested=6, pool=4)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model makes of one image, and what the truth makes of that."""
+
+    traits: Traits
+    iou: np.ndarray
+    image: float
+    before: float
+    objects: np.ndarray
+    ap: float
+
+
+class Bench:
+    """The entries of the JSON, a method each."""
+
+    def __init__(self, plan: Plan, contest: Contest) -> None:
+        self._plan, self._contest = plan, contest
+        self._judged: dict[tuple[str, int, str], list[Judged]] = {}
+
+    def image_confidence_spearman(self) -> dict[str, Any]:
+        """Rank correlation of an image's confidence with its true mean AP."""
+        ours, before = [], []
+        for images in self._validated():
+            ap = [j.ap for j in images]
+            ours.append(_spearman([j.image for j in images], ap))
+            before.append(_spearman([j.before for j in images], ap))
+        return self._entry(ours, 0.8, "true mean AP 0.5…0.9 of an image", before) | {
+            "peer_is": "certainty × agreement, without the regression"
+        }
+
+    def object_confidence_auroc(self) -> dict[str, Any]:
+        """How well confidence tells right objects from wrong ones."""
+        values = []
+        for images in self._validated():
+            likely, right = _objects(images)
+            values.append(_auroc(likely, right))
+        return self._entry(values, 0.9, "matches a true object at IoU 0.5")
+
+    def object_confidence_ece(self) -> dict[str, Any]:
+        """How far confidence is from the share that is right, on average."""
+        values, curves = [], []
+        for images in self._validated():
+            likely, right = _objects(images)
+            error, curve = _calibration(likely, right)
+            values.append(error)
+            curves.append(curve)
+        entry = self._entry(values, 0.05, "expected calibration error, ten bins")
+        return entry | {"curves": curves}
+
+    def weights(self) -> dict[str, Any]:
+        """The regression's constants, by images that nobody labelled."""
+        plan = self._plan
+        tables, iou, share = [], [], []
+        for pack in PACKS:
+            for seed in plan.seeds:
+                images = self._of(pack, seed, "pool")
+                tables += [j.traits.table for j in images]
+                iou += [j.iou for j in images]
+                count = sum(len(j.iou) for j in images)
+                share += [np.full(len(j.iou), 1 / count) for j in images]
+        # Each model counts alike, however many objects its images have.
+        table, found, weight = (np.concatenate(a) for a in (tables, iou, share))
+        weight = weight / weight.mean()
+        rng = np.random.default_rng(0)
+        drawn = rng.choice(len(found), 20_000, p=weight / weight.sum())
+        rows: dict[str, list[list[float]]] = {}
+        agreed = NAMES.index("agreement")
+        for name, columns in (
+            ("compared", list(range(len(NAMES)))),
+            ("single", [i for i in range(len(NAMES)) if i != agreed]),
+        ):
+            rows[name] = []
+            for least in IOU:
+                start = np.zeros(len(columns) + 1)
+                fitted = regression(table[drawn][:, columns], found[drawn] >= least, start, 1.0)
+                full = np.zeros(len(NAMES) + 1)
+                full[[0, *(1 + i for i in columns)]] = fitted
+                rows[name].append([round(float(v), 2) for v in full])
+        return {"objects": len(found), "packs": PACKS, **rows}
+
+    def _validated(self) -> Iterator[list[Judged]]:
+        for seed in self._plan.seeds:
+            yield self._of(FLUO, seed, "validation")
+
+    def _entry(
+        self, values: list[float], goal: float, what: str, peer: list[float] | None = None
+    ) -> dict[str, Any]:
+        plan = self._plan
+        return {
+            "ours": round(float(np.mean(values)), 4),
+            "peer": round(float(np.mean(peer)), 4) if peer else None,
+            "ratio": None,
+            "goal": goal,
+            "measured_on": f"{FLUO}, models of {plan.count} images and {plan.seconds:g} s, "
+            f"validation images; {what}; one value a model",
+            "seeds": {"ours": _rounded(values)} | ({"peer": _rounded(peer)} if peer else {}),
+        }
+
+    def _of(self, pack: str, seed: int, part: str) -> list[Judged]:
+        """What a model makes of images of a part."""
+        key = pack, seed, part
+        if key not in self._judged:
+            plan = self._plan
+            given = scene(pack, plan.count, seed, plan.tested)
+            self._contest.learn("ours", given, plan.seconds, seed)
+            name = f"ours-{given.name}-{plan.seconds:g}s-seed{seed}"
+            model = load_model(self._contest.folder("ours", name) / "model")
+            say(f"{name}: {part} …")
+            tested = given.test if part == "validation" else self._pool(pack, given, seed)
+            self._judged[key] = [_judged(model, *pair) for pair in tested]
+        return self._judged[key]
+
+    def _pool(self, pack: str, given: Scene, seed: int) -> list[tuple[Path, Path]]:
+        """Images of the training part that the model didn't learn from."""
+        learned = {Path(row["image"]).stem for row in given.fit}
+        others = [name for name in names(pack, "train") if name not in learned]
+        rng = np.random.default_rng(seed)
+        count = min(self._plan.pool, len(others))
+        return [paths(pack, n) for n in rng.choice(others, count, replace=False).tolist()]
+
+
+def _judged(model: Model, image: Path, mask: Path) -> Judged:
+    pixels, truth = tifffile.imread(image), tifffile.imread(mask).astype(np.int32)
+    pixels = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels[np.newaxis]
+    recipe, device = model.recipe, choose_device("auto")
+    network = model.network(device)
+    maps, alone = predict_compared(network, recipe, recipe.normalisation.apply(pixels), device)
+    labels, evidence = recipe.target.decode(maps), recipe.target.maps(maps)
+    found = score(evidence, labels, alone, model.card.trust)
+    traits = Traits.of(evidence, labels, alone)
+    iou = agreement(labels, truth)
+    ap = average_precision([(truth, labels)])
+    return Judged(
+        traits=traits,
+        iou=np.array([iou[int(i)] for i in traits.ids]),
+        image=found.image,
+        before=score(evidence, labels, alone).image,
+        objects=np.array([found.objects[int(i)] for i in traits.ids]),
+        ap=float(np.mean([ap[t] for t in IOU])),
+    )
+
+
+def _objects(images: list[Judged]) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence of all objects, and whether they are right."""
+    return (
+        np.concatenate([j.objects for j in images]),
+        np.concatenate([j.iou for j in images]) >= IOU[0],
+    )
+
+
+def _spearman(one: list[float], other: list[float]) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(one, other).statistic)
+
+
+def _auroc(likely: np.ndarray, right: np.ndarray) -> float:
+    from scipy.stats import rankdata
+
+    ranks, n = rankdata(likely), int(right.sum())
+    return float((ranks[right].sum() - n * (n + 1) / 2) / (n * (len(right) - n)))
+
+
+def _calibration(likely: np.ndarray, right: np.ndarray) -> tuple[float, list[list[float]]]:
+    """Expected calibration error, and (confidence, share that is right, how many) of each bin."""
+    where = np.minimum((likely * BINS).astype(int), BINS - 1)
+    curve, error = [], 0.0
+    for i in range(BINS):
+        inside = where == i
+        if inside.any():
+            said, true = float(likely[inside].mean()), float(right[inside].mean())
+            error += float(inside.mean()) * abs(said - true)
+            curve.append([round(said, 3), round(true, 3), int(inside.sum())])
+    return error, curve
+
+
+def _rounded(values: list[float]) -> list[float]:
+    return [round(v, 4) for v in values]
+
+
+ENTRIES: tuple[Callable[[Bench], dict[str, Any]], ...] = (
+    Bench.image_confidence_spearman,
+    Bench.object_confidence_auroc,
+    Bench.object_confidence_ece,
+)
+
+
+def options_given() -> argparse.Namespace:
+    parser = common.parser(__doc__ or "")
+    parser.add_argument("--only", nargs="+", choices=[e.__name__ for e in ENTRIES])
+    parser.add_argument("--weights", action="store_true", help="fit and print the constants")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where runs are kept")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = options_given()
+    if not common.SHARED.is_dir():
+        raise SystemExit(f"skipped: {common.SHARED} isn't there")
+    plan = QUICK if options.quick else Plan()
+    bench = Bench(plan, Contest(options.cache))
+    if options.weights:
+        print(json.dumps(bench.weights()))
+        return
+    entries: dict[str, Any] = {}
+    for entry in ENTRIES:
+        if not options.only or entry.__name__ in options.only:
+            entries[entry.__name__] = entry(bench)
+            common.keep(options, entries)
+    common.finish(options, entries)
+
+
+if __name__ == "__main__":
+    main()
