@@ -175,8 +175,9 @@ def _judged(model: Model, image: Path, mask: Path) -> Judged:
     pixels = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels[np.newaxis]
     recipe, device = model.recipe, choose_device("auto")
     network = model.network(device)
-    maps, alone = predict_compared(network, recipe, recipe.normalisation.apply(pixels), device)
-    labels, evidence = recipe.target.decode(maps), recipe.target.maps(maps)
+    normal = recipe.normalisation.apply(pixels)
+    maps, labels, alone = predict_compared(network, recipe, normal, device)
+    evidence = recipe.target.maps(maps)
     found = score(evidence, labels, alone, model.card.trust)
     traits = Traits.of(evidence, labels, alone)
     iou = agreement(labels, truth)
