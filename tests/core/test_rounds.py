@@ -14,11 +14,12 @@ from napari_nucleate.core.events import (
     Ranked,
     RoundFinished,
     RoundStarted,
+    SetAside,
     Started,
     Trained,
 )
-from napari_nucleate.core.model import Card
-from napari_nucleate.core.rounds import SelfTraining, choose, pseudo_label, rank, rounds
+from napari_nucleate.core.model import Card, Model, Record
+from napari_nucleate.core.rounds import SelfTraining, choose, lowered, pseudo_label, rank, rounds
 from napari_nucleate.core.targets import Boundary, Semantic
 
 BOTH = pytest.mark.parametrize("ndim", [2, 3])
@@ -235,12 +236,73 @@ def test_each_model_carries_its_round_and_where_its_labels_came_from(nuclei, tin
     assert trainings[1][2]["initial"] is zero
 
 
-def test_with_too_few_good_ones_it_goes_on_with_less_and_says_so(nuclei, tiny, pool, trainings):
-    events = list(rounds(nuclei(count=2), pool(2, 3), tiny(steps=1), options(rounds=1, least=1)))
+def test_where_every_mask_is_poor_no_round_follows_and_it_is_said(nuclei, tiny, pool, trainings):
+    events = list(rounds(nuclei(count=2), pool(2, 3), tiny(steps=1), options(rounds=2, least=1)))
     (accepted,) = of(Accepted, events)
     assert accepted.keys == ()
-    assert accepted.note.startswith("Only 0 of 3 predictions reach a confidence of 1, 2 were")
-    assert [len(examples) for examples, _, _ in trainings] == [2, 2]
+    assert accepted.note.startswith("None of 3 predictions reaches a confidence of 1: nothing")
+    assert [len(examples) for examples, _, _ in trainings] == [2]
+    assert [e.number for e in of(RoundFinished, events)] == [0]
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """Trainings whose models have these mean AP, validated on so many objects."""
+    from napari_nucleate.core.training import train as module
+
+    true = module.train
+
+    def give(aps, objects=100):
+        left = list(aps)
+
+        def train(examples, recipe, **options):
+            model = yield from true(examples, recipe, **options)
+            update = {"validation_ap": left.pop(0), "validated": objects}
+            record = model.card.record.model_copy(update=update)
+            return Model(model.card.model_copy(update={"record": record}), model.weights)
+
+        monkeypatch.setattr(module, "train", train)
+
+    return give
+
+
+def test_a_round_that_makes_it_worse_is_set_aside_and_the_last(nuclei, tiny, pool, judged):
+    judged([0.6, 0.5, 0.9])
+    events = list(rounds(nuclei(count=1), pool(2, 2), tiny(steps=1), options()))
+    (aside,) = of(SetAside, events)
+    assert events[-1] is aside
+    assert aside.number == 1
+    assert aside.model.card.record.round == 1
+    assert aside.note.startswith("Round 1 made it worse: mean AP 0.500 on the validation images")
+    assert [e.number for e in of(RoundFinished, events)] == [0]
+    # What the worse model would predict, nobody sees.
+    assert len(of(Ranked, events)) == 1
+
+
+def test_noise_is_no_reason_to_set_a_round_aside(nuclei, tiny, pool, judged):
+    judged([0.6, 0.58, 0.57])
+    events = list(rounds(nuclei(count=1), pool(2, 2), tiny(steps=1), options()))
+    assert of(SetAside, events) == []
+    assert [e.number for e in of(RoundFinished, events)] == [0, 1, 2]
+
+
+class TestLowered:
+    before = Record(validation_ap=0.6, validated=100, held_out=("a",))
+
+    @pytest.mark.parametrize(
+        ("update", "worse"),
+        [
+            ({"validation_ap": 0.56}, True),
+            ({"validation_ap": 0.58}, False),
+            ({"validation_ap": 0.9}, False),
+            ({"validation_ap": 0.5, "validated": 4}, False),
+            ({"validation_ap": 0.2, "held_out": ("b",)}, False),
+            ({"validation_ap": None}, False),
+        ],
+    )
+    def test_only_beyond_noise_and_on_the_same_images(self, update, worse):
+        now = self.before.model_copy(update={"round": 2} | update)
+        assert bool(lowered(now, self.before)) == worse
 
 
 def test_no_rounds_is_one_training_and_a_prediction_of_the_pool(nuclei, tiny, pool):
@@ -252,9 +314,10 @@ def test_no_rounds_is_one_training_and_a_prediction_of_the_pool(nuclei, tiny, po
 
 def test_an_empty_pool_trains_on_the_persons_labels_alone(nuclei, tiny, trainings):
     events = list(rounds(nuclei(count=1), [], tiny(steps=1), options(rounds=1)))
-    assert [r.order for r in of(Ranked, events)] == [(), ()]
+    assert [r.order for r in of(Ranked, events)] == [()]
     assert of(Accepted, events)[0].keys == ()
-    assert [len(examples) for examples, _, _ in trainings] == [1, 1]
+    assert of(Accepted, events)[0].note.startswith("There is no image to predict")
+    assert [len(examples) for examples, _, _ in trainings] == [1]
 
 
 def test_an_image_both_labelled_and_in_the_pool_is_refused_by_name(nuclei, tiny, picture):

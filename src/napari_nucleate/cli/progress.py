@@ -12,6 +12,7 @@ from napari_nucleate.core.events import (
     BlockDone,
     Prediction,
     RoundStarted,
+    SetAside,
     Started,
     Step,
     Tile,
@@ -105,6 +106,8 @@ class Follower:
             )
         elif isinstance(event, Accepted):
             self.say(event.note)
+        elif isinstance(event, SetAside):
+            self.say(event.note, "yellow")
         elif isinstance(event, Warned):
             self.say(event.message, "yellow")
 

@@ -69,7 +69,7 @@ def tune(
         typer.echo(json.dumps(_as_dict(chosen, applied)))
         return
     print_tuned(chosen, project_tune.in_words(chosen))
-    name = state.rounds[-1].model
+    name = project_tune.newest(state)
     if applied:
         told = f"Written into model {name}; what it predicts from now on is parted so."
     elif apply:

@@ -186,6 +186,15 @@ class RoundFinished:
     model: Model
 
 
+@dataclass(frozen=True)
+class SetAside:
+    """Round `number` made the model worse: what it learned isn't used, and no round follows."""
+
+    number: int
+    model: Model
+    note: str
+
+
 TrainEvent = Started | Step | Validated | Warned | Preview | Corrected | Trained
 PredictEvent = Tile | Prediction
-RoundEvent = RoundStarted | TrainEvent | PredictEvent | Ranked | Accepted | RoundFinished
+RoundEvent = RoundStarted | TrainEvent | PredictEvent | Ranked | Accepted | RoundFinished | SetAside

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_nucleate.core.events import (
     RoundEvent,
     RoundFinished,
     RoundStarted,
+    SetAside,
 )
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.params import Params
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from napari_nucleate.core.predict import Source, Tiling
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.targets.base import TargetBase
+
+
+NOISE = 0.3
+"""Standard error of the difference between the AP of two models, for a single object: about one in
+ten is found by one of both only. It falls with the root of how many objects there are."""
 
 
 class SelfTraining(Params):
@@ -87,12 +94,39 @@ def choose(
     good = [key for key, confidence in order if confidence >= options.least]
     keys = tuple(good[:wanted])
     note = f"{len(keys)} of {len(order)} predictions accepted."
-    if len(keys) < wanted:
+    if not order:
+        note = "There is no image to predict that a person hasn't labelled: no round follows."
+    elif wanted and not keys:
+        note = (
+            f"None of {len(order)} predictions reaches a confidence of {options.least:g}: nothing "
+            "joins, and no round follows. Label more images, those that are worst predicted first."
+        )
+    elif len(keys) < wanted:
         note = (
             f"Only {len(keys)} of {len(order)} predictions reach a confidence of "
             f"{options.least:g}, {wanted} were wanted; label more images to trust more."
         )
     return Accepted(number, keys, note)
+
+
+def lowered(now: Record, before: Record) -> str:
+    """Say that a model is worse than the one before, beyond noise; nothing where it isn't. Pure.
+
+    Parameters
+    ----------
+    now, before : Record
+        Where they weren't validated on the same images, nothing can be said.
+    """
+    same = now.held_out == before.held_out and now.regions == before.regions
+    ap, old = now.validation_ap, before.validation_ap
+    if not same or ap is None or old is None:
+        return ""
+    if ap >= old - NOISE / math.sqrt(max(now.validated, 1)):
+        return ""
+    return (
+        f"Round {now.round} made it worse: mean AP {ap:.3f} on the validation images, after "
+        f"{old:.3f}. Its model is set aside; that of round {before.round} stays in use."
+    )
 
 
 def pseudo_label(prediction: Prediction, target: TargetBase, options: SelfTraining) -> Annotation:
@@ -131,7 +165,9 @@ def rounds(
     """Train, predict the pool, take the best, train again on both.
 
     The person's labels are in every round, unchanged. Pseudo-labels are made anew each round from
-    the newest model: mistakes don't pile up. A round starts from the weights of the one before.
+    the newest model: mistakes don't pile up. A round starts from the weights of the one before. One
+    that lowers the AP on what is held out of the person's labels, the same in all rounds, is set
+    aside and the last, and so is one without a prediction that is good enough to learn from.
 
     Parameters
     ----------
@@ -154,6 +190,8 @@ def rounds(
     ------
     RoundStarted, events of training, events of prediction, Ranked, Accepted, RoundFinished
         The pool is predicted after every round, the last included.
+    SetAside
+        In the place of those after the training, of a round that made it worse.
 
     Raises
     ------
@@ -168,7 +206,7 @@ def rounds(
         raise NucleateError(f"{min(both)} is both labelled and in the pool; keep it in one.")
     sources = {s.key: s for s in pool}
     card = card or Card(recipe=recipe)
-    model = initial
+    kept = None
     pseudo: list[Example] = []
     for number in range(options.rounds + 1):
         yield RoundStarted(number, options.rounds, len(labelled), len(pseudo))
@@ -177,8 +215,12 @@ def rounds(
             [*labelled, *pseudo],
             recipe if number == 0 else (refine or recipe),
             card=card.model_copy(update={"record": record}),
-            initial=model,
+            initial=kept or initial,
         )
+        if kept is not None and (why := lowered(model.card.record, kept.card.record)):
+            yield SetAside(number, model, why)
+            return
+        kept = model
         order, labels = yield from _predict_pool(model, pool, options, tiling)
         yield Ranked(number, tuple(order))
         if number < options.rounds:
@@ -189,6 +231,8 @@ def rounds(
                 for k in accepted.keys
             ]
         yield RoundFinished(number, model)
+        if number < options.rounds and not pseudo:
+            return  # a round on the same labels again would bring nothing that is due to it
 
 
 def _predict_pool(

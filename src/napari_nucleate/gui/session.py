@@ -107,7 +107,7 @@ class Session(QObject):
                 image=self.source is not None,
                 annotation=self.annotation is not None,
                 running=self.job.running,
-                model=self.state.rounds[-1].model if self.state.rounds else "",
+                model=self.state.newest.model if self.state.newest else "",
                 interrupted=self.interrupted,
                 splittable=self._splittable,
                 exportable=self._exportable,
@@ -261,7 +261,8 @@ class Session(QObject):
         self.refresh_statuses()
         self._check(self.plan.further if further else self.plan.train)
         # Round 0 knows the person's labels only; going on stays in the round gone on from.
-        started = self.state.rounds[-1].number if further else 0
+        newest = self.state.newest if further else None
+        started = newest.number if newest else 0
         number = max(number, started, 1 if self.state.keys("accepted") else 0)
         source = self._need_source()
         card = Card(
@@ -271,7 +272,7 @@ class Session(QObject):
             units=source.stack.spacing_units(source.ndim),
             record=Record(name=self.store.new_model_name(number), round=number),
         )
-        self._learn(card, self.state.rounds[-1].model if further else "")
+        self._learn(card, newest.model if newest else "")
 
     def resume(self) -> None:
         """Go on with the training that was interrupted, exactly where it was.
@@ -339,7 +340,8 @@ class Session(QObject):
     def train_again(self) -> None:
         """Start the next round: from the newest weights, on labels and accepted predictions."""
         self._check(self.plan.train_again)
-        self.train(further=True, number=self.state.rounds[-1].number + 1)
+        newest = self.state.newest
+        self.train(further=True, number=newest.number + 1 if newest else 1)
 
     def stop(self) -> None:
         """End what runs at its next event; the best weights are kept."""
@@ -355,7 +357,7 @@ class Session(QObject):
         if not keys:
             raise NucleateError("Every image is labelled or accepted; there is none to predict.")
         refs = [self.ref(k) for k in keys]
-        name = state.rounds[-1].model
+        name = state.newest.model if state.newest else ""
 
         def work() -> Any:
             load_torch()
@@ -482,10 +484,19 @@ class Session(QObject):
             self._best = event.model or self._best
         elif isinstance(event, Trained):
             self._best = None
+            self._judge(event.model)
         self.happened.emit(event)
         if isinstance(event, Prediction | Trained):
             self.keeper.touch()
             self.changed.emit()
+
+    def _judge(self, model: Model) -> None:
+        """Set a round's model aside where it is worse than the one before."""
+        record = model.card.record
+        why = run.worse(self.state, self.store, record)
+        if why:
+            self.state = self.state.set_aside(record.name, why)
+            show_warning(why)
 
     def _on_ended(self, ending: Ending) -> None:
         self._changes.end()

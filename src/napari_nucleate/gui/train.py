@@ -182,10 +182,10 @@ class TrainDock(QWidget):
         return "Stopped; the best weights so far are kept."
 
     def _show_folder(self) -> None:
-        rounds = self.session.state.rounds
-        self.folder.setVisible(bool(rounds))
-        if rounds:
-            path = self.session.store.folder / "models" / rounds[-1].model
+        newest = self.session.state.newest
+        self.folder.setVisible(newest is not None)
+        if newest is not None:
+            path = self.session.store.folder / "models" / newest.model
             # Paths have no spaces to wrap at.
             shown = str(path).replace("/", "/\u200b").replace("\\", "\\\u200b")
             link = QUrl.fromLocalFile(str(path)).toString()

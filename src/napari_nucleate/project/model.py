@@ -45,6 +45,7 @@ class RoundEntry(Params):
     pseudo: int = Field(ge=0, description="Images with accepted predictions.")
     seconds: float = Field(ge=0, description="Time of training, in seconds.")
     validation_ap: float | None = Field(None, description="Mean AP on the validation images.")
+    set_aside: str = Field("", description="Why its model isn't used; empty where it is.")
 
 
 class State(Params):
@@ -77,6 +78,11 @@ class State(Params):
         """Names of the images with one of these statuses, in order; all without any."""
         return [i.key for i in self.items if not statuses or i.status in statuses]
 
+    @property
+    def newest(self) -> RoundEntry | None:
+        """The newest model that is in use; none before the first training."""
+        return next((entry for entry in reversed(self.rounds) if not entry.set_aside), None)
+
     def ranked(self) -> list[Item]:
         """Images with a prediction, best first."""
         shown = [i for i in self.items if i.confidence is not None and i.status not in HUMAN]
@@ -86,6 +92,14 @@ class State(Params):
         """The same state with these items in the place of those with their names."""
         new = {i.key: i for i in items}
         return self.model_copy(update={"items": tuple(new.get(i.key, i) for i in self.items)})
+
+    def set_aside(self, model: str, why: str) -> Self:
+        """The same state with a model out of use, but for its place in the history."""
+        rounds = tuple(
+            entry.model_copy(update={"set_aside": why}) if entry.model == model else entry
+            for entry in self.rounds
+        )
+        return self.model_copy(update={"rounds": rounds})
 
     def mark(self, key: str, status: Status) -> Self:
         """The same state with one image's status changed.

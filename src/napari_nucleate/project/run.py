@@ -15,12 +15,13 @@ from napari_nucleate.core.events import (
     RoundEvent,
     RoundFinished,
     RoundStarted,
+    SetAside,
     Trained,
     TrainEvent,
     Validated,
 )
 from napari_nucleate.core.patches import Example
-from napari_nucleate.core.rounds import SelfTraining, pseudo_label
+from napari_nucleate.core.rounds import SelfTraining, lowered, pseudo_label
 from napari_nucleate.project.beside import Asked
 from napari_nucleate.project.beside import beside as run_beside
 from napari_nucleate.project.model import HUMAN, Item, RoundEntry, State
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from napari_nucleate.core.annotation import Annotation
-    from napari_nucleate.core.model import Card, Model
+    from napari_nucleate.core.model import Card, Model, Record
     from napari_nucleate.core.predict import CalibratedSource, Source, Tiling
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.renewal import Changed
@@ -220,7 +221,7 @@ def self_training(
             if isinstance(event, Prediction):
                 _save(store, event, refs)
             state = after(state, event)
-            if isinstance(event, RoundStarted | RoundFinished):
+            if isinstance(event, RoundStarted | RoundFinished | SetAside):
                 store.save_state(state)
             yield event
     finally:
@@ -238,8 +239,8 @@ def after(state: State, event: object) -> State:
         item = state.item(event.key)
         if item.status in HUMAN:
             return state
-        number = state.rounds[-1].number if state.rounds else 0
-        name = state.rounds[-1].model if state.rounds else ""
+        newest = state.newest
+        number, name = (newest.number, newest.model) if newest else (0, "")
         return state.replace(
             Item(
                 key=event.key,
@@ -262,6 +263,8 @@ def after(state: State, event: object) -> State:
         )
     if isinstance(event, Trained):
         return entered(state, event.model)
+    if isinstance(event, SetAside):
+        return state.set_aside(event.model.card.record.name, event.note)
     return state
 
 
@@ -279,6 +282,23 @@ def entered(state: State, model: Model) -> State:
     # A training that was interrupted and went on is there already.
     others = tuple(r for r in state.rounds if r.model != entry.model)
     return state.model_copy(update={"rounds": (*others, entry)})
+
+
+def worse(state: State, store: Store, record: Record) -> str:
+    """Say that a round's model is worse than the one used before it; nothing where it isn't.
+
+    Parameters
+    ----------
+    state : State
+    store : Store
+        Where the record of the model before is.
+    record : Record
+        Of the round's model.
+    """
+    before = [r for r in state.rounds if r.model != record.name and not r.set_aside]
+    if not record.round or not before:
+        return ""
+    return lowered(record, store.load_card(before[-1].model).record)
 
 
 def _save(store: Store, prediction: Prediction, refs: Mapping[str, CalibratedSource]) -> None:

@@ -71,9 +71,7 @@ def tuning(
     NucleateError
         If there is no model, it tells no objects apart, or too little is labelled.
     """
-    if not state.rounds:
-        raise NucleateError("Train first; there is no model yet whose thresholds to choose.")
-    name = state.rounds[-1].model
+    name = newest(state)
     card = store.load_card(name)
     begun = splitter or getattr(card.recipe.target, "splitter", None)
     if begun is None or card.recipe.target.semantic:
@@ -96,6 +94,19 @@ def tuning(
     yield from choosing(begun, cases)
 
 
+def newest(state: State) -> str:
+    """Name of the newest model.
+
+    Raises
+    ------
+    NucleateError
+        If there is none.
+    """
+    if state.newest is None:
+        raise NucleateError("Train first; there is no model yet whose thresholds to choose.")
+    return state.newest.model
+
+
 def apply(store: Store, state: State, splitter: Splitter) -> State:
     """Give a splitter to the newest model, and to the recipe of the next where targets agree.
 
@@ -106,7 +117,7 @@ def apply(store: Store, state: State, splitter: Splitter) -> State:
     State
         Written, too.
     """
-    name = state.rounds[-1].model
+    name = newest(state)
     card = store.load_card(name)
     target = card.recipe.target.model_copy(update={"splitter": splitter})
     recipe = card.recipe.model_copy(update={"target": target})

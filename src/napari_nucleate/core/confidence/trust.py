@@ -47,9 +47,9 @@ Weights = Annotated[
 class Trust(Params):
     """A logistic regression of the traits, and how a person's own objects correct it.
 
-    The weights are those of `benchmarks/self_training.py --weights`: one row an IoU, each a bias and a weight a
-    trait. `slope` and `shift` are chosen for a model, by the objects it was validated on (Platt
-    1999).
+    The weights are those of `benchmarks/self_training.py --weights`: one row an IoU, each a bias
+    and a weight a trait. `slope` and `shift` are chosen for a model, by the objects it was
+    validated on (Platt 1999).
     """
 
     compared: Weights = Field(COMPARED, description="Weights where predictions were compared.")

@@ -182,6 +182,7 @@ class Run:
                 "best_step": self.step,
                 "validation_loss": verdict.loss,
                 "validation_ap": verdict.ap,
+                "validated": verdict.objects,
             }
             record = self._renewal.noted(self._card.record).model_copy(update=update)
             card = self._card.model_copy(update={"record": record})
