@@ -49,10 +49,10 @@ class SelfTraining(Params):
         description="How many best masks join each round; 0 takes as many as a person labelled.",
     )
     least: float = Field(
-        0.6, ge=0, le=1, description="Masks of lower confidence never join, however few are left."
+        0.4, ge=0, le=1, description="Masks of lower confidence never join, however few are left."
     )
     sure: float = Field(
-        0.6, ge=0, le=1, description="Objects of lower confidence are ignored, not learned."
+        0.8, ge=0, le=1, description="Objects of lower confidence are ignored, not learned."
     )
     margin: float = Field(
         0.5,

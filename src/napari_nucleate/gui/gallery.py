@@ -201,7 +201,7 @@ class Gallery(QListView):
 
 
 def _tip(item: Item) -> str:
-    lines = [item.key, f"Confidence {item.confidence or 0:.2f}, {item.status}"]
+    lines = [item.key, f"Confidence {item.confidence or 0:.2f} (the mean AP to be expected), {item.status}"]
     if item.reason:
         lines.append(f"Lowered most because {item.reason}.")
     if item.model:
