@@ -156,7 +156,7 @@ class Contest:
             answer["scores"] = [judge(folder / run["labels"], given) for run in answer["runs"]]
             (folder / "answer.json").write_text(json.dumps(answer, indent=1))
         asked = [run | score for run, score in zip(answer["runs"], answer["scores"], strict=True)]
-        facts = ("notes", "load", "cpu_share", "versions", "started")
+        facts = ("notes", "load", "cpu_share", "stolen_cores", "versions", "started")
         return [one | {k: answer[k] for k in facts if k in answer} for one in asked]
 
     def clock(self, tool: str, model: str, image: Path, repeats: int) -> list[dict[str, Any]]:
@@ -214,6 +214,7 @@ class Contest:
     def _run(self, python: Path, tool: str, key: str, folder: Path, limit: float) -> dict[str, Any]:
         say(f"{key} …")
         load, start, begun = os.getloadavg()[0], time.perf_counter(), time.strftime("%F %T")
+        stolen = _stolen()
         command = [python, HERE / "learners" / f"with_{program(tool)}.py", folder / "task.json"]
         with (folder / "log.txt").open("w") as log:
             try:
@@ -232,6 +233,7 @@ class Contest:
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
         answer |= {"started": begun, "load": round(load, 2), "wall_seconds": round(wall, 1)}
         answer["cpu_share"] = round(answer["cpu_seconds"] / wall, 2)
+        answer["stolen_cores"] = round((_stolen() - stolen) / wall, 2)
         say(f"{key}: {wall:.0f} s, {[run.get('seconds') for run in answer['runs']]}")
         return answer
 
@@ -306,6 +308,15 @@ def _shared_judge() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _stolen() -> float:
+    """Seconds that a virtual machine's host gave to others, over all cores; 0 where none says."""
+    try:
+        first = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+        return int(first[8]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _digest(recipe: dict[str, Any]) -> str:
