@@ -13,6 +13,7 @@ from napari_nucleate.core.events import Preview, Started, Step, Tile, Validated,
 from napari_nucleate.core.recipe import Epochs, Optimisation, Recipe, Seconds, Steps, UNet
 from napari_nucleate.core.targets import Boundary, Semantic
 from napari_nucleate.core.training.train import train
+from napari_nucleate.gui import session as session_module
 from napari_nucleate.gui.chart import MOST_POINTS
 from napari_nucleate.gui.job import Failed
 from napari_nucleate.gui.train import TrainDock
@@ -242,6 +243,21 @@ def test_a_best_model_that_nobody_heard_of_is_used(dock, project, qtbot, monkeyp
     assert dock.status.text() == "Stopped; the best weights so far are kept."
     assert dock.resume.isEnabled()
     assert dock.predict.isEnabled()
+
+
+def test_a_round_that_made_it_worse_is_set_aside_and_it_is_said(dock, project, qtbot, monkeypatch):
+    click(qtbot, dock.train)
+    wait(qtbot, project.session)
+    said = []
+    monkeypatch.setattr(session_module, "show_warning", said.append)
+    monkeypatch.setattr(run, "lowered", lambda now, before: "Round 1 made it worse.")
+    project.session.train(further=True, number=1)
+    wait(qtbot, project.session)
+    assert [r.set_aside for r in project.session.state.rounds] == ["", "Round 1 made it worse."]
+    assert dock.status.text() == "Round 1 made it worse."
+    assert said == ["Round 1 made it worse."]
+    assert "round-0" in dock.folder.text()
+    assert project.session.plan.predict
 
 
 def test_running_out_of_memory_is_told(dock, project, qtbot):

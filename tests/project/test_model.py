@@ -3,7 +3,7 @@
 import pytest
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.project.model import HUMAN, STATUS_HELP, Item, State
+from napari_nucleate.project.model import HUMAN, STATUS_HELP, Item, RoundEntry, State
 
 
 def state():
@@ -43,6 +43,21 @@ def test_marking_changes_one_image_of_a_new_state():
     assert before == state()
     others = [i for i in after.items if i.key != "b"]
     assert others == [i for i in before.items if i.key != "b"]
+
+
+def test_the_newest_model_is_the_last_that_is_not_set_aside():
+    rounds = [
+        RoundEntry(number=n, model=f"round-{n}", human=1, pseudo=n, seconds=1) for n in range(3)
+    ]
+    assert State().newest is None
+    before = State(rounds=tuple(rounds))
+    assert before.newest == rounds[2]
+    after = before.set_aside("round-2", "It was worse.")
+    assert after.newest == rounds[1]
+    assert [r.set_aside for r in after.rounds] == ["", "", "It was worse."]
+    assert State.parse(after.model_dump(mode="json")) == after
+    none = State(rounds=tuple(rounds[:1])).set_aside("round-0", "No.")
+    assert none.newest is None
 
 
 @pytest.mark.parametrize("status", ["accepted", "rejected", "predicted"])

@@ -274,6 +274,43 @@ class TestSelfTraining:
         for name in ("round-0", "round-1"):
             assert store.load_model(name).card.record.name == name
 
+    def test_a_round_that_made_it_worse_stays_in_the_history_and_out_of_use(
+        self, store, nuclei, tiny, picture, monkeypatch
+    ):
+        from napari_nucleate.core import rounds
+
+        monkeypatch.setattr(rounds, "lowered", lambda now, before: "It is worse.")
+        known, human, others = self.project(nuclei, tiny, rounds=2)
+        pool = [picture(f"pool {i}", e.image) for i, e in enumerate(others)]
+        list(self_training(store, human, pool, known))
+        got = store.load_state()
+        assert [(r.model, r.set_aside) for r in got.rounds] == [
+            ("round-0", ""),
+            ("round-1", "It is worse."),
+        ]
+        assert got.newest.model == "round-0"
+        assert store.load_model("round-1").card.record.round == 1
+        assert {(i.model, i.round) for i in got.ranked()} == {("round-0", 0)}
+
+    def test_worse_asks_the_model_in_use_before(self, store, random_model, tiny):
+        def learned(state, number, ap):
+            record = Record(name=f"m{number}", round=number, validation_ap=ap, validated=100)
+            card = Card(recipe=tiny(), record=record)
+            store.save_model(Model(card, random_model(tiny()).weights))
+            after = run.entered(state, Model(card, {}))
+            return after, run.worse(after, store, record)
+
+        state, why = learned(State(), 0, 0.9)
+        assert why == ""
+        state, why = learned(state, 1, 0.5)
+        assert why.startswith("Round 1 made it worse: mean AP 0.500")
+        state = state.set_aside("m1", why)
+        # Compared with what is in use, not with what was set aside.
+        state, why = learned(state, 2, 0.6)
+        assert "after 0.900" in why
+        _, why = learned(state.set_aside("m2", why), 3, 0.91)
+        assert why == ""
+
     def test_stopped_early_the_state_is_written_as_it_was_then(self, store, nuclei, tiny, picture):
         known, human, others = self.project(nuclei, tiny)
         pool = [picture(f"pool {i}", e.image) for i, e in enumerate(others)]

@@ -175,7 +175,8 @@ class TrainDock(QWidget):
         if self._task != "training":
             return f"{self._task.capitalize()} {'stopped' if stopped else 'finished'}."
         if not stopped:
-            return "Training finished; the best weights are kept."
+            aside = self.session.state.rounds[-1].set_aside
+            return aside or "Training finished; the best weights are kept."
         models = [entry.model for entry in self.session.state.rounds]
         if self._kept is None and self.session.interrupted not in models:
             return "Stopped before the first validation: no weights were kept to predict with."
