@@ -19,6 +19,7 @@ import tifffile
 import common
 from contest import CACHE, Contest, Scene, names, paths, say, scene
 from napari_nucleate.core.confidence import score
+from napari_nucleate.core.confidence.reliability import calibration_error, reliability
 from napari_nucleate.core.confidence.traits import NAMES, Traits
 from napari_nucleate.core.confidence.trust import IOU, regression
 from napari_nucleate.core.device import choose_device
@@ -30,9 +31,6 @@ from napari_nucleate.io.model import load_model
 FLUO = "dsb2018_fluo"
 PACKS = (FLUO, "usiigaci_t98g_phase", "dsb2018_he", "monuseg_he")
 """Images that the weights are fitted by, alike many objects of each."""
-
-BINS = 10
-"""Of the calibration error."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +90,9 @@ class Bench:
         values, curves = [], []
         for images in self._validated():
             likely, right = _objects(images)
-            error, curve = _calibration(likely, right)
-            values.append(error)
-            curves.append(curve)
+            bins = reliability(likely, right)
+            values.append(calibration_error(bins))
+            curves.append([one.model_dump() for one in bins])
         entry = self._entry(values, 0.05, "expected calibration error, ten bins")
         return entry | {"curves": curves}
 
@@ -211,19 +209,6 @@ def _auroc(likely: np.ndarray, right: np.ndarray) -> float:
 
     ranks, n = rankdata(likely), int(right.sum())
     return float((ranks[right].sum() - n * (n + 1) / 2) / (n * (len(right) - n)))
-
-
-def _calibration(likely: np.ndarray, right: np.ndarray) -> tuple[float, list[list[float]]]:
-    """Expected calibration error, and (confidence, share that is right, how many) of each bin."""
-    where = np.minimum((likely * BINS).astype(int), BINS - 1)
-    curve, error = [], 0.0
-    for i in range(BINS):
-        inside = where == i
-        if inside.any():
-            said, true = float(likely[inside].mean()), float(right[inside].mean())
-            error += float(inside.mean()) * abs(said - true)
-            curve.append([round(said, 3), round(true, 3), int(inside.sum())])
-    return error, curve
 
 
 def _rounded(values: list[float]) -> list[float]:

@@ -5,6 +5,7 @@ import pytest
 
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import score
+from napari_nucleate.core.confidence.reliability import calibration_error, reliability
 from napari_nucleate.core.confidence.traits import NAMES, Traits
 from napari_nucleate.core.confidence.trust import IOU, Trust, regression, sigmoid
 from napari_nucleate.core.instances import Maps
@@ -91,6 +92,8 @@ class TestTrust:
         assert abs(after.mean() - right.mean()) < 0.02 < abs(before.mean() - right.mean())
         assert fitted.slope == pytest.approx(0.5, abs=0.15)
         assert fitted.objects == 400
+        assert sum(one.count for one in fitted.reliability) == 400
+        assert calibration_error(fitted.reliability) < 0.08
         assert Trust.parse(fitted.model_dump(mode="json")) == fitted
 
     def test_few_objects_do_not_change_it_and_like_ones_do_not_overthrow_it(self):
@@ -100,6 +103,20 @@ class TestTrust:
         fitted = Trust().fitted(table, np.ones(60, bool), True)
         assert 0 <= fitted.shift < 1
         assert 0.5 < fitted.slope < 2
+
+    def test_nobody_marks_their_own_work(self):
+        # Odd objects are right, even ones wrong: what each half teaches is false of the other.
+        table = np.zeros((400, len(NAMES)))
+        fitted = Trust().fitted(table, np.arange(400) % 2 == 1, True)
+        assert calibration_error(fitted.reliability) > 0.8
+
+    def test_the_diagram_holds_every_object_once(self):
+        likely = np.array([0.0, 0.05, 0.55, 1.0])
+        bins = reliability(likely, np.array([False, True, True, True]))
+        assert [(b.count, b.right) for b in bins] == [(2, 0.5), (1, 1.0), (1, 1.0)]
+        assert [b.said for b in bins] == pytest.approx([0.025, 0.55, 1.0])
+        assert reliability(np.empty(0), np.empty(0, bool)) == ()
+        assert calibration_error(()) == 0
 
     def test_regression_finds_what_made_the_numbers(self):
         rng = np.random.default_rng(1)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
-from napari.utils.theme import get_theme
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from napari_nucleate.gui.plots import paint, small_plot
 from napari_nucleate.gui.widgets import follow
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class LearningChart(QWidget):
         self._scores: list[tuple[float, float, float, float]] = []
         self._every = 1
         self._seen = 0
-        self.loss_plot, self.score_plot = pg.PlotWidget(), pg.PlotWidget()
+        self.loss_plot, self.score_plot = small_plot(110), small_plot(110)
         self.loss_line = self.loss_plot.plot(pen=pg.mkPen(LOSS, width=1.5))
         self.validation_line = _dotted(self.loss_plot, VALIDATION)
         self.ap_line = _dotted(self.score_plot, AP)
@@ -62,10 +62,6 @@ class LearningChart(QWidget):
         )
         layout.addWidget(self.score_plot)
         for plot in (self.loss_plot, self.score_plot):
-            plot.setFixedHeight(110)
-            plot.setMenuEnabled(False)
-            plot.setMouseEnabled(x=False, y=False)
-            plot.hideButtons()
             plot.getAxis("left").setWidth(36)
         self.score_plot.setXLink(self.loss_plot)
         self.score_plot.setYRange(0, 1, padding=0.08)
@@ -117,13 +113,8 @@ class LearningChart(QWidget):
 
     def _on_theme(self, event: object = None) -> None:
         del event
-        theme = get_theme(self._viewer.theme)
         for plot in (self.loss_plot, self.score_plot):
-            plot.setBackground(theme.background.as_hex())
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(theme.secondary.as_hex())
-                axis.setTextPen(theme.text.as_hex())
+            paint(plot, self._viewer)
 
 
 def _dotted(plot: pg.PlotWidget, colour: str) -> pg.PlotDataItem:

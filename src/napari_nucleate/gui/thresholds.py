@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
-from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -16,6 +15,7 @@ from napari_nucleate.gui.dock import on_click
 from napari_nucleate.gui.evidence import OfPrediction, snapshot
 from napari_nucleate.gui.fields import in_words
 from napari_nucleate.gui.job import Ending, Failed, Stopped
+from napari_nucleate.gui.plots import paint, small_plot
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.widgets import GatedButton, Sentence, follow
 from napari_nucleate.project import tune
@@ -167,11 +167,7 @@ class CurvePlots(QWidget):
         self._paint()
 
     def _plot(self, curve: Curve) -> pg.PlotWidget:
-        plot = pg.PlotWidget()
-        plot.setFixedHeight(96)
-        plot.setMenuEnabled(False)
-        plot.setMouseEnabled(x=False, y=False)
-        plot.hideButtons()
+        plot = small_plot(96)
         plot.plot(
             curve.values,
             curve.ap,
@@ -203,13 +199,8 @@ class CurvePlots(QWidget):
 
     def _paint(self, event: object = None) -> None:
         del event
-        theme = get_theme(self._viewer.theme)
         for plot in self.plots:
-            plot.setBackground(theme.background.as_hex())
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(theme.secondary.as_hex())
-                axis.setTextPen(theme.text.as_hex())
+            paint(plot, self._viewer)
 
 
 class _LayerCases(Sequence["Case"]):

@@ -30,6 +30,7 @@ from napari_nucleate.gui.chart import LearningChart
 from napari_nucleate.gui.dock import column, on_click
 from napari_nucleate.gui.job import Ending, Failed, Stopped
 from napari_nucleate.gui.recipe_form import RecipeForm
+from napari_nucleate.gui.reliability import ReliabilityChart
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.widgets import GatedButton, Sentence
 from napari_nucleate.gui.work_bar import WorkBar
@@ -74,6 +75,7 @@ class TrainDock(QWidget):
         self.why_train, self.why_predict = Sentence(), Sentence()
         self.bar = WorkBar(self.session)
         self.chart = LearningChart(viewer)
+        self.reliability = ReliabilityChart(viewer)
         self.status = Sentence()
         self.now = Sentence()
         self.best = Sentence()
@@ -140,6 +142,7 @@ class TrainDock(QWidget):
             self.now.say("")
             self.best.say("")
             self.chart.clear()
+            self.reliability.show_trust(None)
 
     def _on_event(self, event: object) -> None:
         if isinstance(event, Step):
@@ -160,6 +163,7 @@ class TrainDock(QWidget):
             self.status.say(f"Predicted {event.key}: confidence {event.scores.image:.2f}.")
         elif isinstance(event, Trained):
             self.chart.draw()
+            self.reliability.show_trust(event.model.card.trust)
 
     def _on_ended(self, ending: Ending) -> None:
         if isinstance(ending, Failed):
@@ -210,7 +214,7 @@ class TrainDock(QWidget):
         rows.addLayout(more)
         for widget in (self.why_train, self.bar, self.status, self.now, self.best):
             rows.addWidget(widget)
-        for widget in (self.chart, self.folder):
+        for widget in (self.chart, self.reliability, self.folder):
             rows.addWidget(widget)
         rows = column(rest)
         rows.addWidget(self.predict)

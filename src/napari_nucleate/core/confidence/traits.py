@@ -103,7 +103,7 @@ def log_odds(share: NDArray[np.float64]) -> NDArray[np.float64]:
     Examples
     --------
     >>> log_odds(np.array([0.5, 0.9, 1.0])).round(2)
-    array([0.  , 2.2 , 4.6 ])
+    array([0. , 2.2, 4.6])
     """
     near = np.clip(share, ALMOST, 1 - ALMOST)
     return np.asarray(np.log(near / (1 - near)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import numpy as np
 from pydantic import Field
 
+from napari_nucleate.core.confidence.reliability import Bin, reliability
 from napari_nucleate.core.params import Params
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ FEWEST = 50
 
 PRIOR = 20.0
 """How many objects the belief weighs that the probabilities are right as they are."""
-
 
 COMPARED = (
     (-1.46, 1.08, 0.64, 1.10, -0.89, -4.36),
@@ -57,6 +57,9 @@ class Trust(Params):
     slope: float = Field(1.0, gt=0, le=100, description="Factor of the log-odds.")
     shift: float = Field(0.0, ge=-100, le=100, description="Added to the log-odds.")
     objects: int = Field(0, ge=0, description="How many objects slope and shift were chosen by.")
+    reliability: tuple[Bin, ...] = Field(
+        (), description="What was said of these objects, and what is true of them."
+    )
 
     def probabilities(self, traits: Traits) -> NDArray[np.float64]:
         """How likely each object matches a true one at each `IOU`, (len(IOU), n). Pure."""
@@ -85,19 +88,30 @@ class Trust(Params):
         if len(right) < FEWEST:
             return self
         score = self._score(tables, compared)[0]
-        # Ridge towards slope 1 and shift 0: a few dozen objects don't overthrow what is known.
-        weights = regression(score[:, np.newaxis], right, np.array([0.0, 1.0]), PRIOR / 4)
+        shift, slope = _line(score, right)
+        # What is said of each half is what the other half teaches: nobody marks their own work.
+        likely = np.empty(len(right))
+        for half in (0, 1):
+            other_shift, other_slope = _line(score[1 - half :: 2], right[1 - half :: 2])
+            likely[half::2] = sigmoid(other_slope * score[half::2] + other_shift)
         return self.model_copy(
             update={
-                "shift": float(np.clip(weights[0], -100, 100)),
-                "slope": float(np.clip(weights[1], 0.05, 100)),
+                "shift": shift,
+                "slope": slope,
                 "objects": len(right),
+                "reliability": reliability(likely, right),
             }
         )
 
     def _score(self, table: NDArray[np.float64], compared: bool) -> NDArray[np.float64]:
         weights = np.array(self.compared if compared else self.single)
         return np.asarray(weights[:, :1] + weights[:, 1:] @ table.T)
+
+
+def _line(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
+    """Shift and slope of log-odds, drawn to 0 and 1: a few dozen objects don't overthrow those."""
+    weights = regression(score[:, np.newaxis], right, np.array([0.0, 1.0]), PRIOR / 4)
+    return float(np.clip(weights[0], -100, 100)), float(np.clip(weights[1], 0.05, 100))
 
 
 def sigmoid(score: NDArray[np.float64]) -> NDArray[np.float64]:
