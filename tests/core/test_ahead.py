@@ -5,7 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from napari_nucleate.core.patches import Sampler
+from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.corrected import BATCHES
+from napari_nucleate.core.patches import Example, Sampler
 from napari_nucleate.core.training.ahead import Ahead
 from napari_nucleate.core.training.snapshot import Draws
 
@@ -54,6 +56,21 @@ def test_what_is_forgotten_is_drawn_again(made):
     ahead.forget()
     assert Draws.of(own) == Draws.of(rng)
     same(ahead.batch(2), plain.batch(2))
+
+
+def test_corrections_are_drawn_as_often_as_without(made, nuclei):
+    plain, _, _ = made()
+    sampler, _, ahead = made()
+    ahead.batch(2)
+    plain.batch(2)
+    example = nuclei()[0]
+    labels = np.roll(example.annotation.labels, 9, -1)
+    corrected = Example(example.key, example.image, annotate(labels))
+    ahead.forget()
+    for one in (plain, sampler):
+        assert one.renew(corrected) > 0
+    for _ in range(BATCHES + 2):
+        same(ahead.batch(2), plain.batch(2))
 
 
 def test_the_next_is_drawn_before_it_is_asked_for(made, monkeypatch):

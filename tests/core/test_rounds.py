@@ -128,6 +128,9 @@ class TestPseudoLabel:
         got = pseudo_label(scored, Semantic(classes=2), SelfTraining())
         assert got.labels.tolist() == [[0, 1, 2]]
         assert got.known.all()
+        # A class has a score as if it were an object; that says nothing of its pixels.
+        scored = Prediction("a", maps, labels, Scores(0.5, {1: 0.1, 2: 0.1}))
+        assert pseudo_label(scored, Semantic(classes=2), SelfTraining()).known.all()
 
     def test_the_prediction_is_not_changed(self):
         labels = np.array([[0, 1, 1]], np.int32)
@@ -252,12 +255,12 @@ def judged(monkeypatch):
 
     true = module.train
 
-    def give(aps, objects=100):
+    def give(aps, objects=400):
         left = list(aps)
 
         def train(examples, recipe, **options):
             model = yield from true(examples, recipe, **options)
-            update = {"validation_ap": left.pop(0), "validated": objects}
+            update = {"validation_ap": left.pop(0), "validated": objects, "held_out": ("a",)}
             record = model.card.record.model_copy(update=update)
             return Model(model.card.model_copy(update={"record": record}), model.weights)
 
@@ -279,15 +282,23 @@ def test_a_round_that_makes_it_worse_is_set_aside_and_the_last(nuclei, tiny, poo
     assert len(of(Ranked, events)) == 1
 
 
+def test_small_drops_add_up(nuclei, tiny, pool, judged):
+    judged([0.6, 0.58, 0.56])
+    events = list(rounds(nuclei(count=1), pool(2, 2), tiny(steps=1), options()))
+    (aside,) = of(SetAside, events)
+    assert aside.number == 2
+    assert "after 0.600 in round 0" in aside.note
+
+
 def test_noise_is_no_reason_to_set_a_round_aside(nuclei, tiny, pool, judged):
-    judged([0.6, 0.58, 0.57])
+    judged([0.6, 0.58, 0.575])
     events = list(rounds(nuclei(count=1), pool(2, 2), tiny(steps=1), options()))
     assert of(SetAside, events) == []
     assert [e.number for e in of(RoundFinished, events)] == [0, 1, 2]
 
 
 class TestLowered:
-    before = Record(validation_ap=0.6, validated=100, held_out=("a",))
+    before = Record(validation_ap=0.6, validated=400, held_out=("a",))
 
     @pytest.mark.parametrize(
         ("update", "worse"),
@@ -296,6 +307,7 @@ class TestLowered:
             ({"validation_ap": 0.58}, False),
             ({"validation_ap": 0.9}, False),
             ({"validation_ap": 0.5, "validated": 4}, False),
+            ({"validation_ap": 0.2, "validated": 399}, False),
             ({"validation_ap": 0.2, "held_out": ("b",)}, False),
             ({"validation_ap": None}, False),
         ],
@@ -303,6 +315,13 @@ class TestLowered:
     def test_only_beyond_noise_and_on_the_same_images(self, update, worse):
         now = self.before.model_copy(update={"round": 2} | update)
         assert bool(lowered(now, self.before)) == worse
+
+    def test_where_nothing_was_held_out_nothing_is_said(self):
+        before = self.before.model_copy(update={"held_out": ()})
+        now = before.model_copy(update={"validation_ap": 0.1})
+        assert lowered(now, before) == ""
+        regions = {"regions": {"a": ((0, 5), (0, 5))}}
+        assert lowered(now.model_copy(update=regions), before.model_copy(update=regions))
 
 
 def test_no_rounds_is_one_training_and_a_prediction_of_the_pool(nuclei, tiny, pool):

@@ -8,6 +8,7 @@ from napari_nucleate.core.confidence import score
 from napari_nucleate.core.confidence.reliability import calibration_error, reliability
 from napari_nucleate.core.confidence.traits import NAMES, Traits
 from napari_nucleate.core.confidence.trust import IOU, Trust, regression, sigmoid
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances import Maps
 from napari_nucleate.core.targets import Boundary
 
@@ -87,10 +88,11 @@ class TestTrust:
         plain = Trust()
         before = sigmoid(plain._score(table, True)[0])
         right = rng.random(400) < sigmoid(0.5 * plain._score(table, True)[0] - 1)
-        fitted = plain.fitted(table, right, True)
-        after = sigmoid(fitted.slope * fitted._score(table, True)[0] + fitted.shift)
+        fitted = plain.fitted(table, np.where(right, 0.55, 0.3))
+        shift, slope = fitted.lines[0]
+        after = sigmoid(slope * fitted._score(table, True)[0] + shift)
         assert abs(after.mean() - right.mean()) < 0.02 < abs(before.mean() - right.mean())
-        assert fitted.slope == pytest.approx(0.5, abs=0.15)
+        assert slope == pytest.approx(0.5, abs=0.15)
         assert fitted.objects == 400
         assert sum(one.count for one in fitted.reliability) == 400
         assert calibration_error(fitted.reliability) < 0.08
@@ -99,15 +101,54 @@ class TestTrust:
     def test_few_objects_do_not_change_it_and_like_ones_do_not_overthrow_it(self):
         labels = discs(2)
         table = Traits.of(sure(labels), labels, (labels, labels)).table[:1].repeat(60, 0)
-        assert Trust().fitted(table[:49], np.ones(49, bool), True) == Trust()
-        fitted = Trust().fitted(table, np.ones(60, bool), True)
-        assert 0 <= fitted.shift < 1
-        assert 0.5 < fitted.slope < 2
+        assert Trust().fitted(table[:49], np.ones(49)) == Trust()
+        fitted = Trust().fitted(table, np.ones(60))
+        shift, slope = fitted.lines[0]
+        assert 0 <= shift < 1
+        assert 0.5 < slope < 2
+
+    @pytest.mark.parametrize("share", [0.0, 0.5, 0.7, 0.9, 1.0])
+    def test_what_is_said_too_surely_is_put_right(self, share):
+        # Nearly all is said to be certain, and much of it is wrong: there, full steps of Newton's
+        # method run away, and everything would be certain afterwards.
+        rng = np.random.default_rng(0)
+        table = np.zeros((300, len(NAMES)))
+        table[:, 0], table[:, 1] = rng.normal(3, 0.5, 300), rng.normal(3, 0.7, 300)
+        right = np.arange(300) < round(share * 300)
+        fitted = Trust().fitted(table, np.where(right, 0.95, 0.2))
+        for row, (shift, slope) in zip(fitted._score(table, True), fitted.lines, strict=True):
+            assert sigmoid(slope * row + shift).mean() == pytest.approx(share, abs=0.06)
+            assert slope > 0
+        assert Trust.parse(fitted.model_dump(mode="json")) == fitted
+
+    def test_each_iou_is_corrected_by_itself(self):
+        # All objects are found, none is outlined well.
+        rng = np.random.default_rng(0)
+        table = np.zeros((200, len(NAMES)))
+        table[:, 0] = rng.normal(2, 0.5, 200)
+        fitted = Trust().fitted(table, np.full(200, 0.65))
+        means = [
+            sigmoid(slope * row + shift).mean()
+            for row, (shift, slope) in zip(fitted._score(table, True), fitted.lines, strict=True)
+        ]
+        assert min(means[:2]) > 0.9
+        assert max(means[2:]) < 0.1
+
+    def test_one_prediction_alone_is_not_corrected_by_two_compared(self):
+        labels = discs(2)
+        other = Trust(lines=((-3.0, 1.0),) * len(IOU))
+        alone, compared = (Traits.of(sure(labels), labels, a) for a in ((), (labels, labels)))
+        np.testing.assert_array_equal(other.probabilities(alone), Trust().probabilities(alone))
+        assert (other.probabilities(compared) < Trust().probabilities(compared)).all()
+
+    def test_a_row_of_weights_has_one_a_trait(self):
+        with pytest.raises(NucleateError, match="compared"):
+            Trust.parse({"compared": [[1.0, 2.0]] * len(IOU)})
 
     def test_nobody_marks_their_own_work(self):
         # Odd objects are right, even ones wrong: what each half teaches is false of the other.
         table = np.zeros((400, len(NAMES)))
-        fitted = Trust().fitted(table, np.arange(400) % 2 == 1, True)
+        fitted = Trust().fitted(table, np.where(np.arange(400) % 2 == 1, 1.0, 0.0))
         assert calibration_error(fitted.reliability) > 0.8
 
     def test_the_diagram_holds_every_object_once(self):

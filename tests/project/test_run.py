@@ -294,11 +294,12 @@ class TestSelfTraining:
 
     def test_worse_asks_the_model_in_use_before(self, store, random_model, tiny):
         def learned(state, number, ap):
-            record = Record(name=f"m{number}", round=number, validation_ap=ap, validated=100)
+            facts = {"validation_ap": ap, "validated": 100, "held_out": ("a",)}
+            record = Record(name=f"m{number}", round=number, **facts)
             card = Card(recipe=tiny(), record=record)
             store.save_model(Model(card, random_model(tiny()).weights))
             after = run.entered(state, Model(card, {}))
-            return after, run.worse(after, store, record)
+            return after, run.worse(after, store)
 
         state, why = learned(State(), 0, 0.9)
         assert why == ""
@@ -307,9 +308,12 @@ class TestSelfTraining:
         state = state.set_aside("m1", why)
         # Compared with what is in use, not with what was set aside.
         state, why = learned(state, 2, 0.6)
-        assert "after 0.900" in why
-        _, why = learned(state.set_aside("m2", why), 3, 0.91)
+        assert "after 0.900 in round 0" in why
+        state, why = learned(state.set_aside("m2", why), 3, 0.91)
         assert why == ""
+        # Without the record of one, there is nothing to compare with.
+        (store.folder / "models" / "m3" / "model.json").unlink()
+        assert learned(state, 4, 0.1)[1] == ""
 
     def test_stopped_early_the_state_is_written_as_it_was_then(self, store, nuclei, tiny, picture):
         known, human, others = self.project(nuclei, tiny)

@@ -211,5 +211,8 @@ def self_train(
     with Follower(len(loop.pool)) as follower:
         for _ in follower.follow(loop.run(tiling=how)):
             pass
-    result = {"project": str(out), "rounds": [r.model_dump() for r in loop.state.rounds]}
-    report(result, as_json, f"Project: {out}; labels of the pool: {out / 'predictions'}")
+    newest = loop.state.newest
+    model = str(out / "models" / newest.model) if newest else ""
+    rows = [entry.model_dump() for entry in loop.state.rounds]
+    told = f"Project: {out}; labels of the pool: {out / 'predictions'}; model: {model}"
+    report({"project": str(out), "model": model, "rounds": rows}, as_json, told)

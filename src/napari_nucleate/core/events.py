@@ -102,6 +102,14 @@ class Corrected:
 
 
 @dataclass(frozen=True)
+class Finishing:
+    """The best weights were looked at once more, on `done` of `total` images: how sure they are."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Trained:
     """The training is over; `model` has the best weights."""
 
@@ -195,6 +203,6 @@ class SetAside:
     note: str
 
 
-TrainEvent = Started | Step | Validated | Warned | Preview | Corrected | Trained
+TrainEvent = Started | Step | Validated | Warned | Preview | Corrected | Finishing | Trained
 PredictEvent = Tile | Prediction
 RoundEvent = RoundStarted | TrainEvent | PredictEvent | Ranked | Accepted | RoundFinished | SetAside

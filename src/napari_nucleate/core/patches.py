@@ -131,15 +131,19 @@ class Sampler:
 
     def batch(self, size: int) -> Batch:
         """Draw `size` patches."""
-        return self.draw(self.choose(size))
+        batch = self.draw(self.choose(size))
+        self.age()
+        return batch
 
     def choose(self, size: int) -> list[Choice]:
         """Choose where to cut `size` patches; all that is drawn from the generator."""
         # Each patch has a generator of its own: what is drawn doesn't depend on the threads.
         seeds = self._rng.integers(2**63 - 1, size=size)
-        chosen = [Choice(*self._place(), int(seed)) for seed in seeds]
+        return [Choice(*self._place(), int(seed)) for seed in seeds]
+
+    def age(self) -> None:
+        """Note that a batch was learned from: corrections are drawn more often for so many."""
         self._corrections.age()
-        return chosen
 
     def draw(self, chosen: Sequence[Choice]) -> Batch:
         """Cut and augment patches; any thread may, also while the next ones are chosen."""

@@ -195,7 +195,7 @@ def predict_compared(
     device: torch.device,
     tiling: Tiling | None = None,
 ) -> Compared:
-    """The same by two views."""
+    """Predict one normalised image by two views, and what each gives alone."""
     run = _Run(network, recipe, device, tiling or Tiling(), "", compare=True)
     maps = _through(run.maps(pixels))
     labels = recipe.target.decode(maps)

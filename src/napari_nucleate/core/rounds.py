@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from napari_nucleate.core.targets.base import TargetBase
 
 
-NOISE = 0.3
-"""Standard error of the difference between the AP of two models, for a single object: about one in
-ten is found by one of both only. It falls with the root of how many objects there are."""
+NOISE = 0.6
+"""How much lower the AP of a model may be by chance, were it validated on a single object: two
+standard errors, where of ten objects one is found by one of both models only. It falls with the
+root of how many objects there are."""
 
 
 class SelfTraining(Params):
@@ -96,7 +97,7 @@ def choose(
     note = f"{len(keys)} of {len(order)} predictions accepted."
     if not order:
         note = "There is no image to predict that a person hasn't labelled: no round follows."
-    elif wanted and not keys:
+    elif not keys:
         note = (
             f"None of {len(order)} predictions reaches a confidence of {options.least:g}: nothing "
             "joins, and no round follows. Label more images, those that are worst predicted first."
@@ -115,9 +116,11 @@ def lowered(now: Record, before: Record) -> str:
     Parameters
     ----------
     now, before : Record
-        Where they weren't validated on the same images, nothing can be said.
+        Where nothing was held out, or they weren't validated on the same objects, nothing can be
+        said.
     """
-    same = now.held_out == before.held_out and now.regions == before.regions
+    places = [(r.held_out, r.regions, r.validated) for r in (now, before)]
+    same = places[0] == places[1] and bool(now.held_out or now.regions)
     ap, old = now.validation_ap, before.validation_ap
     if not same or ap is None or old is None:
         return ""
@@ -125,8 +128,15 @@ def lowered(now: Record, before: Record) -> str:
         return ""
     return (
         f"Round {now.round} made it worse: mean AP {ap:.3f} on the validation images, after "
-        f"{old:.3f}. Its model is set aside; that of round {before.round} stays in use."
+        f"{old:.3f} in round {before.round}. Its model is set aside; the one before stays in use."
     )
+
+
+def better(now: Record, before: Record | None) -> Record:
+    """The one of both with the higher AP, the first where there is no other. Pure."""
+    if before is None or (now.validation_ap or 0) >= (before.validation_ap or 0):
+        return now
+    return before
 
 
 def pseudo_label(prediction: Prediction, target: TargetBase, options: SelfTraining) -> Annotation:
@@ -138,7 +148,9 @@ def pseudo_label(prediction: Prediction, target: TargetBase, options: SelfTraini
     labels = prediction.labels
     foreground = target.maps(prediction.maps.astype(np.float32)).foreground
     known = np.abs(2 * foreground - 1) >= options.margin
-    doubtful = [i for i, c in prediction.scores.objects.items() if c < options.sure]
+    # A class isn't found or missed as an object is: of classes, pixels alone are sure or doubtful.
+    scores = {} if target.semantic else prediction.scores.objects
+    doubtful = [i for i, c in scores.items() if c < options.sure]
     if doubtful:
         from scipy.ndimage import binary_dilation
 
@@ -167,7 +179,7 @@ def rounds(
     The person's labels are in every round, unchanged. Pseudo-labels are made anew each round from
     the newest model: mistakes don't pile up. A round starts from the weights of the one before. One
     that lowers the AP on what is held out of the person's labels, the same in all rounds, is set
-    aside and the last, and so is one without a prediction that is good enough to learn from.
+    aside, and is the last one. No round follows, either, where no prediction is good enough.
 
     Parameters
     ----------
@@ -206,7 +218,7 @@ def rounds(
         raise NucleateError(f"{min(both)} is both labelled and in the pool; keep it in one.")
     sources = {s.key: s for s in pool}
     card = card or Card(recipe=recipe)
-    kept = None
+    kept, best = None, None
     pseudo: list[Example] = []
     for number in range(options.rounds + 1):
         yield RoundStarted(number, options.rounds, len(labelled), len(pseudo))
@@ -217,10 +229,10 @@ def rounds(
             card=card.model_copy(update={"record": record}),
             initial=kept or initial,
         )
-        if kept is not None and (why := lowered(model.card.record, kept.card.record)):
+        if best is not None and (why := lowered(model.card.record, best)):
             yield SetAside(number, model, why)
             return
-        kept = model
+        kept, best = model, better(model.card.record, best)
         order, labels = yield from _predict_pool(model, pool, options, tiling)
         yield Ranked(number, tuple(order))
         if number < options.rounds:
@@ -232,7 +244,7 @@ def rounds(
             ]
         yield RoundFinished(number, model)
         if number < options.rounds and not pseudo:
-            return  # a round on the same labels again would bring nothing that is due to it
+            return  # there is nothing new to learn
 
 
 def _predict_pool(

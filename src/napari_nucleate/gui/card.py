@@ -32,7 +32,7 @@ BADGES: dict[str, tuple[QColor, tuple[tuple[float, float], ...]]] = {
 
 
 def confidence_colour(confidence: float) -> QColor:
-    """Green from 0.6 on, amber from 0.4 on, where a round may take it by itself; red below."""
+    """Green for the better ones, from 0.6 on, amber from 0.4 on, red below."""
     return GREEN if confidence >= 0.6 else AMBER if confidence >= 0.4 else RED
 
 

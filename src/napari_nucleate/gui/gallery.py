@@ -201,8 +201,7 @@ class Gallery(QListView):
 
 
 def _tip(item: Item) -> str:
-    expected = f"Confidence {item.confidence or 0:.2f} (the mean AP to be expected)"
-    lines = [item.key, f"{expected}, {item.status}"]
+    lines = [item.key, f"Confidence {item.confidence or 0:.2f}, {item.status}"]
     if item.reason:
         lines.append(f"Lowered most because {item.reason}.")
     if item.model:

@@ -80,7 +80,10 @@ class ReviewDock(QWidget):
         self.show_only.addItems(list(FILTERS))
         self.show_only.setToolTip("Which predictions are shown.")
         self.order.addItems(["Best first", "Worst first"])
-        self.order.setToolTip("By confidence. The worst ones are those worth labelling yourself.")
+        self.order.setToolTip(
+            "By confidence: of objects, the mean AP to be expected. "
+            "The worst ones are those worth labelling yourself."
+        )
         self.count.setRange(1, 100_000)
         self.count.setToolTip("How many; at first as many as you labelled yourself.")
         self.counts.setToolTip("Your own labelled images are not listed; they always train.")

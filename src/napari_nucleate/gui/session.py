@@ -79,6 +79,8 @@ class Session(QObject):
         self.job.ended.connect(self._on_ended)
         self._refs: dict[str, ImageRef] = {}
         self._best: Model | None = None
+        # The model that *Train again* began.
+        self._again = ""
         # Name of the model whose training was interrupted, and can go on.
         self.interrupted = ""
         self._eye = Eye(self)
@@ -154,7 +156,7 @@ class Session(QObject):
             items=items,
         )
         self.store = Store(new_folder_for(layer.name))
-        self.interrupted = ""
+        self.interrupted = self._again = ""
         # Layers of the former image stay in the viewer, they are the person's; new ones are made.
         self.annotation = self.boxes = self.prediction = self.preview = None
         self._eye.look()
@@ -251,7 +253,7 @@ class Session(QObject):
         further : bool
             Start from the newest model's weights instead of random ones.
         number : int
-            The round it belongs to.
+            The round of self-training that it is; 0 where it is none.
 
         Raises
         ------
@@ -260,6 +262,7 @@ class Session(QObject):
         """
         self.refresh_statuses()
         self._check(self.plan.further if further else self.plan.train)
+        again = number > 0
         # Round 0 knows the person's labels only; going on stays in the round gone on from.
         newest = self.state.newest if further else None
         started = newest.number if newest else 0
@@ -272,6 +275,8 @@ class Session(QObject):
             units=source.stack.spacing_units(source.ndim),
             record=Record(name=self.store.new_model_name(number), round=number),
         )
+        # Another recipe may be worse and wanted; a round of the same one may not.
+        self._again = card.record.name if again else ""
         self._learn(card, newest.model if newest else "")
 
     def resume(self) -> None:
@@ -484,18 +489,19 @@ class Session(QObject):
             self._best = event.model or self._best
         elif isinstance(event, Trained):
             self._best = None
-            self._judge(event.model)
         self.happened.emit(event)
         if isinstance(event, Prediction | Trained):
             self.keeper.touch()
             self.changed.emit()
 
-    def _judge(self, model: Model) -> None:
-        """Set a round's model aside where it is worse than the one before."""
-        record = model.card.record
-        why = run.worse(self.state, self.store, record)
+    def _judge(self) -> None:
+        """Set the model of *Train again* aside where it is worse than the one before."""
+        rounds = self.state.rounds
+        if not rounds or rounds[-1].model != self._again or rounds[-1].set_aside:
+            return
+        why = run.worse(self.state, self.store)
         if why:
-            self.state = self.state.set_aside(record.name, why)
+            self.state = self.state.set_aside(self._again, why)
             show_warning(why)
 
     def _on_ended(self, ending: Ending) -> None:
@@ -508,6 +514,7 @@ class Session(QObject):
         self.interrupted = self.store.interrupted()
         if not isinstance(ending, Finished):
             self._enter_interrupted()
+        self._judge()
         self.keeper.touch()
         self.ended.emit(ending)
         self.changed.emit()

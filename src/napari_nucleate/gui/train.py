@@ -171,20 +171,30 @@ class TrainDock(QWidget):
         else:
             self.status.say(self._ended_in_words(isinstance(ending, Stopped)))
         if self._task == "training":
+            kept = None if self._aside else self._kept
             self.now.say("")
-            self.best.say("" if self._kept is None else f"Kept: {_scores(self._kept)}.")
+            self.best.say("" if kept is None else f"Kept: {_scores(kept)}.")
+            if self._aside:
+                self.reliability.show_trust(None)
         self.refresh()
 
     def _ended_in_words(self, stopped: bool) -> str:
         if self._task != "training":
             return f"{self._task.capitalize()} {'stopped' if stopped else 'finished'}."
-        if not stopped:
-            aside = self.session.state.rounds[-1].set_aside
-            return aside or "Training finished; the best weights are kept."
         models = [entry.model for entry in self.session.state.rounds]
-        if self._kept is None and self.session.interrupted not in models:
+        if stopped and self._kept is None and self.session.interrupted not in models:
             return "Stopped before the first validation: no weights were kept to predict with."
-        return "Stopped; the best weights so far are kept."
+        if self._aside:
+            return self._aside
+        if stopped:
+            return "Stopped; the best weights so far are kept."
+        return "Training finished; the best weights are kept."
+
+    @property
+    def _aside(self) -> str:
+        """Why the model that was trained last is set aside; empty where it is in use."""
+        rounds = self.session.state.rounds
+        return rounds[-1].set_aside if rounds else ""
 
     def _show_folder(self) -> None:
         newest = self.session.state.newest

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from napari_nucleate.core.annotation import Annotation
-    from napari_nucleate.core.model import Card, Model, Record
+    from napari_nucleate.core.model import Card, Model
     from napari_nucleate.core.predict import CalibratedSource, Source, Tiling
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.renewal import Changed
@@ -284,21 +284,24 @@ def entered(state: State, model: Model) -> State:
     return state.model_copy(update={"rounds": (*others, entry)})
 
 
-def worse(state: State, store: Store, record: Record) -> str:
-    """Say that a round's model is worse than the one used before it; nothing where it isn't.
+def worse(state: State, store: Store) -> str:
+    """Say that the newest model is worse than the best used before it; nothing where it isn't.
 
     Parameters
     ----------
     state : State
     store : Store
-        Where the record of the model before is.
-    record : Record
-        Of the round's model.
+        Where the records of the models are.
     """
-    before = [r for r in state.rounds if r.model != record.name and not r.set_aside]
-    if not record.round or not before:
+    *before, now = [entry for entry in state.rounds if not entry.set_aside]
+    if not before:
         return ""
-    return lowered(record, store.load_card(before[-1].model).record)
+    best = max(before, key=lambda entry: entry.validation_ap or 0.0)
+    try:
+        records = [store.load_card(entry.model).record for entry in (now, best)]
+    except NucleateError:
+        return ""  # without its record, there is nothing to compare with
+    return lowered(*records)
 
 
 def _save(store: Store, prediction: Prediction, refs: Mapping[str, CalibratedSource]) -> None:

@@ -107,4 +107,4 @@ def _unmatched(alone: Sequence[NDArray[np.int32]]) -> float:
     if len(alone) < 2:
         return 0.0
     both = agreement(alone[0], alone[1]), agreement(alone[1], alone[0])
-    return sum(iou <= 0.5 for found in both for iou in found.values()) / 2
+    return sum(iou < 0.5 for found in both for iou in found.values()) / 2

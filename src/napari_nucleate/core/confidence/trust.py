@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from napari_nucleate.core.confidence.reliability import Bin, reliability
+from napari_nucleate.core.confidence.traits import NAMES
 from napari_nucleate.core.params import Params
 
 if TYPE_CHECKING:
@@ -38,25 +39,31 @@ SINGLE = (
 IOU = (0.5, 0.6, 0.7, 0.8, 0.9)
 """How well an object has to match a true one; the first is what "right" means."""
 
-Weights = Annotated[
-    tuple[tuple[float, ...], ...],
-    Field(min_length=len(IOU), max_length=len(IOU)),
-]
+FLATTEST = 0.05
+"""Traits that tell nothing, or the contrary, of some model's objects still don't turn the order."""
+
+N_WEIGHTS = len(NAMES) + 1
+Row = Annotated[tuple[float, ...], Field(min_length=N_WEIGHTS, max_length=N_WEIGHTS)]
+Weights = Annotated[tuple[Row, ...], Field(min_length=len(IOU), max_length=len(IOU))]
+Shift = Annotated[float, Field(ge=-100, le=100)]
+Slope = Annotated[float, Field(gt=0, le=100)]
+Lines = Annotated[tuple[tuple[Shift, Slope], ...], Field(min_length=len(IOU), max_length=len(IOU))]
 
 
 class Trust(Params):
     """A logistic regression of the traits, and how a person's own objects correct it.
 
     The weights are those of `benchmarks/self_training.py --weights`: one row an IoU, each a bias
-    and a weight a trait. `slope` and `shift` are chosen for a model, by the objects it was
-    validated on (Platt 1999).
+    and a weight a trait. `lines` are chosen for a model, by the objects it was validated on (Platt
+    1999); they correct what is said where two predictions are compared.
     """
 
     compared: Weights = Field(COMPARED, description="Weights where predictions were compared.")
     single: Weights = Field(SINGLE, description="Weights where there was one prediction only.")
-    slope: float = Field(1.0, gt=0, le=100, description="Factor of the log-odds.")
-    shift: float = Field(0.0, ge=-100, le=100, description="Added to the log-odds.")
-    objects: int = Field(0, ge=0, description="How many objects slope and shift were chosen by.")
+    lines: Lines = Field(
+        ((0.0, 1.0),) * len(IOU), description="Shift and slope of the log-odds, one an IoU."
+    )
+    objects: int = Field(0, ge=0, description="How many objects the lines were chosen by.")
     reliability: tuple[Bin, ...] = Field(
         (), description="What was said of these objects, and what is true of them."
     )
@@ -64,41 +71,42 @@ class Trust(Params):
     def probabilities(self, traits: Traits) -> NDArray[np.float64]:
         """How likely each object matches a true one at each `IOU`, (len(IOU), n). Pure."""
         score = self._score(traits.table, traits.compared)
-        likely = sigmoid(self.slope * score + self.shift)
+        if traits.compared:
+            shift, slope = np.array(self.lines).T[..., np.newaxis]
+            score = shift + slope * score
+        likely = sigmoid(score)
         # What matches well matches badly, too, whatever the regressions say.
         return np.asarray(np.minimum.accumulate(likely, axis=0))
 
-    def fitted(self, tables: NDArray[np.float64], right: NDArray[np.bool_], compared: bool) -> Self:
-        """The same with slope and shift chosen by objects of known truth. Pure.
+    def fitted(self, tables: NDArray[np.float64], iou: NDArray[np.float64]) -> Self:
+        """The same with lines chosen by objects of known truth. Pure.
 
         Parameters
         ----------
         tables : ndarray of float, shape (n, len(NAMES))
-            `Traits.table` of objects that weren't learned from.
-        right : ndarray of bool, shape (n,)
-            Whether each matches a true object at IoU 0.5.
-        compared : bool
-            As in their traits.
+            `Traits.table` of objects that weren't learned from, by two predictions compared.
+        iou : ndarray of float, shape (n,)
+            With the true object that each matches best.
 
         Returns
         -------
         Trust
             Itself where there are fewer than `FEWEST` objects.
         """
-        if len(right) < FEWEST:
+        if len(iou) < FEWEST:
             return self
-        score = self._score(tables, compared)[0]
-        shift, slope = _line(score, right)
+        scores = self._score(tables, compared=True)
+        lines = [_line(score, iou >= least) for score, least in zip(scores, IOU, strict=True)]
         # What is said of each half is what the other half teaches: nobody marks their own work.
-        likely = np.empty(len(right))
+        score, right = scores[0], iou >= IOU[0]
+        likely = np.empty(len(iou))
         for half in (0, 1):
-            other_shift, other_slope = _line(score[1 - half :: 2], right[1 - half :: 2])
-            likely[half::2] = sigmoid(other_slope * score[half::2] + other_shift)
+            shift, slope = _line(score[1 - half :: 2], right[1 - half :: 2])
+            likely[half::2] = sigmoid(shift + slope * score[half::2])
         return self.model_copy(
             update={
-                "shift": shift,
-                "slope": slope,
-                "objects": len(right),
+                "lines": tuple(lines),
+                "objects": len(iou),
                 "reliability": reliability(likely, right),
             }
         )
@@ -110,8 +118,13 @@ class Trust(Params):
 
 def _line(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
     """Shift and slope of log-odds, drawn to 0 and 1: a few dozen objects don't overthrow those."""
-    weights = regression(score[:, np.newaxis], right, np.array([0.0, 1.0]), PRIOR / 4)
-    return float(np.clip(weights[0], -100, 100)), float(np.clip(weights[1], 0.05, 100))
+    column = score[:, np.newaxis]
+    shift, slope = regression(column, right, np.array([0.0, 1.0]), PRIOR / 4)
+    if not FLATTEST <= slope <= 100:
+        slope = np.clip(slope, FLATTEST, 100)
+        # The shift that goes with this slope is another one.
+        (shift,) = regression(column[:, :0], right, np.zeros(1), PRIOR / 4, slope * score)
+    return float(np.clip(shift, -100, 100)), float(slope)
 
 
 def sigmoid(score: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -124,8 +137,12 @@ def regression(
     right: NDArray[np.bool_],
     start: NDArray[np.float64],
     ridge: float,
+    given: NDArray[np.float64] | float = 0.0,
 ) -> NDArray[np.float64]:
     """Logistic regression by Newton's method, drawn to where it starts. Pure.
+
+    Steps are halved while they lead uphill: where nearly all is said to be certain, and much of it
+    is wrong, full ones would run away.
 
     Parameters
     ----------
@@ -135,6 +152,8 @@ def regression(
         Bias and weights that are believed beforehand.
     ridge : float
         How firmly.
+    given : ndarray of float, shape (n,), or float
+        Log-odds that are added to what is fitted.
 
     Returns
     -------
@@ -143,12 +162,22 @@ def regression(
     """
     columns = np.concatenate([np.ones((len(table), 1)), table], 1)
     weights = start.astype(np.float64)
-    for _ in range(50):
-        p = sigmoid(columns @ weights)
+
+    def loss(at: NDArray[np.float64]) -> float:
+        score = columns @ at + given
+        fit = np.logaddexp(0, score).sum() - score[right].sum()
+        return float(fit + ridge / 2 * ((at - start) ** 2).sum())
+
+    now = loss(weights)
+    for _ in range(100):
+        p = sigmoid(columns @ weights + given)
         slope = columns.T @ (p - right) + ridge * (weights - start)
         bend = (columns * (p * (1 - p))[:, np.newaxis]).T @ columns + ridge * np.eye(len(start))
         step = np.linalg.solve(bend, slope)
-        weights = weights - step
+        while loss(weights - step) > now and abs(step).max() > 1e-9:
+            step /= 2
         if abs(step).max() < 1e-9:
             break
+        weights = weights - step
+        now = loss(weights)
     return weights

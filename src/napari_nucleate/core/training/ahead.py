@@ -52,11 +52,12 @@ class Ahead:
             self.forget()
         taken, self._next = self._next or self._begun(size), None
         batch = taken.batch.result()
+        self._sampler.age()
         self._next = self._begun(size)
         return batch
 
     def forget(self) -> None:
-        """Draw anew what was drawn ahead: labels changed, or there is less memory."""
+        """Draw anew what was drawn ahead: labels change now, or there is less memory."""
         if self._next is not None:
             self._next.batch.cancel()
             self._next.before.put(self._rng)

@@ -66,6 +66,11 @@ class Judge:
             for i in chosen
         ]
 
+    @property
+    def images(self) -> int:
+        """How many images are validated on."""
+        return len(self._cases)
+
     def renew(self, example: Example) -> int:
         """Compare with the new labels of an image from now on, where it is among those compared.
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Started, Step, Validated, Warned
+from napari_nucleate.core.events import Finishing, Started, Step, Validated, Warned
 from napari_nucleate.core.model import Card, Model, Record, weights_of
 from napari_nucleate.core.patches import Sampler
 from napari_nucleate.core.training.ahead import Ahead
@@ -21,7 +21,7 @@ from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
 from napari_nucleate.core.training.snapshot import Progress, Seen, Snapshot
-from napari_nucleate.core.training.trusting import trusted
+from napari_nucleate.core.training.trusting import known_objects, trusted
 from napari_nucleate.core.training.tuning import Cases, tuned
 
 if TYPE_CHECKING:
@@ -160,9 +160,7 @@ class Run:
             self._draw_smaller()
         if warning:
             yield Warned(warning)
-        for corrected in self._renewal.take_up():
-            self._ahead.forget()
-            yield corrected
+        yield from self._renewal.take_up()
         while self._refused:
             yield Warned(self._refused.pop(0))
         yield Step(self.step, loss, self.learner.rate, self.fraction, self.seconds)
@@ -231,12 +229,21 @@ class Run:
             record = best.card.record.model_copy(update={"thresholds": f"Not chosen: {error}"})
             return Model(best.card.model_copy(update={"record": record}), best.weights)
 
-    def finished(self) -> Model:
+    def finished(self) -> Generator[Finishing | Warned, None, Model]:
         """The best model, with thresholds and confidence by what was held out."""
         model, split = self.tuned(), self._split
         if self._recipe.target.semantic or not (split.held_out or split.regions):
             return model
-        return trusted(model, self._judge.compared(model, self.learner))
+        try:
+            images = []
+            for compared, annotation in self._judge.compared(model, self.learner):
+                images.append(known_objects(model, compared, annotation))
+                yield Finishing(len(images), self._judge.images)
+        except NucleateError as error:  # what was learned is worth more than its confidence
+            yield Warned(f"Confidence isn't corrected by what was held out: {error}")
+            return model
+        yield from self.told()
+        return trusted(model, images)
 
     def close(self) -> None:
         """Let go of the thread that draws; no step can be taken any more."""
@@ -339,6 +346,8 @@ class Run:
 
         def asked() -> Sequence[Example]:
             examples = [e for e in changed() if self._can_be_learned(e)]
+            if examples:  # what was drawn ahead has the labels of before
+                self._ahead.forget()
             self._examples |= {e.key: e for e in examples}
             return examples
 

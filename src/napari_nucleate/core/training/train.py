@@ -66,7 +66,7 @@ def train(
 
     Yields
     ------
-    Started, Step, Validated, Warned, Preview, Corrected, Trained
+    Started, Step, Validated, Warned, Preview, Corrected, Finishing, Trained
 
     Returns
     -------
@@ -108,7 +108,7 @@ def train(
     finally:
         run.close()
     yield from run.warned_at_end()
-    best = run.finished()
+    best = yield from run.finished()
     yield Trained(best)
     return best
 

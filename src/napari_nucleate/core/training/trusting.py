@@ -1,4 +1,4 @@
-"""How far a model's objects can be trusted, learned from images that it hasn't seen."""
+"""How far a model's objects can be trusted, by images that it didn't learn from."""
 
 from __future__ import annotations
 
@@ -11,40 +11,56 @@ from napari_nucleate.core.metrics import agreement
 from napari_nucleate.core.model import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.predict import Compared
 
+    Known = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-def trusted(
-    model: Model,
-    seen: Iterable[tuple[Compared, Annotation]],
-) -> Model:
-    """Give a model the confidence that fits to images it didn't learn from. Pure.
+
+def known_objects(model: Model, compared: Compared, annotation: Annotation) -> Known:
+    """What is known of a model's objects in an image that it didn't learn from. Pure.
 
     Parameters
     ----------
     model : Model
         Its labels are objects.
-    seen : iterable of (Compared, Annotation)
-        What it draws of these images, and a person's labels of them. Objects that reach into
-        pixels of which nothing is known don't count.
+    compared : Compared
+        What it makes of the image.
+    annotation : Annotation
+        A person's labels of it. Objects that reach into pixels of which nothing is known are left
+        out.
+
+    Returns
+    -------
+    ndarray of float, shape (n, len(NAMES)), and ndarray of float, shape (n,)
+        `Traits.table`, and the IoU with the true object that each matches best.
+    """
+    maps, labels, alone = compared
+    traits = Traits.of(model.recipe.target.maps(maps), labels, alone)
+    known = np.isin(traits.ids, labels[~annotation.known], invert=True)
+    best = agreement(labels, np.where(annotation.known, annotation.labels, 0))
+    return traits.table[known], np.array([best[int(i)] for i in traits.ids[known]], np.float64)
+
+
+def trusted(model: Model, images: Sequence[Known]) -> Model:
+    """Give a model the confidence that fits to images it didn't learn from. Pure.
+
+    Parameters
+    ----------
+    model : Model
+    images : sequence
+        By `known_objects`.
 
     Returns
     -------
     Model
         The same where there are too few objects.
     """
-    target = model.recipe.target
-    tables, right = [np.empty((0, len(NAMES)))], [np.empty(0, np.bool_)]
-    compared = False
-    for (maps, labels, alone), annotation in seen:
-        traits = Traits.of(target.maps(maps), labels, alone)
-        known = np.isin(traits.ids, labels[~annotation.known], invert=True)
-        iou = agreement(labels, np.where(annotation.known, annotation.labels, 0))
-        tables.append(traits.table[known])
-        right.append(np.array([iou[int(i)] > 0.5 for i in traits.ids[known]], np.bool_))
-        compared = traits.compared
-    trust = model.card.trust.fitted(np.concatenate(tables), np.concatenate(right), compared)
+    tables = [np.empty((0, len(NAMES))), *(table for table, _ in images)]
+    ious = [np.empty(0), *(iou for _, iou in images)]
+    trust = model.card.trust.fitted(np.concatenate(tables), np.concatenate(ious))
     return Model(model.card.model_copy(update={"trust": trust}), model.weights)
