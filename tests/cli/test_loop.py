@@ -193,6 +193,7 @@ def test_self_training_makes_a_project_that_can_be_read(
     ]
     assert names(out) == ["annotations", "models", "nucleate.json", "predictions"]
     assert names(out / "models") == ["round-0", "round-1", "round-2"]
+    assert Path(done["model"]) == out / "models" / "round-2"
     store = Store(out)
     state = store.load_state()
     assert len(state.keys("labelled")) == 1
@@ -217,6 +218,23 @@ def test_sparse_annotations_are_kept_as_they_were_painted(nucleate, tmp_path, sa
     painted = np.asarray(read_stack(few / f"{key}.tif").data[...])
     np.testing.assert_array_equal(store.load_annotation(key), painted)
     assert store.load_state().known == "sparse"
+
+
+def test_a_round_that_made_it_worse_is_told_and_its_model_not_named(
+    nucleate, tmp_path, sample, tiny_options, monkeypatch
+):
+    from napari_nucleate.core import rounds
+
+    monkeypatch.setattr(rounds, "lowered", lambda now, before: "Round 1 made it worse.")
+    images, masks = sample("2d", 3)
+    few, out = tmp_path / "few", tmp_path / "p"
+    few.mkdir()
+    shutil.copy(next(masks.iterdir()), few)
+    options = ["--images", images, "--masks", few, "--out", out, *tiny_options]
+    said = nucleate("self-train", *options, "--rounds", 2, "--least", 0)
+    assert "Round 1 made it worse." in said.err
+    assert str(out / "models" / "round-0") in said.err.replace("\n", "")
+    assert names(out / "models") == ["round-0", "round-1"]
 
 
 def independent(truth, found):
