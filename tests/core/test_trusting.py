@@ -49,7 +49,7 @@ def test_the_objects_of_all_images_count(random_model, tiny):
     rows = [(rng.normal(0, 1, (30, len(NAMES))), rng.random(30)) for _ in range(2)]
     got = trusted(random_model(tiny()), rows).card.trust
     assert got.objects == 60
-    assert got.lines != Trust().lines
+    assert got.shifts != Trust().shifts
 
 
 @pytest.fixture

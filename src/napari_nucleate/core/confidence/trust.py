@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 FEWEST = 50
 """With fewer objects of known truth, the probabilities stay as they are."""
 
-PRIOR = 20.0
-"""How many objects the belief weighs that the probabilities are right as they are."""
+RIDGE = 10.0
+"""How firmly is believed that the probabilities are right as they are: about as much as 60 objects
+that say so. Objects of one image are alike, and a few images would mislead."""
 
 COMPARED = (
     (-1.46, 1.08, 0.64, 1.10, -0.89, -4.36),
@@ -39,31 +40,26 @@ SINGLE = (
 IOU = (0.5, 0.6, 0.7, 0.8, 0.9)
 """How well an object has to match a true one; the first is what "right" means."""
 
-FLATTEST = 0.05
-"""Traits that tell nothing, or the contrary, of some model's objects still don't turn the order."""
-
 N_WEIGHTS = len(NAMES) + 1
 Row = Annotated[tuple[float, ...], Field(min_length=N_WEIGHTS, max_length=N_WEIGHTS)]
 Weights = Annotated[tuple[Row, ...], Field(min_length=len(IOU), max_length=len(IOU))]
 Shift = Annotated[float, Field(ge=-100, le=100)]
-Slope = Annotated[float, Field(gt=0, le=100)]
-Lines = Annotated[tuple[tuple[Shift, Slope], ...], Field(min_length=len(IOU), max_length=len(IOU))]
+Shifts = Annotated[tuple[Shift, ...], Field(min_length=len(IOU), max_length=len(IOU))]
 
 
 class Trust(Params):
     """A logistic regression of the traits, and how a person's own objects correct it.
 
     The weights are those of `benchmarks/self_training.py --weights`: one row an IoU, each a bias
-    and a weight a trait. `lines` are chosen for a model, by the objects it was validated on (Platt
-    1999); they correct what is said where two predictions are compared.
+    and a weight a trait. `shifts` are chosen for a model, by the objects it was validated on; they
+    correct what is said where two predictions are compared. (Platt 1999 chooses a slope, too: with
+    so few images it did worse.)
     """
 
     compared: Weights = Field(COMPARED, description="Weights where predictions were compared.")
     single: Weights = Field(SINGLE, description="Weights where there was one prediction only.")
-    lines: Lines = Field(
-        ((0.0, 1.0),) * len(IOU), description="Shift and slope of the log-odds, one an IoU."
-    )
-    objects: int = Field(0, ge=0, description="How many objects the lines were chosen by.")
+    shifts: Shifts = Field((0.0,) * len(IOU), description="Added to the log-odds, one an IoU.")
+    objects: int = Field(0, ge=0, description="How many objects the shifts were chosen by.")
     reliability: tuple[Bin, ...] = Field(
         (), description="What was said of these objects, and what is true of them."
     )
@@ -72,14 +68,13 @@ class Trust(Params):
         """How likely each object matches a true one at each `IOU`, (len(IOU), n). Pure."""
         score = self._score(traits.table, traits.compared)
         if traits.compared:
-            shift, slope = np.array(self.lines).T[..., np.newaxis]
-            score = shift + slope * score
+            score = score + np.array(self.shifts)[:, np.newaxis]
         likely = sigmoid(score)
         # What matches well matches badly, too, whatever the regressions say.
         return np.asarray(np.minimum.accumulate(likely, axis=0))
 
     def fitted(self, tables: NDArray[np.float64], iou: NDArray[np.float64]) -> Self:
-        """The same with lines chosen by objects of known truth. Pure.
+        """The same with shifts chosen by objects of known truth. Pure.
 
         Parameters
         ----------
@@ -96,16 +91,16 @@ class Trust(Params):
         if len(iou) < FEWEST:
             return self
         scores = self._score(tables, compared=True)
-        lines = [_line(score, iou >= least) for score, least in zip(scores, IOU, strict=True)]
+        shifts = [_shift(score, iou >= least) for score, least in zip(scores, IOU, strict=True)]
         # What is said of each half is what the other half teaches: nobody marks their own work.
         score, right = scores[0], iou >= IOU[0]
         likely = np.empty(len(iou))
         for half in (0, 1):
-            shift, slope = _line(score[1 - half :: 2], right[1 - half :: 2])
-            likely[half::2] = sigmoid(shift + slope * score[half::2])
+            shift = _shift(score[1 - half :: 2], right[1 - half :: 2])
+            likely[half::2] = sigmoid(shift + score[half::2])
         return self.model_copy(
             update={
-                "lines": tuple(lines),
+                "shifts": tuple(shifts),
                 "objects": len(iou),
                 "reliability": reliability(likely, right),
             }
@@ -116,15 +111,10 @@ class Trust(Params):
         return np.asarray(weights[:, :1] + weights[:, 1:] @ table.T)
 
 
-def _line(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    """Shift and slope of log-odds, drawn to 0 and 1: a few dozen objects don't overthrow those."""
-    column = score[:, np.newaxis]
-    shift, slope = regression(column, right, np.array([0.0, 1.0]), PRIOR / 4)
-    if not FLATTEST <= slope <= 100:
-        slope = np.clip(slope, FLATTEST, 100)
-        # The shift that goes with this slope is another one.
-        (shift,) = regression(column[:, :0], right, np.zeros(1), PRIOR / 4, slope * score)
-    return float(np.clip(shift, -100, 100)), float(slope)
+def _shift(score: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """What has to be added to log-odds, drawn to 0."""
+    (shift,) = regression(np.empty((len(score), 0)), right, np.zeros(1), RIDGE, score)
+    return float(np.clip(shift, -100, 100))
 
 
 def sigmoid(score: NDArray[np.float64]) -> NDArray[np.float64]:
