@@ -13,7 +13,16 @@ from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.architectures import UNet
 from napari_nucleate.core.architectures.modules import UNetModule
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Preview, Started, Step, Trained, Validated, Viewed, Warned
+from napari_nucleate.core.events import (
+    Finishing,
+    Preview,
+    Started,
+    Step,
+    Trained,
+    Validated,
+    Viewed,
+    Warned,
+)
 from napari_nucleate.core.model import Card, Record
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.recipe import Epochs, Seconds, Steps
@@ -97,7 +106,9 @@ def test_events_come_in_order(nuclei, tiny, ndim):
         assert np.isfinite(event.loss)
         assert 0 <= event.ap <= 1
         assert 0 <= event.dice <= 1
-    assert len(events) == 1 + 10 + 10 + 1
+    finishing = of(Finishing, events)
+    assert events[-1 - len(finishing) : -1] == finishing
+    assert len(events) == 1 + 10 + 10 + len(finishing) + 1
 
 
 def test_started_says_what_is_trained_where(nuclei, tiny):
