@@ -24,7 +24,7 @@ import numpy as np
 import tifffile
 
 import common
-from napari_nucleate.core.metrics import average_precision
+from napari_nucleate.core.metrics import agreement, average_precision
 
 CACHE = Path.home() / ".cache" / "napari-nucleate-bench"
 HERE = Path(__file__).resolve().parent
@@ -155,9 +155,53 @@ class Contest:
             folder = self.folder(tool, key)
             answer["scores"] = [judge(folder / run["labels"], given) for run in answer["runs"]]
             (folder / "answer.json").write_text(json.dumps(answer, indent=1))
-        asked = [run | score for run, score in zip(answer["runs"], answer["scores"], strict=True)]
-        facts = ("notes", "load", "cpu_share", "stolen_cores", "versions", "started")
-        return [one | {k: answer[k] for k in facts if k in answer} for one in asked]
+        return _with_facts(answer)
+
+    def self_train(
+        self,
+        given: Scene,
+        pool: Sequence[tuple[Path, Path]],
+        seconds: float,
+        seed: int = 0,
+        share: float = 0.5,
+    ) -> dict[str, Any]:
+        """Let ours learn a scene, and the best it makes of a pool, for so long in all; judge it.
+
+        Parameters
+        ----------
+        given : Scene
+        pool : sequence of (Path, Path)
+            Images, and their true masks, which only the judge sees.
+        seconds : float
+            Of training, both rounds together.
+        seed : int
+        share : float
+            Of the first round.
+
+        Returns
+        -------
+        dict
+            As of `learn`, and `precision`: how many of the objects learned from match a true one at
+            IoU 0.5.
+        """
+        key = f"ours-{given.name}-self{share:g}of{len(pool)}-{seconds:g}s-seed{seed}"
+        task = {
+            "do": "self-train",
+            "fit": list(given.fit),
+            "test": [str(image) for image, _ in given.test],
+            "pool": [str(image) for image, _ in pool],
+            "seconds": seconds,
+            "share": share,
+            "seed": seed,
+            "ndim": given.ndim,
+            "spacing": given.spacing,
+        }
+        answer = self._answer("ours", key, task, 4 * seconds + 3600)
+        if "scores" not in answer:
+            folder = self.folder("ours", key)
+            answer["scores"] = [judge(folder / "labels", given) | precision(folder, pool)]
+            (folder / "answer.json").write_text(json.dumps(answer, indent=1))
+        return _with_facts(answer)[0]
 
     def clock(self, tool: str, model: str, image: Path, repeats: int) -> list[dict[str, Any]]:
         """Time a tool that has learned (the key of `learn`) on an image."""
@@ -291,6 +335,26 @@ def judge(folder: Path, given: Scene) -> dict[str, Any]:
         if not agree:
             score["evaluate_py"] = {"AP": theirs["AP"], "mean_AP": theirs["mean_AP"]}
     return score
+
+
+def precision(folder: Path, pool: Sequence[tuple[Path, Path]]) -> dict[str, Any]:
+    """The share of the objects in `accepted` that match a true one at IoU 0.5."""
+    right, count = 0, 0
+    for image, mask in pool:
+        path = folder / "accepted" / f"{image.stem}.tif"
+        if path.exists():
+            labels = tifffile.imread(path).astype(np.int32)
+            found = agreement(labels, tifffile.imread(mask).astype(np.int32))
+            right += sum(iou >= 0.5 for iou in found.values())
+            count += len(found)
+    return {"accepted_objects": count, "precision": round(right / count, 4) if count else None}
+
+
+def _with_facts(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Runs with their scores, and with what is known of how they were made."""
+    asked = [run | score for run, score in zip(answer["runs"], answer["scores"], strict=True)]
+    facts = ("notes", "load", "cpu_share", "stolen_cores", "versions", "started")
+    return [one | {k: answer[k] for k in facts if k in answer} for one in asked]
 
 
 def say(text: str) -> None:

@@ -1,9 +1,10 @@
 """What a learner is asked, and how it answers: files that scripts in other environments read.
 
-A task is JSON. `do` is "learn" (train on `fit` for `seconds`, write label images of `test`) or
-"time" (predict `image` a few times with the model in `model`). The answer is `answer.json` in the
-folder `out`. This file, and the scripts beside it, import nothing of napari-nucleate but
-`with_ours.py`: each runs in the environment of its own tool.
+A task is JSON. `do` is "learn" (train on `fit` for `seconds`, write label images of `test`),
+"self-train" (the same with the best predictions of `pool`, ours alone) or "time" (predict `image`
+a few times with the model in `model`). The answer is `answer.json` in the folder `out`. This file,
+and the scripts beside it, import nothing of napari-nucleate but `with_ours.py`: each runs in the
+environment of its own tool.
 """
 
 import json

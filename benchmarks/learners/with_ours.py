@@ -4,17 +4,30 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import task as tasks
+import tifffile
 import torch
 
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Confidence
-from napari_nucleate.core.events import Prediction, Started, Step, Trained, Validated, Warned
+from napari_nucleate.core.events import (
+    Accepted,
+    Prediction,
+    SetAside,
+    Started,
+    Step,
+    Tile,
+    Trained,
+    Validated,
+    Warned,
+)
 from napari_nucleate.core.instances.warm import warm
 from napari_nucleate.core.model import Card, Model
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.predict import predict
-from napari_nucleate.core.recipe import Recipe
+from napari_nucleate.core.recipe import Recipe, Seconds
+from napari_nucleate.core.rounds import SelfTraining, pseudo_label, rounds
 from napari_nucleate.core.training.train import train
 from napari_nucleate.io.model import load_model, save_model
 
@@ -22,9 +35,8 @@ from napari_nucleate.io.model import load_model, save_model
 class Image:
     """One image in memory, as `predict` reads it."""
 
-    key = "image"
-
-    def __init__(self, pixels: Any, ndim: int) -> None:
+    def __init__(self, pixels: Any, ndim: int, key: str = "image") -> None:
+        self.key = key
         self._pixels = tasks.channels_first(pixels, ndim)
 
     def read(self) -> Any:
@@ -112,6 +124,69 @@ def learn(task: tasks.Task) -> None:
     task.answer["recipe"] = model.recipe.model_dump(mode="json")
 
 
+def self_train(task: tasks.Task) -> None:
+    """Learn for a share of the seconds, take the best of the pool, learn from both for the rest.
+
+    The labels that were taken are written beside those of the test images, to be judged, too.
+    """
+    given = examples(task)
+    recipe = recipe_for(task, len(given[0].image))
+    share = task.given["share"]
+    first, second = (timed(recipe, task.seconds * part) for part in (share, 1 - share))
+    paths = {Path(path).stem: Path(path) for path in task.given["pool"]}
+    pool = [Image(tifffile.imread(path), task.ndim, key) for key, path in paths.items()]
+    options = SelfTraining.parse({"rounds": 1, **task.given.get("options", {})})
+    warm()
+    card = Card(recipe=recipe, spacing=task.spacing)
+    steps = rounds(given, pool, first, options, refine=second, card=card)
+    models: list[Model] = []
+    predicted: dict[str, Prediction] = {}
+    for event in steps:
+        if isinstance(event, Trained):
+            models.append(event.model)
+        elif isinstance(event, Prediction):
+            predicted[event.key] = event
+        elif isinstance(event, Accepted):
+            task.note(event.note)
+            write_accepted(task, [predicted[key] for key in event.keys], models[0], options)
+        elif isinstance(event, SetAside):
+            task.note(event.note)
+            models.pop()
+        elif isinstance(event, Warned):
+            task.note(event.message)
+        # What the last model makes of the pool isn't asked for.
+        if len(models) == 2 and isinstance(event, Tile):
+            break
+    steps.close()
+    model = models[-1]
+    save_model(model, task.out / "model", overwrite=True)
+    task.write(
+        "labels",
+        lambda image: labels_of(model, image),
+        asked=task.seconds,
+        seconds=round(sum(one.card.record.seconds for one in models), 1),
+        steps=[one.card.record.steps for one in models],
+        accepted=len(list((task.out / "accepted").glob("*.tif"))),
+    )
+
+
+def timed(recipe: Recipe, seconds: float) -> Recipe:
+    budget = Seconds(value=seconds)
+    optimisation = recipe.optimisation.model_copy(update={"budget": budget})
+    return recipe.model_copy(update={"optimisation": optimisation})
+
+
+def write_accepted(
+    task: tasks.Task, predictions: list[Prediction], model: Model, options: SelfTraining
+) -> None:
+    """Write the objects that are learned from."""
+    folder = task.out / "accepted"
+    folder.mkdir()
+    for prediction in predictions:
+        labels = pseudo_label(prediction, model.recipe.target, options).labels
+        tifffile.imwrite(folder / f"{prediction.key}.tif", labels.astype(np.uint16))
+
+
 def clock(task: tasks.Task) -> None:
     model = load_model(Path(task.given["model"]) / "model")
     warm()
@@ -121,7 +196,7 @@ def clock(task: tasks.Task) -> None:
 
 def main() -> None:
     task = tasks.task()
-    learn(task) if task.do == "learn" else clock(task)
+    {"learn": learn, "self-train": self_train, "time": clock}[task.do](task)
     task.done(torch=torch.__version__)
 
 
