@@ -8,11 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tifffile
 
 import common
-from contest import scene
+from contest import channels_first, scene
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.background import likely_background
 from napari_nucleate.core.normalise import Normalisation
@@ -29,8 +28,8 @@ def measured(pack: str, seeds: tuple[int, ...], count: int, folder: Path) -> dic
         masks = {row["image"]: row["mask"] for row in full.fit}
         less, _ = sparse_scene(full, 0.1, seed, folder)
         for row in less.fit:
-            pixels, truth = tifffile.imread(row["image"]), tifffile.imread(masks[row["image"]])
-            pixels = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels[np.newaxis]
+            pixels = channels_first(row["image"])
+            truth = tifffile.imread(masks[row["image"]])
             painted = annotate(tifffile.imread(row["mask"]), "boxes", row["boxes"])
             images += 1
             background += int(((truth == 0) & ~painted.known).sum())

@@ -139,14 +139,7 @@ class Contest:
             If the tool isn't there, or failed.
         """
         key = f"{tool}-{given.name}-{seconds:g}s-seed{seed}"
-        task = {
-            "do": "learn",
-            "fit": list(given.fit),
-            "test": [str(image) for image, _ in given.test],
-            "seconds": seconds,
-            "seed": seed,
-            "ndim": given.ndim,
-            "spacing": given.spacing,
+        task = _task("learn", given, seconds, seed) | {
             "earlier": list(earlier),
             "options": OPTIONS.get(tool, {}),
         }
@@ -185,16 +178,9 @@ class Contest:
             IoU 0.5.
         """
         key = f"ours-{given.name}-self{share:g}of{len(pool)}-{seconds:g}s-seed{seed}"
-        task = {
-            "do": "self-train",
-            "fit": list(given.fit),
-            "test": [str(image) for image, _ in given.test],
+        task = _task("self-train", given, seconds, seed) | {
             "pool": [str(image) for image, _ in pool],
-            "seconds": seconds,
             "share": share,
-            "seed": seed,
-            "ndim": given.ndim,
-            "spacing": given.spacing,
         }
         answer = self._answer("ours", key, task, 4 * seconds + 3600)
         if "scores" not in answer:
@@ -337,6 +323,12 @@ def judge(folder: Path, given: Scene) -> dict[str, Any]:
     return score
 
 
+def channels_first(path: Path | str) -> Any:
+    """Read a plane, grey or in colours, as (C, Y, X)."""
+    pixels = tifffile.imread(path)
+    return np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels[np.newaxis]
+
+
 def precision(folder: Path, pool: Sequence[tuple[Path, Path]]) -> dict[str, Any]:
     """The share of the objects in `accepted` that match a true one at IoU 0.5."""
     right, count = 0, 0
@@ -348,6 +340,19 @@ def precision(folder: Path, pool: Sequence[tuple[Path, Path]]) -> dict[str, Any]
             right += sum(iou >= 0.5 for iou in found.values())
             count += len(found)
     return {"accepted_objects": count, "precision": round(right / count, 4) if count else None}
+
+
+def _task(do: str, given: Scene, seconds: float, seed: int) -> dict[str, Any]:
+    """What every learner of a scene is told."""
+    return {
+        "do": do,
+        "fit": list(given.fit),
+        "test": [str(image) for image, _ in given.test],
+        "seconds": seconds,
+        "seed": seed,
+        "ndim": given.ndim,
+        "spacing": given.spacing,
+    }
 
 
 def _with_facts(answer: dict[str, Any]) -> list[dict[str, Any]]:

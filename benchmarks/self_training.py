@@ -18,7 +18,7 @@ import numpy as np
 import tifffile
 
 import common
-from contest import CACHE, Contest, Scene, names, paths, say, scene
+from contest import CACHE, Contest, Scene, channels_first, names, paths, say, scene
 from napari_nucleate.core.confidence import score
 from napari_nucleate.core.confidence.reliability import calibration_error, reliability
 from napari_nucleate.core.confidence.traits import NAMES, Traits
@@ -166,7 +166,6 @@ class Bench:
                 share += [np.full(len(j.iou), 1 / count) for j in images]
         # Each model counts alike, however many objects its images have.
         table, found, weight = (np.concatenate(a) for a in (tables, iou, share))
-        weight = weight / weight.mean()
         rng = np.random.default_rng(0)
         drawn = rng.choice(len(found), 20_000, p=weight / weight.sum())
         rows: dict[str, list[list[float]]] = {}
@@ -226,8 +225,7 @@ class Bench:
 
 
 def _judged(model: Model, image: Path, mask: Path) -> Judged:
-    pixels, truth = tifffile.imread(image), tifffile.imread(mask).astype(np.int32)
-    pixels = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels[np.newaxis]
+    pixels, truth = channels_first(image), tifffile.imread(mask).astype(np.int32)
     recipe, device = model.recipe, choose_device("auto")
     network = model.network(device)
     normal = recipe.normalisation.apply(pixels)

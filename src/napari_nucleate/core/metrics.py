@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Labels = NDArray[Any]
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+AVERAGED = THRESHOLDS[::2]
+"""The IoU thresholds that `Score.mean_ap` averages over."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtGui import QImage, QPixmap
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.instances.drawn import rims
 from napari_nucleate.core.normalise import Normalisation
 from napari_nucleate.gui.job import Job
 
@@ -167,7 +168,7 @@ def draw(image: NDArray[Any], labels: NDArray[np.int32] | None, side: int = SIDE
             np.minimum((np.arange(n) + 0.5) * factor, m - 1).astype(int)
             for n, m in zip(picture.shape, labels.shape, strict=False)
         ]
-        picture[_outlines(labels[np.ix_(*at)])] = OUTLINE
+        picture[rims(labels[np.ix_(*at)])] = OUTLINE
     return picture
 
 
@@ -186,17 +187,6 @@ def _shrink(image: NDArray[Any], factor: float) -> NDArray[np.float32]:
         for n, m in zip(sizes, values.shape[-2:], strict=True)
     ]
     return values[:, at[0][:, np.newaxis], at[1]]
-
-
-def _outlines(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """The pixels of objects that have another value to their right or below, or reach there."""
-    edge = np.zeros(labels.shape, bool)
-    down, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
-    edge[:-1] |= down
-    edge[1:] |= down
-    edge[:, :-1] |= right
-    edge[:, 1:] |= right
-    return edge & (labels > 0)
 
 
 def _pixmap(picture: NDArray[np.uint8]) -> QPixmap:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_nucleate.core.instances.drawn import rims
 from napari_nucleate.core.metrics import agreement
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Traits:
         ids, sizes = np.unique(labels[labels > 0], return_counts=True)
         # What isn't a number is no evidence.
         margin = np.clip(2 * np.nan_to_num(maps.foreground.astype(np.float64)) - 1, 0, 1)
-        long = _sums(labels, _rims(labels).astype(np.float64), ids)
+        long = _sums(labels, rims(labels).astype(np.float64), ids)
         agreed = np.ones(len(ids))
         for other in alone:
             iou = agreement(labels, other)
@@ -114,17 +115,6 @@ def _sums(
 ) -> NDArray[np.float64]:
     sums = np.bincount(labels.ravel(), values.ravel(), int(ids.max(initial=0)) + 1)
     return np.asarray(sums[ids], np.float64)
-
-
-def _rims(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels of objects that have a neighbour with another label; the image's edge is none."""
-    rim = np.zeros(labels.shape, np.bool_)
-    for axis in range(labels.ndim):
-        along, marked = np.moveaxis(labels, axis, 0), np.moveaxis(rim, axis, 0)
-        differ = along[1:] != along[:-1]
-        marked[1:] |= differ
-        marked[:-1] |= differ
-    return rim & (labels > 0)
 
 
 def _jagged(long: NDArray[np.float64], sizes: NDArray[np.int64], ndim: int) -> NDArray[np.float64]:

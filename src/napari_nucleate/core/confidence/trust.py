@@ -9,6 +9,7 @@ from pydantic import Field
 
 from napari_nucleate.core.confidence.reliability import Bin, reliability
 from napari_nucleate.core.confidence.traits import NAMES
+from napari_nucleate.core.metrics import AVERAGED
 from napari_nucleate.core.params import Params
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ SINGLE = (
     (-4.47, 2.28, 0.00, 0.98, -0.64, -4.47),
     (-7.26, 2.96, 0.00, 0.74, -0.85, -3.18),
 )
-IOU = (0.5, 0.6, 0.7, 0.8, 0.9)
+IOU = AVERAGED
 """How well an object has to match a true one; the first is what "right" means."""
 
 N_WEIGHTS = len(NAMES) + 1

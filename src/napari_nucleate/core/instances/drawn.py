@@ -34,3 +34,29 @@ def outlines(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     out = np.zeros_like(labels)
     in_bands(partial(_label_kernels.outlines, labels, out), len(labels), 64)
     return out
+
+
+def rims(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Where objects have a direct neighbour with another label, one pixel wide. Pure.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (*spatial)
+
+    Returns
+    -------
+    ndarray of bool, shape (*spatial)
+        False in the background; the edge of the image is no rim.
+
+    Examples
+    --------
+    >>> rims(np.array([[0, 1, 1, 1, 1, 1, 2]], np.int32)).astype(int)
+    array([[0, 1, 0, 0, 0, 1, 1]])
+    """
+    rim = np.zeros(labels.shape, np.bool_)
+    for axis in range(labels.ndim):
+        along, marked = np.moveaxis(labels, axis, 0), np.moveaxis(rim, axis, 0)
+        differ = along[1:] != along[:-1]
+        marked[1:] |= differ
+        marked[:-1] |= differ
+    return rim & (labels > 0)

@@ -11,7 +11,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.clean import relabel
 from napari_nucleate.core.instances.star_convex import StarConvex
 from napari_nucleate.core.instances.stars import suppress
-from napari_nucleate.core.metrics import THRESHOLDS
+from napari_nucleate.core.metrics import AVERAGED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     Agreement = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
-IOUS = np.array(THRESHOLDS[::2])
-"""The IoU thresholds that `metrics.Score.mean_ap` averages over."""
+IOUS = np.array(AVERAGED)
 
 RANKED = 0.99
 """Up to here, stars are drawn in the order of their probability, and more of them with a lower
