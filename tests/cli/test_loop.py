@@ -15,6 +15,7 @@ from napari_nucleate.core.images import Stack
 from napari_nucleate.core.instances.tune import Tuned
 from napari_nucleate.io.read import read_images, read_stack
 from napari_nucleate.project import tune as project_tune
+from napari_nucleate.project.model import Item, State
 from napari_nucleate.project.store import Store
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -206,6 +207,150 @@ def test_self_training_makes_a_project_that_can_be_read(
         assert prediction.labels.shape == truth.shape
         assert prediction.maps.shape == (3, *truth.shape)
         assert prediction.scores.image == pytest.approx(item.confidence)
+
+
+def weights_written(out):
+    files = (out / "models").glob("*/weights.safetensors")
+    return {path.parent.name: path.stat().st_mtime_ns for path in files}
+
+
+@pytest.mark.parametrize("kind", ["2d", "time-lapse"])
+def test_a_project_is_gone_on_with(nucleate, tmp_path, sample, tiny_options, kind, monkeypatch):
+    images, masks = sample(kind, 4)
+    few = some_masks(masks, tmp_path / "few", 1) if kind == "2d" else masks
+    out = tmp_path / "project"
+    if kind == "2d":
+        options = ["--images", images, "--masks", few, "--out", out]
+        nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    else:
+        # As the window leaves it: the layer has another name than the file, and no model yet.
+        (file,) = images.iterdir()
+        keys = [f"my layer_n{i}" for i in range(4)]
+        items = [Item(key=key, source=str(file)) for key in keys]
+        labels = np.asarray(read_stack(next(masks.iterdir())).data[2])
+        Store(out).save_annotation(keys[2], labels)
+        Store(out).save_state(State(items=tuple(items)).mark(keys[2], "labelled"))
+    before = weights_written(out)
+    monkeypatch.chdir(tmp_path)  # from wherever it is run
+    options = [*tiny_options, "--rounds", 2, "--best", 2, "--least", 0]
+    done = nucleate("self-train", "project", *options, "--json").json
+    assert [(r["number"], r["human"], r["pseudo"]) for r in done["rounds"]] == [
+        (0, 1, 0),
+        (1, 1, 2),
+        (2, 1, 3),
+    ]
+    # The model that was there wasn't trained again, nor overwritten.
+    assert before.items() <= weights_written(out).items()
+    state = Store(out).load_state()
+    assert state.self_training.best == 2
+    assert [r.initial for r in state.rounds] == ["", "round-0", "round-1"]
+    assert [r.human_objects > 0 for r in state.rounds] == [True] * 3
+    again = nucleate("self-train", out, *tiny_options, "--rounds", 1, "--json").json
+    assert [r["number"] for r in again["rounds"]] == [0, 1, 2, 3]
+
+
+def test_an_image_confirmed_to_be_empty_is_learned_from(
+    nucleate, refused, tmp_path, sample, tiny_options
+):
+    images, masks = sample("2d", 4)
+    out = tmp_path / "project"
+    options = ["--images", images, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
+    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    store = Store(out)
+    key = store.load_state().ranked()[0].key
+    store.save_state(store.load_state().mark(key, "empty"))
+    assert f"{key} is empty, but its labels are gone" in refused("self-train", out)
+    store.save_annotation(key, np.zeros((64, 64), np.int32))
+    nucleate("self-train", out, *tiny_options, "--rounds", 1, "--least", 0)
+    state = store.load_state()
+    assert state.item(key).status == "empty"
+    assert key in store.load_card(state.used.model).record.human
+
+
+def test_what_a_person_accepted_is_learned_from_as_it_is(nucleate, tmp_path, sample, tiny_options):
+    images, masks = sample("2d", 4)
+    out = tmp_path / "project"
+    options = ["--images", images, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
+    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    store = Store(out)
+    state = store.load_state()
+    item = state.ranked()[-1]
+    taken = item.model_copy(update={"status": "accepted", "judged": True})
+    store.save_state(state.replace(taken))
+    before = store.load_prediction(item.key)
+    nucleate("self-train", out, *tiny_options, "--rounds", 0)
+    assert store.load_state().item(item.key) == taken
+    nucleate("self-train", out, *tiny_options, "--rounds", 1, "--best", 1, "--least", 0)
+    after = store.load_state()
+    assert after.item(item.key) == taken
+    np.testing.assert_array_equal(store.load_prediction(item.key).labels, before.labels)
+    pseudo = store.load_card(after.used.model).record.pseudo
+    assert item.key in pseudo
+    assert len(pseudo) == 2  # and the best one of the others
+
+
+def test_images_are_never_taken_for_others(nucleate, refused, tmp_path, sample, tiny_options):
+    """A stack of which one image has another size now, and a folder with one file replaced."""
+    images, masks = sample("2d", 4)
+    mine, out = tmp_path / "mine", tmp_path / "project"
+    shutil.copytree(images, mine)
+    options = ["--images", mine, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
+    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    store = Store(out)
+    state = store.load_state()
+    (key,) = state.keys("labelled")
+    # As napari's reader of folders leaves it: one source for all.
+    store.save_state(
+        state.replace(*(i.model_copy(update={"source": str(mine)}) for i in state.items))
+    )
+    first = min(mine.iterdir())
+    first.rename(mine / "another.tif")
+    assert f"{first.stem} isn't in {mine}" in refused("self-train", out)
+    (mine / "another.tif").rename(first)
+    tifffile.imwrite(mine / f"{key}.tif", np.zeros((32, 32), np.uint16))
+    assert "has (32, 32) pixels, but its labels have (64, 64)" in refused("self-train", out)
+
+
+def test_what_was_rejected_is_not_learned_from(nucleate, tmp_path, sample, tiny_options):
+    images, masks = sample("2d", 4)
+    out = tmp_path / "project"
+    options = ["--images", images, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
+    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    store = Store(out)
+    state = store.load_state()
+    best = state.ranked()[0].key
+    store.save_state(state.mark(best, "rejected"))
+    nucleate("self-train", out, *tiny_options, "--rounds", 1, "--best", 9, "--least", 0)
+    after = store.load_state()
+    assert after.item(best).status == "rejected"
+    assert len(store.load_card(after.used.model).record.pseudo) == 2
+    assert best not in store.load_card(after.used.model).record.pseudo
+
+
+def test_a_project_that_can_not_be_gone_on_with(refused, nucleate, tmp_path, sample, tiny_options):
+    images, masks = sample("2d", 4)
+    mine, out = tmp_path / "mine", tmp_path / "project"
+    shutil.copytree(images, mine)
+    assert "Give a project to go on with" in refused("self-train", "--images", mine)
+    options = ["--images", mine, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
+    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    assert "leave out --images" in refused("self-train", out, "--images", mine)
+    assert "--known" in refused("self-train", out, "--known", "sparse")
+    assert "is a project in 2D, not 3D" in refused("self-train", out, "--ndim", 3)
+    state = Store(out).load_state()
+    wrong = refused("self-train", out, "--width", 8)
+    assert "can't be trained further: its network" in wrong
+    assert Store(out).load_state() == state  # nothing was predicted anew
+    store = Store(out)
+    (key,) = store.load_state().keys("labelled")
+    labels = out / "annotations" / f"{key}.tif"
+    labels.rename(tmp_path / "labels.tif")
+    assert f"{key} is labelled, but its labels are gone" in refused("self-train", out)
+    (tmp_path / "labels.tif").rename(labels)
+    gone = sorted(mine.iterdir())[3]
+    gone.rename(tmp_path / "elsewhere.tif")
+    assert "does not exist" in refused("self-train", out)
+    assert "is not a project" in refused("self-train", tmp_path / "nothing")
 
 
 def test_sparse_annotations_are_kept_as_they_were_painted(nucleate, tmp_path, sample, tiny_options):
@@ -408,3 +553,16 @@ def test_membranes_are_evaluated_as_in_their_challenge(nucleate, tmp_path):
     assert "mean rand error: 0.33" in wrong.out
     assert "mean warping error: 0.0" in wrong.out
     assert "rand error" not in nucleate("evaluate", tmp_path / "truth", tmp_path / "merged").out
+
+
+def test_images_to_annotate_next_are_proposed(nucleate, refused, tmp_path, sample, tiny_options):
+    images, masks = sample("2d", 4)
+    out = tmp_path / "project"
+    options = ["--images", images, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
+    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    found = nucleate("suggest", out, "--json").json["suggestions"]
+    labelled = Store(out).load_state().keys("labelled")
+    assert len({one["image"] for one in found} - set(labelled)) == len(found) == 3
+    assert all(one["region"] == [[0, 64], [0, 64]] for one in found)
+    assert found[0]["why"] in nucleate("suggest", out, "--count", 1).err
+    assert "is not a project" in refused("suggest", images)

@@ -49,15 +49,28 @@ def test_the_newest_model_is_the_last_that_is_not_set_aside():
     rounds = [
         RoundEntry(number=n, model=f"round-{n}", human=1, pseudo=n, seconds=1) for n in range(3)
     ]
-    assert State().newest is None
+    assert State().used is None
     before = State(rounds=tuple(rounds))
-    assert before.newest == rounds[2]
+    assert before.used == rounds[2]
     after = before.set_aside("round-2", "It was worse.")
-    assert after.newest == rounds[1]
+    assert after.used == rounds[1]
     assert [r.set_aside for r in after.rounds] == ["", "", "It was worse."]
     assert State.parse(after.model_dump(mode="json")) == after
     none = State(rounds=tuple(rounds[:1])).set_aside("round-0", "No.")
-    assert none.newest is None
+    assert none.used is None
+
+
+def test_a_person_may_use_another_model():
+    rounds = [
+        RoundEntry(number=n, model=f"round-{n}", human=1, pseudo=n, seconds=1, initial=initial)
+        for n, initial in enumerate(["", "", "round-0"])
+    ]
+    state = State(rounds=tuple(rounds))
+    assert state.use("round-1").used == rounds[1]
+    # What a worse one began with is in use again, newer or not.
+    assert state.set_aside("round-2", "It was worse.").used == rounds[0]
+    with pytest.raises(NucleateError, match="no model 'round-9'"):
+        state.use("round-9")
 
 
 @pytest.mark.parametrize("status", ["accepted", "rejected", "predicted"])

@@ -21,6 +21,7 @@ READY = Situation(
     interrupted="round-0",
     splittable=True,
     exportable=True,
+    judged=True,
 )
 
 
@@ -64,7 +65,7 @@ def test_at_the_beginning_nothing_can_be_done_and_each_action_says_why():
         (
             {"interrupted": ""},
             "resume",
-            "No training was interrupted; Train further goes on from the newest model's weights.",
+            "No training was interrupted; Train further uses the weights there are.",
         ),
         ({"model": ""}, "predict", "Train first; there is no model yet."),
         ({"model": ""}, "train_again", "Train first; there is no model yet."),

@@ -288,32 +288,41 @@ class TestSelfTraining:
             ("round-0", ""),
             ("round-1", "It is worse."),
         ]
-        assert got.newest.model == "round-0"
+        assert got.used.model == "round-0"
         assert store.load_model("round-1").card.record.round == 1
         assert {(i.model, i.round) for i in got.ranked()} == {("round-0", 0)}
 
-    def test_worse_asks_the_model_in_use_before(self, store, random_model, tiny):
-        def learned(state, number, ap):
+    def test_a_model_is_compared_with_those_it_goes_back_to(self, store, random_model, tiny):
+        def learned(state, number, ap, initial=""):
             facts = {"validation_ap": ap, "validated": 100, "held_out": ("a",)}
-            record = Record(name=f"m{number}", round=number, **facts)
+            record = Record(name=f"m{number}", round=number, initial=initial, **facts)
             card = Card(recipe=tiny(), record=record)
             store.save_model(Model(card, random_model(tiny()).weights))
             after = run.entered(state, Model(card, {}))
             return after, run.worse(after, store)
 
-        state, why = learned(State(), 0, 0.9)
+        state, why = learned(State(), 0, 0.7)
         assert why == ""
-        state, why = learned(state, 1, 0.5)
-        assert why.startswith("Round 1 made it worse: mean AP 0.500")
+        state, why = learned(state, 1, 0.4, "m0")
+        assert why.startswith("Round 1 made it worse: mean AP 0.400")
         state = state.set_aside("m1", why)
-        # Compared with what is in use, not with what was set aside.
-        state, why = learned(state, 2, 0.6)
-        assert "after 0.900 in round 0" in why
-        state, why = learned(state.set_aside("m2", why), 3, 0.91)
+        assert state.used.model == "m0"
+        state, why = learned(state, 2, 0.9, "m0")
         assert why == ""
+        # Nobody went back to the second: whoever chose the first again isn't held to it.
+        state, why = learned(state.use("m0"), 3, 0.72, "m0")
+        assert why == ""
+        state, why = learned(state.use("m2"), 4, 0.72, "m2")
+        assert "after 0.900 in round 2" in why
+        assert state.set_aside("m4", why).used.model == "m2"
+        # Of two steps that are each within noise, the first model is the measure still.
+        state, why = learned(state, 5, 0.85, "m2")
+        assert why == ""
+        state, why = learned(state, 6, 0.8, "m5")
+        assert "after 0.900 in round 2" in why
         # Without the record of one, there is nothing to compare with.
-        (store.folder / "models" / "m3" / "model.json").unlink()
-        assert learned(state, 4, 0.1)[1] == ""
+        (store.folder / "models" / "m2" / "model.json").unlink()
+        assert learned(state, 7, 0.1, "m5")[1] == ""
 
     def test_stopped_early_the_state_is_written_as_it_was_then(self, store, nuclei, tiny, picture):
         known, human, others = self.project(nuclei, tiny)

@@ -13,11 +13,12 @@ from napari_nucleate.cli.progress import console
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.recipe import Recipe
 
-Images = Annotated[Path, typer.Option(help="Folder of TIFF or PNG files, or one stack.")]
-Masks = Annotated[
-    Path, typer.Option(help="Folder of label images with the names of their images, or one stack.")
-]
-Out = Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.")]
+IMAGES = typer.Option(help="Folder of TIFF or PNG files, or one stack.")
+MASKS = typer.Option(help="Folder of label images with the names of their images, or one stack.")
+OUT = typer.Option(help="Folder to write; it must be new or empty.")
+Images = Annotated[Path, IMAGES]
+Masks = Annotated[Path, MASKS]
+Out = Annotated[Path, OUT]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", help="Start from a recipe in a JSON file.")
@@ -101,4 +102,4 @@ def report(result: dict[str, Any], as_json: bool, sentence: str) -> None:
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        console.print(sentence)
+        console.print(sentence, soft_wrap=True)

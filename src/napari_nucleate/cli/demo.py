@@ -86,7 +86,7 @@ def run_demo(
         _check_some_left(len(pairs), labelled)
         new_folder(folder)
     refs = [image for image, _ in pairs]
-    chosen = representative(refs, labelled, seed)
+    chosen = representative(refs, labelled)
     first, refine = (_recipe(seconds * share, seed) for share in (FIRST_SHARE, 1 - FIRST_SHARE))
     loop = Loop.prepare(
         refs, [pairs[i] for i in chosen], folder / "project", first, SelfTraining(rounds=1)
@@ -161,11 +161,11 @@ def _score(hidden: Mapping[str, ImageRef], found: Labels) -> Evaluation:
 
 def _export(folder: Path, loop: Loop, found: Labels) -> None:
     """Write the labels of the pool and the table of measurements."""
-    writer = LabelWriter(loop.pool, folder / "labels")
+    writer = LabelWriter([one.ref for one in loop.pool], folder / "labels")
     for key, labels in found.items():
         writer.add(key, labels)
     rows: list[Row] = []
-    for ref in loop.pool:
+    for ref in (one.ref for one in loop.pool):
         units = ref.units
         drawn = Stack(found[ref.key], "YX", ref.spacing, units, name=ref.key).images(2)[0]
         rows += measured(drawn, ref, loop.store.load_table(ref.key))
@@ -178,7 +178,7 @@ def _draw(
     """Draw three images of the pool: trusted most, in the middle, and least."""
     ranked = [item.key for item in loop.state.ranked()]
     shown = dict.fromkeys((ranked[0], ranked[len(ranked) // 2], ranked[-1]))
-    refs = {ref.key: ref for ref in loop.pool}
+    refs = {one.key: one.ref for one in loop.pool}
     panels = []
     for key in shown:
         columns = [("truth", truth(hidden[key]))]

@@ -8,6 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from napari_nucleate.cli.arguments import (
+    IMAGES,
+    MASKS,
+    OUT,
     RECIPE_PATHS,
     Classes,
     Epochs,
@@ -34,11 +37,13 @@ from napari_nucleate.cli.data import (
 from napari_nucleate.cli.interrupt import Interrupt, can_go_on, check_not_interrupted
 from napari_nucleate.cli.options import merged, with_options
 from napari_nucleate.cli.progress import Follower
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Started, Trained, Validated
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
+from napari_nucleate.project.store import Store
 
 GO_ON = "The same command with --resume goes on where it was interrupted."
 LOST = "It was interrupted before there was anything to go on with."
@@ -180,14 +185,21 @@ def predict(
 @with_options("rounds", SelfTraining, "rounds", "best", "least", "sure", "margin", "weight")
 @with_options("given", Recipe, *RECIPE_PATHS)
 def self_train(
-    images: Images,
-    masks: Masks,
-    out: Out,
     given: dict[str, Any],
     rounds: dict[str, Any],
     tiling: dict[str, Any],
+    project: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Go on with this project, from its labels and its model; close its window first. "
+            "Without it, a new one is made of --images, --masks and --out."
+        ),
+    ] = None,
+    images: Annotated[Path | None, IMAGES] = None,
+    masks: Annotated[Path | None, MASKS] = None,
+    out: Annotated[Path | None, OUT] = None,
     recipe: RecipeFile = None,
-    known: KnownOption = "dense",
+    known: KnownOption | None = None,
     target: Target = None,
     classes: Classes = None,
     seconds: Seconds = None,
@@ -195,24 +207,37 @@ def self_train(
     steps: Steps = None,
     as_json: Json = False,
 ) -> None:
-    """Train on the images that have masks, predict the others, keep the best, train again."""
+    """Train on what has labels, predict the rest, keep the best, train again."""
     from napari_nucleate.cli.loop import Loop
 
-    chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps)
     how = Tiling.parse(tiling)
-    loop = Loop.prepare(
-        references(images, chosen.ndim),
-        masks,
-        new_folder(out),
-        chosen,
-        SelfTraining.parse(rounds),
-        known,
-    )
-    with Follower(len(loop.pool)) as follower:
+    if project is not None:
+        if images or masks or out or known:
+            raise NucleateError(
+                f"{project} is a project with images and labels of its own; leave out --images, "
+                "--masks, --out and --known, or leave out the project."
+            )
+        begun = Store(project).load_state().recipe
+        chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
+        loop, out = Loop.go_on(project, chosen, rounds), project
+    elif images is None or masks is None or out is None:
+        raise NucleateError("Give a project to go on with, or --images, --masks and --out.")
+    else:
+        chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps)
+        loop = Loop.prepare(
+            references(images, chosen.ndim),
+            masks,
+            new_folder(out),
+            chosen,
+            SelfTraining.parse(rounds),
+            known or "dense",
+        )
+    kept = f"Stopped; what is done so far is kept: nucleate self-train {out} goes on with it."
+    with Follower(len(loop.pool), kept=kept) as follower:
         for _ in follower.follow(loop.run(tiling=how)):
             pass
-    newest = loop.state.newest
-    model = str(out / "models" / newest.model) if newest else ""
+    used = loop.state.used
+    model = str(out / "models" / used.model) if used else ""
     rows = [entry.model_dump() for entry in loop.state.rounds]
     told = f"Project: {out}; labels of the pool: {out / 'predictions'}; model: {model}"
     report({"project": str(out), "model": model, "rounds": rows}, as_json, told)

@@ -1,25 +1,33 @@
-"""The loop of self-training on a project, without a screen."""
+"""The loop of self-training on a project, new or begun, without a screen."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_nucleate.cli.data import check_same_channels, example, matched
 from napari_nucleate.cli.options import merged
+from napari_nucleate.cli.projects import (
+    Found,
+    annotations_of,
+    images_of,
+    labelled_example,
+)
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card
+from napari_nucleate.core.training.initial import check_fits
 from napari_nucleate.project import run
 from napari_nucleate.project.model import Item, State
 from napari_nucleate.project.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from napari_nucleate.core.annotation import Known
     from napari_nucleate.core.events import RoundEvent
     from napari_nucleate.core.images import ImageRef
+    from napari_nucleate.core.model import Model
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Tiling
     from napari_nucleate.core.recipe import Recipe
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Loop:
-    """A project made from images and masks, and its state as the rounds go by.
+    """A project, and its state as the rounds go by.
 
     Parameters
     ----------
@@ -36,14 +44,20 @@ class Loop:
     state : State
     labelled : list of Example
         Images with a person's masks.
-    pool : list of ImageRef
+    pool : list of Found
         The others.
+    accepted : list of Example
+        Predictions that a person accepted.
+    model : Model, optional
+        What the rounds go on from.
     """
 
     store: Store
     state: State
     labelled: list[Example]
-    pool: list[ImageRef]
+    pool: list[Found]
+    accepted: list[Example] = field(default_factory=list)
+    model: Model | None = None
 
     @classmethod
     def prepare(
@@ -64,7 +78,7 @@ class Loop:
         """
         pairs = matched(images, masks, recipe.ndim) if isinstance(masks, Path) else masks
         labelled = {image.key for image, _ in pairs}
-        pool = [ref for ref in images if ref.key not in labelled]
+        pool = [Found(ref.key, ref) for ref in images if ref.key not in labelled]
         if not pool:
             raise NucleateError(
                 f"All {len(images)} images have masks; self-training needs images without."
@@ -73,7 +87,8 @@ class Loop:
         items = tuple(
             Item(
                 key=ref.key,
-                source=str(ref.stack.source or ""),
+                # Found again from wherever the next command is run.
+                source=str(Path(ref.stack.source).resolve()) if ref.stack.source else "",
                 status="labelled" if ref.key in labelled else "unlabelled",
             )
             for ref in images
@@ -91,6 +106,53 @@ class Loop:
             store.save_annotation(image.key, painted, image.spacing, image.units)
         return cls(store, state, examples, pool)
 
+    @classmethod
+    def go_on(cls, folder: Path, recipe: Recipe, options: Mapping[str, Any]) -> Loop:
+        """Go on with a project: from the model in use, with the labels there are now.
+
+        What a person accepted is learned from as it is; what a person rejected isn't.
+
+        Parameters
+        ----------
+        folder : Path
+            The project's.
+        recipe : Recipe
+            Of the trainings to come.
+        options : mapping
+            What is to be another value in how masks join.
+
+        Raises
+        ------
+        NucleateError
+            If it is no project, nothing is labelled, an image isn't found, none is left for the
+            pool, or the recipe doesn't go with the model.
+        """
+        store = Store(folder)
+        state = store.load_state()
+        if recipe.ndim != state.recipe.ndim:
+            raise NucleateError(
+                f"{folder} is a project in {state.recipe.ndim}D, not {recipe.ndim}D."
+            )
+        annotations = annotations_of(store, state)
+        judged = [k for k in state.keys("accepted") if state.item(k).judged]
+        rest = [k for k in state.keys("unlabelled", "predicted", "accepted") if k not in judged]
+        if not rest:
+            raise NucleateError(
+                f"All images of {folder} are labelled, accepted or rejected; self-training needs "
+                "others."
+            )
+        found = {one.key: one for one in images_of(state, [*annotations, *judged, *rest])}
+        labelled = [labelled_example(found[key], a) for key, a in annotations.items()]
+        channels = check_same_channels([one.ref for one in found.values()])
+        recipe = merged(recipe, {"channels": channels})
+        model = store.load_model(state.used.model) if state.used else None
+        if model is not None:
+            check_fits(model, recipe)
+        self_training = merged(state.self_training, options)
+        state = state.model_copy(update={"recipe": recipe, "self_training": self_training})
+        accepted = run.accepted_examples(state, store, found, judged)
+        return cls(store, state, labelled, [found[key] for key in rest], accepted, model)
+
     def run(
         self, refine: Recipe | None = None, tiling: Tiling | None = None
     ) -> Generator[RoundEvent, None, None]:
@@ -98,10 +160,15 @@ class Loop:
         first = self.pool[0]
         card = Card(
             recipe=self.state.recipe,
-            channels=first.stack.channels,
+            channels=first.ref.stack.channels,
             spacing=first.spacing,
             units=first.units,
         )
+        if self.model is not None:
+            # In the window a person may have said another pixel size than the files do.
+            known = self.model.card
+            same = {"channels": known.channels, "spacing": known.spacing, "units": known.units}
+            card = card.model_copy(update=same)
         if refine is not None:
             refine = merged(refine, {"channels": self.state.recipe.channels})
         events = run.self_training(
@@ -111,6 +178,8 @@ class Loop:
             self.state,
             refine=refine,
             card=card,
+            accepted=self.accepted,
+            model=self.model,
             tiling=tiling,
         )
         for event in events:

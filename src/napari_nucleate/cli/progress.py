@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from napari_nucleate.core.events import (
     Accepted,
     BlockDone,
+    Described,
     Prediction,
     RoundStarted,
     SetAside,
@@ -41,9 +42,17 @@ class Follower:
         How many images will be predicted; 0 where none.
     quiet : bool
         Show nothing.
+    kept : str
+        What is said where Ctrl+C ends it.
     """
 
-    def __init__(self, images: int = 0, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        images: int = 0,
+        quiet: bool = False,
+        kept: str = "Stopped; what is done so far is kept.",
+    ) -> None:
+        self._kept = kept
         self._images = images
         self._predicted = 0
         self._task: TaskID | None = None
@@ -70,7 +79,7 @@ class Follower:
     ) -> None:
         self._progress.stop()
         if kind is KeyboardInterrupt:
-            self.say("Stopped; what is done so far is kept.")
+            self.say(self._kept)
 
     def follow(self, events: Generator[Event, None, Any]) -> Generator[Event, None, None]:
         """Pass events on, showing each."""
@@ -98,6 +107,8 @@ class Follower:
             self._show_prediction(event)
         elif isinstance(event, BlockDone):
             self._show_block(event)
+        elif isinstance(event, Described):
+            self._show_described(event)
         elif isinstance(event, RoundStarted):
             self.say(
                 f"Round {event.number}: {event.human} image(s) labelled by a person, "
@@ -146,6 +157,13 @@ class Follower:
         if self._task is None:
             self._begin("Splitting")
         self._to(event.done / event.total, f"block {event.done}, {event.objects} objects")
+        if event.done == event.total:
+            self._end()
+
+    def _show_described(self, event: Described) -> None:
+        if self._task is None:
+            self._begin("Looking at images")
+        self._to(event.done / event.total, "")
         if event.done == event.total:
             self._end()
 

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
 from napari_nucleate.cli.arguments import Json
-from napari_nucleate.cli.data import references
 from napari_nucleate.cli.progress import Follower, console
+from napari_nucleate.cli.projects import Project, annotations_of, images_of
 from napari_nucleate.cli.tables import print_tuned
-from napari_nucleate.core.annotation import annotate
-from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Tile
 from napari_nucleate.project import tune as project_tune
 from napari_nucleate.project.store import Store
 
 if TYPE_CHECKING:
-    from napari_nucleate.core.annotation import Annotation
-    from napari_nucleate.core.images import ImageRef
     from napari_nucleate.core.instances.tune import Tuned
-    from napari_nucleate.project.model import State
 
 
 def tune(
-    project: Annotated[
-        Path, typer.Argument(help="A project, made by `nucleate self-train` or the window.")
-    ],
+    project: Project,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Write the values into the newest model and the recipe.")
+        bool, typer.Option("--apply", help="Write the values into the model in use and the recipe.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -42,11 +34,9 @@ def tune(
 
     store = Store(project)
     state = store.load_state()
-    annotations = _annotations(store, state)
+    annotations = annotations_of(store, state)
     chosen: Tuned | None = None
-    events = project_tune.tuning(
-        store, state, annotations, lambda key: _image(state, key, annotations[key].labels.ndim)
-    )
+    events = project_tune.tuning(store, state, annotations, lambda key: images_of(state, [key])[0])
     compiling = "Compiling the loops, once after installation: up to a minute…"
     with (
         Follower(quiet=as_json) as follower,
@@ -69,7 +59,7 @@ def tune(
         typer.echo(json.dumps(_as_dict(chosen, applied)))
         return
     print_tuned(chosen, project_tune.in_words(chosen))
-    name = project_tune.newest(state)
+    name = project_tune.in_use(state)
     if applied:
         told = f"Written into model {name}; what it predicts from now on is parted so."
     elif apply:
@@ -77,34 +67,6 @@ def tune(
     else:
         told = f"Nothing is changed; --apply writes the values into model {name}."
     console.print(told)
-
-
-def _annotations(store: Store, state: State) -> dict[str, Annotation]:
-    """A person's labels by image, as the project's rule reads them."""
-    boxes, found = store.load_boxes(), {}
-    for key in project_tune.labelled(state):
-        painted = store.load_annotation(key)
-        if painted is not None:
-            rule = "dense" if state.item(key).status == "empty" else state.known
-            found[key] = annotate(painted, rule, boxes.get(key, ()))
-    if not found:
-        raise NucleateError(
-            f"No image of {store.folder} is labelled; label some to choose thresholds by them."
-        )
-    return found
-
-
-def _image(state: State, key: str, ndim: int) -> ImageRef:
-    """Find the image's file again."""
-    path = state.item(key).source
-    refs = references(Path(path), 3 if ndim == 3 else 2) if path else []
-    for ref in refs:
-        if ref.key == key:
-            return ref
-    raise NucleateError(
-        f"{key} has no prediction by the newest model and its image isn't in "
-        f"{path or 'a file'}; open the project in napari, and choose there."
-    )
 
 
 def _measured_on(event: project_tune.Measuring) -> str:

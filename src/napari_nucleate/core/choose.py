@@ -1,9 +1,8 @@
-"""Which images to label first: a few that stand for all."""
+"""Which images to label: a few that stand for all, and those that the network is worst at."""
 
 from __future__ import annotations
 
 import itertools
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +10,14 @@ import numpy as np
 from napari_nucleate.core.normalise import Normalisation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
     from napari_nucleate.core.predict import Source
+
+MOST = 3000
+"""Of more images than this, evenly spaced ones are compared, and proposed."""
 
 
 def describe(image: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -42,10 +44,107 @@ def describe(image: NDArray[np.generic]) -> NDArray[np.float64]:
     return np.concatenate([deciles, np.array(lost) / max(sum(lost), 1e-6)])
 
 
-def representative(sources: Sequence[Source], count: int, seed: int = 0) -> list[int]:
-    """Choose images that differ from each other and are each like many of the rest.
+def covering(
+    descriptions: NDArray[np.float64],
+    count: int,
+    labelled: Collection[int] = (),
+    weights: NDArray[np.float64] | None = None,
+) -> list[int]:
+    """Choose images so that every image is like one that is labelled or chosen. Pure.
 
-    The images nearest to the centres of k-means clusters of their descriptions.
+    One after the other: that which brings the others nearest, counted by their weights. So the
+    first are typical, and none is like those before (the greedy k-median; for its bound see
+    Cornuejols, Fisher and Nemhauser 1977).
+
+    Parameters
+    ----------
+    descriptions : ndarray of float64, shape (n, k)
+        Of all images, see `describe`.
+    count : int
+        How many to choose; all that aren't labelled where there are fewer.
+    labelled : collection of int
+        Images that need no label any more; never chosen.
+    weights : ndarray of float64, shape (n,), optional
+        How much a label is needed for images like each one: 0 where the network is right already.
+
+    Returns
+    -------
+    list of int
+        Their positions, in the order in which they help most.
+
+    Examples
+    --------
+    >>> descriptions = np.array([[0.0], [0.1], [0.2], [9.0], [9.2]])
+    >>> covering(descriptions, 2)
+    [1, 3]
+    >>> covering(descriptions, 1, labelled=[1])
+    [3]
+    """
+    if not len(descriptions):
+        return []
+    table = _standardised(descriptions)
+    weights = np.ones(len(table)) if weights is None else weights
+    known = set(labelled)
+    others = _spread(range(len(table)))
+    free = _spread([i for i in range(len(table)) if i not in known])
+    distance = _distances(table[others], table[free])
+    nearest = _nearest(table, others, sorted(known), distance.max(initial=0) + 1)
+    needed = weights[others, np.newaxis].astype(np.float32)
+    chosen: list[int] = []
+    while len(chosen) < min(count, len(free)):
+        gain = (needed * np.maximum(nearest[:, np.newaxis] - distance, 0)).sum(0)
+        gain[chosen] = -1
+        best = int(np.argmax(gain))
+        chosen.append(best)
+        nearest = np.minimum(nearest, distance[:, best])
+    return [free[at] for at in chosen]
+
+
+def stands_for(descriptions: NDArray[np.float64], labelled: Collection[int], one: int) -> int:
+    """How many images are more like one image than like any labelled one. Pure.
+
+    Examples
+    --------
+    >>> descriptions = np.array([[0.0], [0.1], [0.2], [9.0], [9.2]])
+    >>> stands_for(descriptions, [1], 3)
+    1
+    """
+    table = _standardised(descriptions)
+    everyone = list(range(len(table)))
+    to_one = _distances(table, table[[one]])[:, 0]
+    nearer = to_one < _nearest(table, everyone, sorted(labelled), np.inf)
+    return int(np.count_nonzero(nearer)) - int(nearer[one])
+
+
+def _standardised(descriptions: NDArray[np.float64]) -> NDArray[np.float32]:
+    table = (descriptions - descriptions.mean(0)) / (descriptions.std(0) + 1e-6)
+    return np.asarray(table, np.float32)
+
+
+def _spread(at: Sequence[int]) -> list[int]:
+    """At most `MOST` of them, evenly spaced."""
+    return list(at[:: max(1, -(-len(at) // MOST))])
+
+
+def _distances(ones: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(ones, others), np.float32)
+
+
+def _nearest(
+    table: NDArray[np.float32], ones: Sequence[int], labelled: Sequence[int], without: float
+) -> NDArray[np.float32]:
+    """How far each image is from the labelled one most like it; `without` any, all are as far."""
+    nearest = np.full(len(ones), without, np.float32)
+    for start in range(0, len(labelled), MOST):
+        some = table[labelled[start : start + MOST]]
+        nearest = np.minimum(nearest, _distances(table[list(ones)], some).min(1))
+    return nearest
+
+
+def representative(sources: Sequence[Source], count: int) -> list[int]:
+    """Choose images that differ from each other and are each like many of the rest.
 
     Parameters
     ----------
@@ -53,31 +152,48 @@ def representative(sources: Sequence[Source], count: int, seed: int = 0) -> list
         Each is read once.
     count : int
         How many to choose; all where there are fewer.
-    seed : int
-        Of the clustering.
 
     Returns
     -------
     list of int
         Positions in `sources`, in their order.
     """
-    from scipy.cluster.vq import kmeans2
-    from scipy.spatial.distance import cdist
-
     if count >= len(sources):
         return list(range(len(sources)))
-    features = np.stack([describe(s.read()) for s in sources])
-    features = (features - features.mean(0)) / (features.std(0) + 1e-6)
-    rng = np.random.default_rng(seed)
-    # Equal images would leave k-means without a second centre to draw.
-    features = features + rng.normal(0, 1e-6, features.shape)
-    with warnings.catch_warnings():
-        # An empty cluster keeps its centre, and that one's nearest image is as good as another.
-        warnings.filterwarnings("ignore", "One of the clusters is empty", UserWarning)
-        centres, _ = kmeans2(features, count, minit="++", rng=rng)
-    distance = cdist(centres, features)
-    chosen: list[int] = []
-    for row in distance:
-        # Two centres may share their nearest image: each takes one that is still free.
-        chosen.append(next(int(i) for i in np.argsort(row) if int(i) not in chosen))
-    return sorted(chosen)
+    return sorted(covering(np.stack([describe(s.read()) for s in sources]), count))
+
+
+def least_sure(foreground: NDArray[np.floating], side: int) -> tuple[slice, ...]:
+    """Find the part of an image where the network is least sure. Pure.
+
+    Parameters
+    ----------
+    foreground : ndarray of float, shape (*spatial)
+        Probability of foreground.
+    side : int
+        Longest side of the part in pixels, along Y and X; of a volume, it is in one plane.
+
+    Returns
+    -------
+    tuple of slice
+        One an axis.
+
+    Examples
+    --------
+    >>> foreground = np.zeros((6, 8))
+    >>> foreground[4:, 6:] = 0.5
+    >>> least_sure(foreground, 4)
+    (slice(2, 6, None), slice(4, 8, None))
+    """
+    doubt = 1 - np.abs(2 * np.nan_to_num(foreground.astype(np.float64)) - 1)
+    planes = doubt.reshape(-1, *doubt.shape[-2:])
+    high, wide = (min(side, n) for n in planes.shape[1:])
+    # Sums over all windows, from running sums along both axes.
+    sums = np.pad(planes.sum(0), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    windows = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
+    y, x = np.unravel_index(int(np.argmax(windows)), windows.shape)
+    part = slice(int(y), int(y) + high), slice(int(x), int(x) + wide)
+    if doubt.ndim == 2:
+        return part
+    z = int(np.argmax(planes[:, part[0], part[1]].sum((1, 2))))
+    return (slice(z, z + 1), *part)

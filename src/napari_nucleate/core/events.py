@@ -151,6 +151,14 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Described:
+    """So many of `total` images were looked at, to tell how alike they are."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class BlockDone:
     """One of `total` blocks of an image was split; `objects` were found so far."""
 

@@ -37,6 +37,9 @@ class Record(Params):
     validated: int = Field(0, ge=0, description="Objects that were validated on.")
     human: tuple[str, ...] = Field((), description="Images with a person's labels.")
     pseudo: tuple[str, ...] = Field((), description="Images with accepted predictions.")
+    human_objects: int | None = Field(None, ge=0, description="Objects that a person labelled.")
+    pseudo_objects: int | None = Field(None, ge=0, description="Objects in accepted predictions.")
+    initial: str = Field("", description="The model whose weights it began with; empty: none.")
     held_out: tuple[str, ...] = Field((), description="Images validated on, not trained on.")
     regions: dict[str, tuple[tuple[int, int], tuple[int, int]]] = Field(
         {}, description="Parts of images validated on, not trained on: start and stop along Y, X."

@@ -26,7 +26,7 @@ from napari_nucleate.core.params import Params
 from napari_nucleate.core.patches import Example
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from napari_nucleate.core.predict import Source, Tiling
     from napari_nucleate.core.recipe import Recipe
@@ -171,7 +171,9 @@ def rounds(
     *,
     refine: Recipe | None = None,
     card: Card | None = None,
-    initial: Model | None = None,
+    accepted: Sequence[Example] = (),
+    model: Model | None = None,
+    name: Callable[[int], str] = "round-{}".format,
     tiling: Tiling | None = None,
 ) -> Generator[RoundEvent, None, None]:
     """Train, predict the pool, take the best, train again on both.
@@ -194,8 +196,13 @@ def rounds(
         Of the later rounds; `recipe` where it isn't given.
     card : Card, optional
         Names, voxel size and record for the models.
-    initial : Model, optional
-        Weights that round 0 starts from.
+    accepted : sequence of Example
+        Predictions that a person accepted, with other keys: in all rounds, as they are.
+    model : Model, optional
+        One that was trained already: the pool is predicted with it, and the rounds follow on its
+        own. Without it, round 0 trains the first.
+    name : callable
+        Gives the name of a round's model by its number.
     tiling : Tiling, optional
 
     Yields
@@ -213,37 +220,41 @@ def rounds(
     from napari_nucleate.core.training.train import train
 
     options = options or SelfTraining()
-    both = {e.key for e in labelled} & {s.key for s in pool}
+    both = {e.key for e in (*labelled, *accepted)} & {s.key for s in pool}
     if both:
         raise NucleateError(f"{min(both)} is both labelled and in the pool; keep it in one.")
     sources = {s.key: s for s in pool}
     card = card or Card(recipe=recipe)
-    kept, best = None, None
+    first = model.card.record.round if model else 0
+    last = first + options.rounds
+    kept, best = model, model.card.record if model else None
     pseudo: list[Example] = []
-    for number in range(options.rounds + 1):
-        yield RoundStarted(number, options.rounds, len(labelled), len(pseudo))
-        record = Record(name=f"round-{number}", round=number)
-        model = yield from train(
-            [*labelled, *pseudo],
-            recipe if number == 0 else (refine or recipe),
-            card=card.model_copy(update={"record": record}),
-            initial=kept or initial,
-        )
-        if best is not None and (why := lowered(model.card.record, best)):
-            yield SetAside(number, model, why)
-            return
-        kept, best = model, better(model.card.record, best)
-        order, labels = yield from _predict_pool(model, pool, options, tiling)
+    for number in range(first, last + 1):
+        if kept is None or number > first:
+            learned = [*labelled, *accepted, *pseudo]
+            yield RoundStarted(number, last, len(labelled), len(learned) - len(labelled))
+            record = Record(name=name(number), round=number)
+            now = yield from train(
+                learned,
+                recipe if number == 0 else (refine or recipe),
+                card=card.model_copy(update={"record": record}),
+                initial=kept,
+            )
+            if best is not None and (why := lowered(now.card.record, best)):
+                yield SetAside(number, now, why)
+                return
+            kept, best = now, better(now.card.record, best)
+        order, labels = yield from _predict_pool(kept, pool, options, tiling)
         yield Ranked(number, tuple(order))
-        if number < options.rounds:
-            accepted = choose(order, options, len(labelled), number)
-            yield accepted
+        if number < last:
+            best_ones = choose(order, options, len(labelled), number)
+            yield best_ones
             pseudo = [
                 Example(k, sources[k].read(), labels[k], options.weight, pseudo=True)
-                for k in accepted.keys
+                for k in best_ones.keys
             ]
-        yield RoundFinished(number, model)
-        if number < options.rounds and not pseudo:
+        yield RoundFinished(number, kept)
+        if number < last and not pseudo:
             return  # there is nothing new to learn
 
 

@@ -12,16 +12,35 @@ from napari_nucleate.core.params import Params
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
 
-Status = Literal["unlabelled", "labelled", "empty", "predicted", "accepted", "rejected"]
+Status = Literal[
+    "unlabelled", "labelled", "corrected", "empty", "predicted", "accepted", "rejected"
+]
 STATUS_HELP: dict[Status, str] = {
     "unlabelled": "Nothing is painted and nothing predicted.",
     "labelled": "A person painted it; it trains and is never changed by the program.",
+    "corrected": "A person took its prediction over to correct it; it trains as what a person "
+    "painted.",
     "empty": "A person confirmed that there is nothing in it; it trains as background.",
     "predicted": "A model predicted it; it waits for review.",
     "accepted": "A person, or a round, accepted its prediction; it trains with less weight.",
     "rejected": "A person rejected its prediction; it doesn't train.",
 }
-HUMAN: frozenset[Status] = frozenset({"labelled", "empty"})
+PAINTED: frozenset[Status] = frozenset({"labelled", "corrected"})
+"""Images whose labels are on the annotation layer."""
+HUMAN: frozenset[Status] = PAINTED | {"empty"}
+
+
+def rule_of(status: Status, known: Known) -> Known:
+    """How unpainted pixels of an image count, where the project has a rule. Pure.
+
+    Who confirms that an image is empty looked at all of it, and so did who corrected a prediction.
+
+    Examples
+    --------
+    >>> rule_of("corrected", "boxes"), rule_of("labelled", "boxes")
+    ('dense', 'boxes')
+    """
+    return "dense" if status in ("empty", "corrected") else known
 
 
 class Item(Params):
@@ -34,6 +53,7 @@ class Item(Params):
     round: int | None = Field(None, ge=0, description="The round of that model.")
     confidence: float | None = Field(None, ge=0, le=1, description="Confidence of the prediction.")
     reason: str = Field("", description="What lowered the confidence most.")
+    judged: bool = Field(False, description="A person accepted it, and not a round.")
 
 
 class RoundEntry(Params):
@@ -43,9 +63,12 @@ class RoundEntry(Params):
     model: str = Field(description="Name of the model's folder.")
     human: int = Field(ge=0, description="Images with a person's labels.")
     pseudo: int = Field(ge=0, description="Images with accepted predictions.")
+    human_objects: int | None = Field(None, ge=0, description="Objects that a person labelled.")
+    pseudo_objects: int | None = Field(None, ge=0, description="Objects in accepted predictions.")
+    initial: str = Field("", description="The model whose weights it began with; empty: none.")
     seconds: float = Field(ge=0, description="Time of training, in seconds.")
     validation_ap: float | None = Field(None, description="Mean AP on the validation images.")
-    set_aside: str = Field("", description="Why its model isn't used; empty where it is.")
+    set_aside: str = Field("", description="Why it was set aside; empty where it wasn't.")
 
 
 class State(Params):
@@ -60,6 +83,7 @@ class State(Params):
     self_training: SelfTraining = Field(SelfTraining(), description="How masks join the labels.")
     items: tuple[Item, ...] = Field((), description="The images.")
     rounds: tuple[RoundEntry, ...] = Field((), description="The models so far.")
+    chosen: str = Field("", description="The model in use; empty: the newest not set aside.")
 
     def item(self, key: str) -> Item:
         """Find an image by its name.
@@ -79,9 +103,11 @@ class State(Params):
         return [i.key for i in self.items if not statuses or i.status in statuses]
 
     @property
-    def newest(self) -> RoundEntry | None:
-        """The newest model that is in use; none before the first training."""
-        return next((entry for entry in reversed(self.rounds) if not entry.set_aside), None)
+    def used(self) -> RoundEntry | None:
+        """The model in use; none before the first training."""
+        chosen = [entry for entry in self.rounds if entry.model == self.chosen]
+        newest = (entry for entry in reversed(self.rounds) if not entry.set_aside)
+        return chosen[0] if chosen else next(newest, None)
 
     def ranked(self) -> list[Item]:
         """Images with a prediction, best first."""
@@ -94,12 +120,28 @@ class State(Params):
         return self.model_copy(update={"items": tuple(new.get(i.key, i) for i in self.items)})
 
     def set_aside(self, model: str, why: str) -> Self:
-        """The same state with a model out of use, but for its place in the history."""
+        """The same state with a model out of use, but for its place in the history.
+
+        The model whose weights it began with is in use again.
+        """
         rounds = tuple(
             entry.model_copy(update={"set_aside": why}) if entry.model == model else entry
             for entry in self.rounds
         )
-        return self.model_copy(update={"rounds": rounds})
+        before = next((entry.initial for entry in rounds if entry.model == model), "")
+        return self.model_copy(update={"rounds": rounds, "chosen": before})
+
+    def use(self, model: str) -> Self:
+        """The same state with another of its models in use.
+
+        Raises
+        ------
+        NucleateError
+            If there is none of that name.
+        """
+        if model not in [entry.model for entry in self.rounds]:
+            raise NucleateError(f"The project has no model {model!r}.")
+        return self.model_copy(update={"chosen": model})
 
     def mark(self, key: str, status: Status) -> Self:
         """The same state with one image's status changed.

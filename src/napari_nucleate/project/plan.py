@@ -21,13 +21,15 @@ class Situation:
     running : str
         What runs now, as a verb with -ing; empty where nothing does.
     model : str
-        Name of the newest model; empty before the first training.
+        Name of the model in use; empty before the first training.
     interrupted : str
         Name of the model whose training was interrupted; empty where the last came to its end.
     splittable : bool
         A mask, probability or label layer is chosen to split.
     exportable : bool
         A label layer is chosen to export.
+    judged : bool
+        There is a judgement that can be taken back.
     """
 
     state: State
@@ -38,6 +40,7 @@ class Situation:
     interrupted: str = ""
     splittable: bool = False
     exportable: bool = False
+    judged: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Plan:
     stop: Gate
     predict: Gate
     accept: Gate
+    undo: Gate
     train_again: Gate
     split: Gate
     export: Gate
@@ -87,7 +91,7 @@ def plan(situation: Situation) -> Plan:
     interrupted = (
         ""
         if situation.interrupted
-        else "No training was interrupted; Train further goes on from the newest model's weights."
+        else "No training was interrupted; Train further uses the weights there are."
     )
     accepted = (
         ""
@@ -112,6 +116,7 @@ def plan(situation: Situation) -> Plan:
         stop=_gate("" if situation.running else "Nothing runs."),
         predict=_gate(busy, image, trained),
         accept=_gate(predicted),
+        undo=_gate("" if situation.judged else "No judgement is left to take back."),
         train_again=_gate(busy, image, painted, annotation, trained, accepted),
         split=_gate(
             busy,

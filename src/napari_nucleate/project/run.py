@@ -69,9 +69,16 @@ def gather(
         pixels of which the network isn't sure are left out.
     """
     human = [Example(k, sources[k].read(), painted(k)) for k in state.keys(*HUMAN)]
+    return human + accepted_examples(state, store, sources, state.keys("accepted"))
+
+
+def accepted_examples(
+    state: State, store: Store, sources: Mapping[str, Source], keys: Sequence[str]
+) -> list[Example]:
+    """Accepted predictions as training data, see `gather`."""
     options = state.self_training.model_copy(update={"sure": 0.0})
     pseudo = []
-    for key in state.keys("accepted"):
+    for key in keys:
         prediction = store.load_prediction(key)
         if prediction is not None:
             # The model that drew the maps knows what they mean; the next recipe may want others.
@@ -79,7 +86,7 @@ def gather(
             target = store.load_card(name).recipe.target if name else state.recipe.target
             labels = pseudo_label(prediction, target, options)
             pseudo.append(Example(key, sources[key].read(), labels, options.weight, pseudo=True))
-    return human + pseudo
+    return pseudo
 
 
 def training(
@@ -200,9 +207,14 @@ def self_training(
     *,
     refine: Recipe | None = None,
     card: Card | None = None,
+    accepted: Sequence[Example] = (),
+    model: Model | None = None,
     tiling: Tiling | None = None,
 ) -> Generator[RoundEvent, None, None]:
-    """Run all rounds, writing models, predictions and the state as they come."""
+    """Run all rounds, writing models, predictions and the state as they come.
+
+    With a `model`, they follow on that one; no model of the project is overwritten.
+    """
     from napari_nucleate.core.rounds import rounds
 
     steps = rounds(
@@ -212,6 +224,9 @@ def self_training(
         state.self_training,
         refine=refine,
         card=card,
+        accepted=accepted,
+        model=model,
+        name=store.new_model_name,
         tiling=tiling,
     )
     store.save_state(state)
@@ -239,8 +254,8 @@ def after(state: State, event: object) -> State:
         item = state.item(event.key)
         if item.status in HUMAN:
             return state
-        newest = state.newest
-        number, name = (newest.number, newest.model) if newest else (0, "")
+        used = state.used
+        number, name = (used.number, used.model) if used else (0, "")
         return state.replace(
             Item(
                 key=event.key,
@@ -269,23 +284,28 @@ def after(state: State, event: object) -> State:
 
 
 def entered(state: State, model: Model) -> State:
-    """The state with a finished training in its history, once. Pure."""
+    """The state with a finished training in its history, once, and its model in use. Pure."""
     record = model.card.record
     entry = RoundEntry(
         number=record.round,
         model=record.name,
         human=len(record.human),
         pseudo=len(record.pseudo),
+        human_objects=record.human_objects,
+        pseudo_objects=record.pseudo_objects,
+        initial=record.initial,
         seconds=record.seconds,
         validation_ap=record.validation_ap,
     )
     # A training that was interrupted and went on is there already.
     others = tuple(r for r in state.rounds if r.model != entry.model)
-    return state.model_copy(update={"rounds": (*others, entry)})
+    return state.model_copy(update={"rounds": (*others, entry), "chosen": ""})
 
 
 def worse(state: State, store: Store) -> str:
-    """Say that the newest model is worse than the best used before it; nothing where it isn't.
+    """Say that the newest model is worse than those that it goes back to; nothing where it isn't.
+
+    It is compared with the best of the models that it began with, that these began with, and so on.
 
     Parameters
     ----------
@@ -293,8 +313,13 @@ def worse(state: State, store: Store) -> str:
     store : Store
         Where the records of the models are.
     """
-    *before, now = [entry for entry in state.rounds if not entry.set_aside]
-    if not before:
+    now = next((entry for entry in reversed(state.rounds) if not entry.set_aside), None)
+    named = {entry.model: entry for entry in state.rounds}
+    before: list[RoundEntry] = []
+    at = now
+    while at is not None and (at := named.pop(at.initial, None)) is not None:
+        before.append(at)
+    if now is None or not before:
         return ""
     best = max(before, key=lambda entry: entry.validation_ap or 0.0)
     try:

@@ -10,7 +10,6 @@ from napari_nucleate.core.events import Prediction, Tile
 from napari_nucleate.core.instances.tune import FEWEST, Tried, Tuned, choosing
 from napari_nucleate.core.training.held_out import Split
 from napari_nucleate.core.training.tuning import Cases
-from napari_nucleate.project.model import HUMAN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -44,7 +43,7 @@ def tuning(
     source: Callable[[str], Source],
     splitter: Splitter | None = None,
 ) -> Generator[Measuring | Tile | Tried | Tuned, None, None]:
-    """Choose the thresholds that agree best with the labelled images, by the newest model's maps.
+    """Choose the thresholds that agree best with the labelled images, by the used model's maps.
 
     Images that this model predicted aren't predicted again; what is predicted here isn't kept.
 
@@ -71,7 +70,7 @@ def tuning(
     NucleateError
         If there is no model, it tells no objects apart, or too little is labelled.
     """
-    name = newest(state)
+    name = in_use(state)
     card = store.load_card(name)
     begun = splitter or getattr(card.recipe.target, "splitter", None)
     if begun is None or card.recipe.target.semantic:
@@ -94,21 +93,21 @@ def tuning(
     yield from choosing(begun, cases)
 
 
-def newest(state: State) -> str:
-    """Name of the newest model.
+def in_use(state: State) -> str:
+    """Name of the model in use.
 
     Raises
     ------
     NucleateError
         If there is none.
     """
-    if state.newest is None:
+    if state.used is None:
         raise NucleateError("Train first; there is no model yet whose thresholds to choose.")
-    return state.newest.model
+    return state.used.model
 
 
 def apply(store: Store, state: State, splitter: Splitter) -> State:
-    """Give a splitter to the newest model, and to the recipe of the next where targets agree.
+    """Give a splitter to the model in use, and to the recipe of the next where targets agree.
 
     Predictions that are there stay as they are.
 
@@ -117,7 +116,7 @@ def apply(store: Store, state: State, splitter: Splitter) -> State:
     State
         Written, too.
     """
-    name = newest(state)
+    name = in_use(state)
     card = store.load_card(name)
     target = card.recipe.target.model_copy(update={"splitter": splitter})
     recipe = card.recipe.model_copy(update={"target": target})
@@ -151,11 +150,6 @@ def _unseen(annotations: Mapping[str, Annotation], record: Record) -> dict[str, 
     split = Split.recorded(record)
     found = {key: split.unseen(key, a) for key, a in annotations.items()}
     return {key: a for key, a in found.items() if a is not None and a.known.any()}
-
-
-def labelled(state: State) -> list[str]:
-    """Names of the images that a person labelled, or confirmed to be empty."""
-    return state.keys(*HUMAN)
 
 
 def _predicted(

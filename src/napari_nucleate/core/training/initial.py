@@ -14,16 +14,8 @@ if TYPE_CHECKING:
     from napari_nucleate.core.recipe import Recipe
 
 
-def start_from(initial: Model, recipe: Recipe, device: torch.device) -> tuple[Network, str]:
-    """The recipe's network with the weights of a model.
-
-    Where the model draws other maps, its head can't be used: the rest of the network is kept.
-
-    Returns
-    -------
-    network : Network
-    warning : str
-        That the head begins anew; empty where it doesn't.
+def check_fits(initial: Model, recipe: Recipe) -> None:
+    """Make sure that a training by this recipe can begin with the weights of a model.
 
     Raises
     ------
@@ -41,6 +33,26 @@ def start_from(initial: Model, recipe: Recipe, device: torch.device) -> tuple[Ne
                 f"Model {name!r} can't be trained further: its {what} "
                 f"({one}) must be the recipe's ({other}); choose the same, or start afresh."
             )
+
+
+def start_from(initial: Model, recipe: Recipe, device: torch.device) -> tuple[Network, str]:
+    """The recipe's network with the weights of a model.
+
+    Where the model draws other maps, its head can't be used: the rest of the network is kept.
+
+    Returns
+    -------
+    network : Network
+    warning : str
+        That the head begins anew; empty where it doesn't.
+
+    Raises
+    ------
+    NucleateError
+        As `check_fits` does.
+    """
+    check_fits(initial, recipe)
+    old, name = initial.recipe, initial.card.record.name
     learned = initial.network(device)
     drawn, wanted = ((r.target.kind, r.target.n_maps) for r in (old, recipe))
     if drawn == wanted:

@@ -64,6 +64,7 @@ class Run:
         self._recipe = recipe
         self._examples = {e.key: e for e in examples}
         self._seen: dict[str, tuple[Example, Seen]] = {}
+        self._counted: dict[str, tuple[Example, int]] = {}
         at = snapshot.progress if snapshot else None
         split = Split.recorded(snapshot.card.record) if snapshot else hold_out(examples, recipe)
         self._split = split
@@ -84,7 +85,7 @@ class Run:
         self.seconds = at.seconds if at else 0.0
         self.best: Model | None = None
         if snapshot is None:
-            self._card = self._begun(card or Card(recipe=recipe), split)
+            self._card = self._begun(card or Card(recipe=recipe), split, initial)
         else:
             self._card = snapshot.card
             self._go_on(snapshot)
@@ -182,7 +183,7 @@ class Run:
                 "validation_ap": verdict.ap,
                 "validated": verdict.objects,
             }
-            record = self._renewal.noted(self._card.record).model_copy(update=update)
+            record = self._noted().model_copy(update=update)
             card = self._card.model_copy(update={"record": record})
             self.best = Model(card, weights_of(self.learner.average))
         return Validated(
@@ -268,7 +269,7 @@ class Run:
             seen=tuple(self._seen_of(e) for e in self._examples.values()),
         )
         self._kept = self.seconds
-        record = self._renewal.noted(self._card.record)
+        record = self._noted()
         return Snapshot(self._card.model_copy(update={"record": record}), progress, arrays)
 
     def keep(self, keep: Callable[[Snapshot], object]) -> Generator[Warned, None, None]:
@@ -293,13 +294,14 @@ class Run:
                 f"{now[0]} on {now[1]}: it ends as well, but not bit for bit the same."
             )
 
-    def _begun(self, card: Card, split: Split) -> Card:
+    def _begun(self, card: Card, split: Split, initial: Model | None) -> Card:
         examples = self._examples.values()
         record: Record = card.record.model_copy(
             update={
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "human": tuple(e.key for e in examples if not e.pseudo),
                 "pseudo": tuple(e.key for e in examples if e.pseudo),
+                "initial": initial.card.record.name if initial else "",
                 "held_out": split.held_out,
                 "regions": split.regions,
                 "validation": split.note,
@@ -308,6 +310,20 @@ class Run:
             }
         )
         return card.model_copy(update={"recipe": self._recipe, "record": record})
+
+    def _noted(self) -> Record:
+        """The record as it is now, with what changed meanwhile."""
+        record = self._renewal.noted(self._card.record)
+        if self._recipe.target.semantic:  # classes aren't objects
+            return record
+        counts = [0, 0]
+        for key, example in self._examples.items():
+            taken = self._counted.get(key)
+            if taken is None or taken[0] is not example:
+                taken = self._counted[key] = example, example.annotation.n_objects
+            counts[key in record.pseudo] += taken[1]
+        update = {"human_objects": counts[0], "pseudo_objects": counts[1]}
+        return record.model_copy(update=update)
 
     def _seen_of(self, example: Example) -> Seen:
         """Its fingerprints, taken once as long as its labels stay."""

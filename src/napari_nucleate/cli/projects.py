@@ -1,0 +1,125 @@
+"""A project's folder on the command line: the person's labels in it, and where its images are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_nucleate.cli.data import references
+from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.patches import Example
+from napari_nucleate.project.model import HUMAN, rule_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.annotation import Annotation
+    from napari_nucleate.core.images import ImageRef
+    from napari_nucleate.project.model import State
+    from napari_nucleate.project.store import Store
+
+PROJECT_HELP = "A project, made by `nucleate self-train` or the window."
+Project = Annotated[Path, typer.Argument(help=PROJECT_HELP)]
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image of a project in its file, by the project's name for it."""
+
+    key: str
+    ref: ImageRef
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Pixel size along (Z,) Y, X."""
+        return self.ref.spacing
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units of the spacing."""
+        return self.ref.units
+
+    def read(self) -> NDArray[Any]:
+        """Pixels of shape (C, Y, X) or (C, Z, Y, X)."""
+        return self.ref.read()
+
+
+def annotations_of(store: Store, state: State) -> dict[str, Annotation]:
+    """A person's labels by image, as the project's rule reads them.
+
+    Raises
+    ------
+    NucleateError
+        If nothing is labelled, or a file of labels is gone.
+    """
+    boxes, found = store.load_boxes(), {}
+    for key in state.keys(*HUMAN):
+        painted = store.load_annotation(key)
+        if painted is None:
+            raise NucleateError(
+                f"{key} is {state.item(key).status}, but its labels are gone from "
+                f"{store.folder / 'annotations'}; put the file {key}.tif back."
+            )
+        rule = rule_of(state.item(key).status, state.known)
+        found[key] = annotate(painted, rule, boxes.get(key, ()))
+    if not found:
+        raise NucleateError(f"No image of {store.folder} is labelled; label some first.")
+    return found
+
+
+def labelled_example(image: Found, annotation: Annotation) -> Example:
+    """An image with a person's labels.
+
+    Raises
+    ------
+    NucleateError
+        If they have other sizes: then it is another image.
+    """
+    pixels = image.read()
+    if pixels.shape[1:] != annotation.labels.shape:
+        raise NucleateError(
+            f"{image.key} has {pixels.shape[1:]} pixels, but its labels have "
+            f"{annotation.labels.shape}: put the image back that was labelled."
+        )
+    return Example(image.key, pixels, annotation)
+
+
+def images_of(state: State, keys: Sequence[str]) -> list[Found]:
+    """Find images of a project in their files again.
+
+    A layer may have another name than its file, or other axes: where none of a file's images has a
+    name of the project's, and they are as many as the project has of it, their order tells.
+
+    Raises
+    ------
+    NucleateError
+        Naming an image that isn't found.
+    """
+    ndim = state.recipe.ndim
+    files: dict[str, list[str]] = {}
+    for item in state.items:
+        files.setdefault(item.source, []).append(item.key)
+    found: dict[str, Found] = {}
+    for path, all_keys in files.items():
+        if not path or not set(keys) & set(all_keys):
+            continue
+        refs = references(Path(path), ndim)
+        by_name = {ref.key: ref for ref in refs}
+        if not set(all_keys) & set(by_name) and len(refs) == len(all_keys):
+            by_name = dict(zip(all_keys, refs, strict=True))
+        found |= {key: Found(key, by_name[key]) for key in all_keys if key in by_name}
+    for key in keys:
+        if key not in found:
+            path = state.item(key).source
+            raise NucleateError(
+                f"The image {key} isn't in {path}; put it back there."
+                if path
+                else f"The image {key} came from no file, but from napari: only the window has it."
+            )
+    return [found[key] for key in keys]
