@@ -64,7 +64,7 @@ def main() -> None:
     session.preview.visible = False
     session.predict()
     wait(until=lambda: not session.job.running)
-    session.accept_best(4)
+    session.judgements.accept_best(4)
     picture("Review")
     picture("Split")
     picture("Correct")

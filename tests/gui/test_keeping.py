@@ -32,7 +32,7 @@ def test_a_stroke_is_written_a_moment_later(project, qtbot):
 
 def test_a_decision_is_written_too(project):
     project.predict(n1=0.9)
-    project.session.review(["nuclei_n1"], accept=True)
+    project.session.judgements.judge(["nuclei_n1"], accept=True)
     project.session.keeper.flush()
     kept = project.session.store.load_state()
     assert kept.item("nuclei_n1").status == "accepted"

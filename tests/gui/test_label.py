@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.gui.images_table import STATUS_COLOURS, ImagesModel, status_icon
 from napari_nucleate.gui.label import LabelDock, count_in_words
 from napari_nucleate.project.model import STATUS_HELP, Item, State
@@ -205,4 +206,47 @@ def test_thousands_of_images(qtbot):
 
 def test_every_status_has_a_colour(qtbot):
     assert set(STATUS_COLOURS) == set(STATUS_HELP)
+    model = ImagesModel()
+    model.show_items(
+        (Item(key="a", status="accepted", model="round-1"), Item(key="b", status="labelled"))
+    )
+    tips = [model.index(row, 0).data(Qt.ItemDataRole.ToolTipRole) for row in range(2)]
+    assert tips[0].endswith("Its labels were drawn by round-1.")
+    assert tips[1] == f"b: {STATUS_HELP['labelled']}"
     assert not status_icon("accepted").isNull()
+
+
+def test_the_next_image_is_suggested_with_the_place_in_it(project, qtbot, monkeypatch):
+    monkeypatch.setattr("napari_nucleate.project.suggest.SIDE", 16)
+    dock = LabelDock(project.viewer)
+    project.viewer.window.add_dock_widget(dock)
+    project.predict(n1=0.9, n2=0.9, n3=0.1, n4=0.9, n5=0.9)
+    session = project.session
+    # The truth is predicted with certainty: in one place it isn't.
+    prediction = session.store.load_prediction("nuclei_n3")
+    prediction.maps[:, 40:50, 8:18] = np.array([0.5, 0.5, 0])[:, np.newaxis, np.newaxis]
+    session.store.save_prediction(prediction)
+    record = Record(name="round-0")
+    session.store.save_model(Model(Card(recipe=session.state.recipe, record=record), {}))
+    items = session.state.items
+    session.set_items(*(i.model_copy(update={"model": "round-0"}) for i in items))
+    session.go_to("nuclei_n0")
+    with qtbot.waitSignal(dock.suggester._job.ended, timeout=10_000):
+        click(qtbot, dock.suggest)
+    assert session.current == "nuclei_n3"
+    assert "a confidence of 0.10" in dock.suggested.text()
+    assert project.viewer.layers.selection.active is session.annotation
+    y, x = project.viewer.scene.camera.center[-2:]
+    assert (y, x) == pytest.approx(np.array([45, 13]) * project.layer.scale[1:], abs=4)
+    # Who leaves it unlabelled gets another one.
+    with qtbot.waitSignal(dock.suggester._job.ended, timeout=10_000):
+        click(qtbot, dock.suggest)
+    assert session.current not in ("nuclei_n0", "nuclei_n3")
+
+
+def test_nothing_is_left_to_suggest(project, qtbot):
+    dock = LabelDock(project.viewer)
+    project.session.annotation.data[...] = project.sample.labels.data
+    project.session.refresh_statuses()
+    assert not dock.suggest.isEnabled()
+    assert "No image is left" in dock.suggest.toolTip()

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
+from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.confidence import Scores
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Prediction
 from napari_nucleate.gui.gallery import ITEM
 from napari_nucleate.gui.review import ReviewDock
+from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.thumbnails import OUTLINE, SIDE, draw
 
 
@@ -82,6 +87,167 @@ def test_keys_judge_and_open(project, dock, qtbot):
     assert project.session.current == "nuclei_n3"
 
 
+def test_accepts_down_to_here_whichever_way_they_are_shown(project, dock, qtbot):
+    project.predict(n1=0.9, n2=0.8, n3=0.7, n4=0.6)
+    project.session.judgements.judge(["nuclei_n1"], accept=False)
+    dock.order.setCurrentIndex(1)  # the worst first
+    select(dock, "n3")
+    qtbot.keyClick(dock.gallery, Qt.Key.Key_A, Qt.KeyboardModifier.ShiftModifier)
+    found = [project.status(n) for n in ("n1", "n2", "n3", "n4")]
+    assert found == ["rejected", "accepted", "accepted", "predicted"]
+
+
+def test_undo_takes_judgements_back_one_by_one(project, dock, qtbot):
+    project.predict(n1=0.9, n2=0.8, n3=0.7)
+    assert "No judgement" in dock.undo.toolTip()
+    select(dock, "n1")
+    qtbot.keyClick(dock.gallery, Qt.Key.Key_R)
+    dock.gallery.selectAll()
+    click(qtbot, dock.accept)
+    assert project.session.state.keys("accepted") == ["nuclei_n1", "nuclei_n2", "nuclei_n3"]
+    qtbot.keyClick(dock.gallery, Qt.Key.Key_U)
+    assert [project.status(n) for n in ("n1", "n2", "n3")] == ["rejected", "predicted", "predicted"]
+    assert len(dock.gallery.selected) == 3
+    click(qtbot, dock.undo)
+    assert project.status("n1") == "predicted"
+    assert dock.gallery.selected == ["nuclei_n1"]
+    assert not dock.undo.isEnabled()
+
+
+def test_a_new_prediction_is_not_judged_by_undo(project, dock, qtbot):
+    project.predict(n1=0.9, n2=0.8)
+    project.session.judgements.judge(["nuclei_n1"], accept=True)
+    project.session.judgements.judge(["nuclei_n2"], accept=True)
+    project.predict(n2=0.7)
+    assert project.session.judgements.undo() == ["nuclei_n1"]
+
+
+def painted(project, name):
+    return np.array(project.session.painted(f"nuclei_{name}"))
+
+
+def test_correct_takes_a_prediction_over_as_labels(project, dock, qtbot):
+    project.predict(n1=0.9, n2=0.8)
+    project.session.judgements.judge(["nuclei_n1"], accept=True)
+    select(dock, "n2")
+    qtbot.keyClick(dock.gallery, Qt.Key.Key_E)
+    session = project.session
+    assert session.current == "nuclei_n2"
+    assert project.viewer.layers.selection.active is session.annotation
+    assert not session.prediction.visible
+    np.testing.assert_array_equal(painted(project, "n2"), project.sample.labels.data[2])
+    assert project.status("n2") == "corrected"
+    assert session.state.item("nuclei_n2").model == session.state.item("nuclei_n1").model
+    assert shown(dock) == ["nuclei_n1"]
+    # A stroke of the person's is a correction still, and it trains as theirs.
+    session.annotation.data_setitem((np.array([2]), np.array([0]), np.array([0])), 99)
+    assert project.status("n2") == "corrected"
+    assert session.annotation_of("nuclei_n2").known.all()
+    # What a person corrected is theirs: it isn't taken back.
+    said = []
+    session.notify = said.append
+    click(qtbot, dock.undo)
+    assert "corrected since" in str(said[0])
+    assert painted(project, "n2").any()
+    # That judgement is done with; those before it can still be taken back.
+    click(qtbot, dock.undo)
+    assert project.status("n1") == "predicted"
+
+
+def test_a_prediction_taken_over_can_be_given_back(project, dock, qtbot):
+    project.predict(n1=0.9)
+    select(dock, "n1")
+    click(qtbot, dock.correct)
+    click(qtbot, dock.undo)
+    assert not painted(project, "n1").any()
+    assert project.status("n1") == "predicted"
+    assert dock.gallery.selected == ["nuclei_n1"]
+
+
+def test_napari_undoes_what_was_taken_over(project, dock, qtbot):
+    project.predict(n1=0.9)
+    select(dock, "n1")
+    click(qtbot, dock.correct)
+    project.session.annotation.undo()
+    assert not painted(project, "n1").any()
+    assert project.status("n1") == "predicted"
+    assert painted(project, "n0").any()
+    project.session.annotation.redo()
+    assert project.status("n1") == "corrected"
+    project.session.annotation.undo()
+    # There is nothing to take back any more.
+    said = []
+    project.session.notify = said.append
+    click(qtbot, dock.undo)
+    assert "No judgement is left" in str(said[0])
+
+
+def test_what_was_rejected_stays_so_when_its_labels_are_undone(project, dock):
+    project.predict(n1=0.9, n2=0.8)
+    project.session.judgements.judge(["nuclei_n1"], accept=False)
+    project.session.judgements.take_over("nuclei_n1")
+    assert project.status("n1") == "corrected"
+    project.session.annotation.undo()
+    assert project.status("n1") == "rejected"
+
+
+def test_a_person_s_word_is_on_record(project, dock, qtbot):
+    project.predict(n1=0.9)
+    select(dock, "n1")
+    click(qtbot, dock.accept)
+    assert project.session.state.item("nuclei_n1").judged
+    click(qtbot, dock.reject)
+    assert not project.session.state.item("nuclei_n1").judged
+
+
+@pytest.mark.parametrize("rule", ["boxes", "sparse"])
+def test_all_of_a_corrected_image_is_known(project, rule):
+    project.session.set_known(rule)
+    project.predict(n1=0.9)
+    project.session.judgements.take_over("nuclei_n1")
+    annotation = project.session.annotation_of("nuclei_n1")
+    assert annotation.known.all()
+    np.testing.assert_array_equal(annotation.labels, project.sample.labels.data[1])
+
+
+def test_nothing_is_painted_over(project, dock):
+    project.predict(n0=0.9, n1=0.9)
+    judgements = project.session.judgements
+    with pytest.raises(NucleateError, match="labelled by a person"):
+        judgements.take_over("nuclei_n0")
+    with pytest.raises(NucleateError, match="no prediction"):
+        judgements.take_over("nuclei_n3")
+    project.session.annotation.data[1, 0, 0] = 5  # behind the program's back
+    with pytest.raises(NucleateError, match="labelled by a person"):
+        judgements.take_over("nuclei_n1")
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "ndim"), [("TCYX", (3, 2, 20, 24), 2), ("TZYX", (3, 5, 20, 24), 3)]
+)
+def test_taking_over_finds_its_place(make_napari_viewer, axes, shape, ndim):
+    viewer = make_napari_viewer()
+    layer = viewer.add_image(np.zeros(shape), name="cells", axis_labels=tuple(axes.lower()))
+    session = session_of(viewer)
+    session.choose_layer(layer, axes, ndim)
+    key = session.state.keys()[1]
+    labels = np.zeros(session.ref(key).shape, np.int32)
+    labels[..., 3:9, 4:11] = 1
+    labels[..., 12:18, 4:11] = 2
+    maps = session.state.recipe.target.encode(annotate(labels)).astype(np.float16)
+    event = Prediction(key, maps, labels, Scores(0.9, {1: 0.9, 2: 0.9}, ""))
+    session.store.save_prediction(event)
+    session.job.happened.emit(event)
+    session.judgements.take_over(key)
+    np.testing.assert_array_equal(session.painted(key), labels)
+    keys = session.state.keys()
+    others = [k for k in keys if k != key]
+    assert not any(session.painted(k).any() for k in others)
+    assert session.current == key
+    session.judgements.undo()
+    assert not session.annotation.data.any()
+
+
 def test_a_selection_of_many_is_judged_as_one(project, dock, qtbot):
     project.predict(n1=0.9, n2=0.8, n3=0.7)
     dock.gallery.selectAll()
@@ -93,7 +259,7 @@ def test_a_selection_of_many_is_judged_as_one(project, dock, qtbot):
 def test_accepts_the_best_that_wait(project, dock, qtbot):
     project.predict(n1=0.5, n2=0.9, n3=0.8, n4=0.7)
     assert dock.count.value() == 1  # as many as are labelled
-    project.session.review(["nuclei_n2"], accept=False)
+    project.session.judgements.judge(["nuclei_n2"], accept=False)
     dock.count.setValue(2)
     click(qtbot, dock.accept_best)
     assert project.session.state.keys("accepted") == ["nuclei_n3", "nuclei_n4"]
@@ -114,12 +280,12 @@ def test_double_click_opens_in_the_viewer(project, dock, qtbot):
 
 def test_filter_and_order(project, dock):
     project.predict(n1=0.9, n2=0.8, n3=0.7)
-    project.session.review(["nuclei_n2"], accept=True)
+    project.session.judgements.judge(["nuclei_n2"], accept=True)
     dock.order.setCurrentIndex(1)
     assert shown(dock) == ["nuclei_n3", "nuclei_n2", "nuclei_n1"]
     dock.show_only.setCurrentText("To review")
     assert shown(dock) == ["nuclei_n3", "nuclei_n1"]
-    project.session.review(["nuclei_n3"], accept=True)
+    project.session.judgements.judge(["nuclei_n3"], accept=True)
     assert shown(dock) == ["nuclei_n1"]
     dock.show_only.setCurrentText("Rejected")
     assert shown(dock) == []
@@ -136,7 +302,7 @@ def test_another_layer_empties_the_gallery(project, dock):
 def test_train_again_is_refused_with_a_sentence(project, dock, qtbot, monkeypatch):
     said = []
     monkeypatch.setattr(project.session, "notify", said.append)
-    dock._train_again()
+    dock.train_again.clicked.emit()  # closed, it can't be clicked
     assert "no model" in str(said[0])
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PICTURE = 152
 PADDING = 6
 CARD_SIZE = QSize(PICTURE + 2 * PADDING, PICTURE + 2 * PADDING + 38)
+GOOD = 0.6
+"""From this confidence on, nothing is said of what lowered it."""
+GROUND = QColor(0, 0, 0, 150)
 # Told apart by the colour-blind too (Okabe & Ito).
 GREEN, AMBER, RED = QColor("#00a878"), QColor("#e69f00"), QColor("#d55e00")
 BADGES: dict[str, tuple[QColor, tuple[tuple[float, float], ...]]] = {
@@ -32,8 +35,8 @@ BADGES: dict[str, tuple[QColor, tuple[tuple[float, float], ...]]] = {
 
 
 def confidence_colour(confidence: float) -> QColor:
-    """Green for the better ones, from 0.6 on, amber from 0.4 on, red below."""
-    return GREEN if confidence >= 0.6 else AMBER if confidence >= 0.4 else RED
+    """Green for the better ones, from `GOOD` on, amber from 0.4 on, red below."""
+    return GREEN if confidence >= GOOD else AMBER if confidence >= 0.4 else RED
 
 
 class CardDelegate(QStyledItemDelegate):
@@ -78,6 +81,7 @@ class CardDelegate(QStyledItemDelegate):
         self._paint_picture(painter, frame, index.data(Qt.ItemDataRole.DecorationRole))
         if item.status == "rejected":
             painter.fillRect(frame, QColor(0, 0, 0, 130))
+        self._paint_reason(painter, frame, item)
         self._paint_badge(painter, frame, item.status)
         self._paint_text(painter, inner.adjusted(0, PICTURE + 4, 0, 0), item)
         painter.restore()
@@ -126,3 +130,19 @@ class CardDelegate(QStyledItemDelegate):
         bar.setWidth(max(bar.width() * confidence, 6))
         painter.setBrush(confidence_colour(confidence))
         painter.drawRoundedRect(bar, 3, 3)
+
+    def _paint_reason(self, painter: QPainter, frame: QRect, item: Item) -> None:
+        """Say on the lower edge of the picture why the confidence is low."""
+        if not item.reason or (item.confidence or 0.0) >= GOOD:
+            return
+        painter.save()
+        font = painter.font()
+        font.setPointSizeF(font.pointSizeF() * 0.85)
+        painter.setFont(font)
+        flags = Qt.AlignmentFlag.AlignBottom | Qt.TextFlag.TextWordWrap
+        room = frame.adjusted(5, 0, -5, -3)
+        taken = painter.boundingRect(room, flags, item.reason)
+        painter.fillRect(frame.adjusted(0, taken.top() - frame.top() - 3, 0, 0), GROUND)
+        painter.setPen(QColor("white"))
+        painter.drawText(room, flags, item.reason)
+        painter.restore()

@@ -13,6 +13,7 @@ from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.patches import Example
 from napari_nucleate.gui.layers import boxes_of
+from napari_nucleate.project.model import HUMAN, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,8 +125,8 @@ class Changes(QObject):
             self._noted.discard(key)
             self._begun.add(key)
             ref = session.ref(key)
-            rules: dict[str, Known] = {"labelled": self._rule, "empty": "dense"}
-            rule = rules.get(session.state.item(key).status)
+            status = session.state.item(key).status
+            rule = rule_of(status, self._rule) if status in HUMAN else None
             boxes = boxes_of(session.boxes, source, ref)
             painted = _Painted(ref, session.painted(key), rule, boxes)
             with self._lock:
@@ -136,7 +137,8 @@ class Changes(QObject):
         session = self._session
         if self._begun is None:
             return False
-        said = self._rule != "dense" or session.state.item(key).status == "empty"
+        status = session.state.item(key).status
+        said = status == "empty" or rule_of(status, self._rule) != "dense"
         return said or key in self._begun or key != session.current
 
     def __call__(self) -> list[Example]:

@@ -22,6 +22,7 @@ from napari_nucleate.gui.dock import rows
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.layers import LayerSource, guess_axes
 from napari_nucleate.gui.widgets import GatedButton, LayerCombo, Sentence, follow
+from napari_nucleate.project.model import HUMAN
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class ImageChooser(QWidget):
         self.use.setText("Use this image")
         self.use.apply(Gate(why))
         text = why or describe(source)
-        if self._session.state.keys("labelled", "empty", "accepted"):
+        if self._session.state.keys(*HUMAN, "accepted"):
             text += " Using it begins a new project; what is painted stays in the viewer."
         self.summary.say(text)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.theme import get_theme
 from qtpy.QtCore import (
     QAbstractListModel,
+    QItemSelection,
+    QItemSelectionModel,
     QModelIndex,
     QSize,
     QSortFilterProxyModel,
@@ -29,6 +31,19 @@ if TYPE_CHECKING:
 
 ITEM = Qt.ItemDataRole.UserRole
 RANK = Qt.ItemDataRole.UserRole + 1
+
+
+_PLAIN, _SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
+KEYS = {
+    (_PLAIN, Qt.Key.Key_A): "accepted",
+    (_SHIFT, Qt.Key.Key_A): "accepted_down",
+    (_PLAIN, Qt.Key.Key_R): "rejected",
+    (_PLAIN, Qt.Key.Key_E): "corrected",
+    (_PLAIN, Qt.Key.Key_U): "undone",
+    (_PLAIN, Qt.Key.Key_Return): "opened",
+    (_PLAIN, Qt.Key.Key_Enter): "opened",
+}
+"""Signals of the gallery, by modifiers and key."""
 
 
 class GalleryModel(QAbstractListModel):
@@ -125,7 +140,7 @@ class Ranking(QSortFilterProxyModel):
 
 
 class Gallery(QListView):
-    """Shows the ranking as cards. A accepts what is selected, R rejects it, Enter opens it.
+    """Shows the ranking as cards. Every judgement has a key, see `KEYS`.
 
     Attributes
     ----------
@@ -134,13 +149,23 @@ class Gallery(QListView):
 
     Signals
     -------
-    judged(bool)
-        The person accepted (True) or rejected what is selected.
+    accepted, rejected
+        The person's word on what is selected.
+    accepted_down
+        The person accepts all down to the current image.
+    corrected
+        The person wants to correct the current image.
+    undone
+        The person takes the last judgement back.
     opened
         The person wants to see the current image in the viewer.
     """
 
-    judged = Signal(bool)
+    accepted = Signal()
+    rejected = Signal()
+    accepted_down = Signal()
+    corrected = Signal()
+    undone = Signal()
     opened = Signal()
 
     def __init__(self, ranking: Ranking, delegate: CardDelegate) -> None:
@@ -170,6 +195,16 @@ class Gallery(QListView):
         """Name of the image with the focus; empty where none has it."""
         return self.currentIndex().data() or ""
 
+    def select(self, keys: Collection[str]) -> None:
+        """Select images, where they are shown; the first has the focus."""
+        wanted, found = set(keys), QItemSelection()
+        rows = [self.model().index(row, 0) for row in range(self.model().rowCount())]
+        for index in (index for index in rows if index.data() in wanted):
+            found.select(index, index)
+        if found.indexes():
+            self.setCurrentIndex(found.indexes()[0])
+            self.selectionModel().select(found, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+
     def set_theme(self, name: str) -> None:
         """Take the colours of a napari theme."""
         self.itemDelegate().set_theme(name)
@@ -187,17 +222,13 @@ class Gallery(QListView):
             painter.end()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Act on A, R and Enter; other keys move about as in any list."""
-        plain = event.modifiers() in (
-            Qt.KeyboardModifier.NoModifier,
-            Qt.KeyboardModifier.KeypadModifier,
-        )
-        if plain and event.key() in (Qt.Key.Key_A, Qt.Key.Key_R):
-            self.judged.emit(event.key() == Qt.Key.Key_A)
-        elif plain and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.opened.emit()
-        else:
+        """Act on the keys of `KEYS`; others move about as in any list."""
+        held = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        act = KEYS.get((held, event.key()))
+        if act is None:
             super().keyPressEvent(event)
+        else:
+            getattr(self, act).emit()
 
 
 def _tip(item: Item) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STATUS_COLOURS: dict[Status, str] = {
     "unlabelled": "#8a919c",
     "labelled": "#4c9be8",
+    "corrected": "#35b8b0",
     "empty": "#9d7fe0",
     "predicted": "#e0a72e",
     "accepted": "#4cb86a",
@@ -81,7 +82,9 @@ class ImagesModel(QAbstractTableModel):
         """Text, dot and tooltip of a cell."""
         item = self.items[index.row()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{item.key}: {STATUS_HELP[item.status]}"
+            drawn = item.model and item.status not in ("labelled", "empty", "unlabelled")
+            by = f" Its labels were drawn by {item.model}." if drawn else ""
+            return f"{item.key}: {STATUS_HELP[item.status]}{by}"
         if role == Qt.ItemDataRole.DisplayRole:
             return item.key if index.column() == 0 else item.status
         if role == Qt.ItemDataRole.DecorationRole and index.column() == 1:

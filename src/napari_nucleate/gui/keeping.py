@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.layers import boxes_of
+from napari_nucleate.project.model import HUMAN
 
 if TYPE_CHECKING:
     from napari_nucleate.gui.session import Session
@@ -57,7 +58,7 @@ class Keeper(QObject):
     def _write(self) -> None:
         session = self._session
         state, store, source = session.state, session.store, session.source
-        if not state.rounds and not self._painted and not state.keys("labelled", "empty"):
+        if not state.rounds and not self._painted and not state.keys(*HUMAN):
             return
         store.save_state(state)
         if session.annotation is not None and source is not None:

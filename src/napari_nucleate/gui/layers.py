@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Colour = Literal["channels", "grey"]
+FILES = "nucleate files"
+"""In a layer's metadata: the files it was made of, one an image along N, or one for all."""
 
 
 def guess_axes(layer: Image | Labels) -> str:
@@ -180,6 +183,13 @@ class LayerSource:
         for axis, _ in ref.index:
             at = self.axes.index(axis)
             viewer.dims.set_point(before + at, float(world[at]))
+
+
+def file_of(layer: Image | Labels, ref: ImageRef) -> str:
+    """Path of the file that an image of a layer came from; empty where it came from none."""
+    files = layer.metadata.get(FILES) or [layer.source.path or ""]
+    path = files[ref.position.get("N", 0) if len(files) > 1 else 0]
+    return str(Path(path).resolve()) if path else ""
 
 
 def add_annotation(viewer: Viewer, source: LayerSource, name: str = "annotation") -> Labels:

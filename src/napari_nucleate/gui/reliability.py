@@ -1,4 +1,4 @@
-"""Whether the newest model's confidence is what it says, drawn."""
+"""Whether the confidence of the model trained last is what it says, drawn."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
-from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.gui.card import CardDelegate
+from napari_nucleate.gui.dock import on_click
 from napari_nucleate.gui.gallery import ITEM, Gallery, GalleryModel, Ranking
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.thumbnails import Thumbnails
@@ -39,7 +39,8 @@ HINTS = {
 class ReviewDock(QWidget):
     """Shows all predicted images, best first, and takes the person's word on them.
 
-    Never changes the person's annotation layer: accepting only marks an image to train with.
+    Accepting only marks an image to train with. *Correct* paints a prediction on the annotation
+    layer, where nothing is painted yet.
 
     Parameters
     ----------
@@ -60,13 +61,22 @@ class ReviewDock(QWidget):
         self.show_only, self.order = QComboBox(), QComboBox()
         self.accept = GatedButton("Accept  (A)", "Train with the selected predictions.")
         self.reject = GatedButton("Reject  (R)", "Never train with the selected predictions.")
-        self.open = GatedButton("Open  (Enter)", "Show the image in the viewer (or double-click).")
+        self.open = GatedButton("Open  (⏎)", "Show the image in the viewer (or double-click).")
+        self.correct = GatedButton(
+            "Correct  (E)",
+            "Take the prediction over as your own labels, and correct it on the annotation layer.",
+        )
+        self.accept_down = GatedButton(
+            "Accept down to here  (⇧A)",
+            "Accept all to review that have at least the confidence of the selected image.",
+        )
+        self.undo = GatedButton("Undo  (U)", "Take the last judgement back.")
         self.accept_best = GatedButton(
             "Accept the best", "Accept those with the highest confidence among those to review."
         )
         self.count = QSpinBox()
         self.train_again = GatedButton(
-            "Train again", "Start the next round, from the newest model's weights."
+            "Train again", "Start the next round, from the weights of the model in use."
         )
         self.reason = Sentence()
         self._fill()
@@ -93,7 +103,8 @@ class ReviewDock(QWidget):
         layout.addWidget(self.counts)
         layout.addLayout(_row(self.show_only, self.order))
         layout.addWidget(self.gallery, 1)
-        layout.addLayout(_row(self.accept, self.reject, self.open))
+        layout.addLayout(_row(self.accept, self.reject, self.correct, self.open))
+        layout.addLayout(_row(self.accept_down, self.undo))
         layout.addLayout(_row(self.accept_best, self.count))
         layout.addWidget(self.train_again)
         layout.addWidget(self.reason)
@@ -101,15 +112,21 @@ class ReviewDock(QWidget):
     def _connect(self) -> None:
         self.show_only.currentTextChanged.connect(self._on_filter)
         self.order.currentIndexChanged.connect(lambda at: self.ranking.order(best_first=at == 0))
-        self.gallery.judged.connect(self._judge)
-        self.gallery.opened.connect(self._open)
         self.gallery.selectionModel().selectionChanged.connect(self._apply_gates)
-        self.accept.clicked.connect(lambda: self._judge(accept=True))
-        self.reject.clicked.connect(lambda: self._judge(accept=False))
-        self.open.clicked.connect(self._open)
-        self.accept_best.clicked.connect(lambda: self._session.accept_best(self.count.value()))
+        for button, key, act in (
+            (self.accept, self.gallery.accepted, lambda: self._judge(accept=True)),
+            (self.reject, self.gallery.rejected, lambda: self._judge(accept=False)),
+            (self.accept_down, self.gallery.accepted_down, self._accept_down),
+            (self.correct, self.gallery.corrected, self._correct),
+            (self.undo, self.gallery.undone, self._undo),
+            (self.open, self.gallery.opened, self._open),
+        ):
+            # A key acts where its button does.
+            key.connect(button.click)
+            on_click(self._session, button, act)
+        on_click(self._session, self.accept_best, self._accept_best)
+        on_click(self._session, self.train_again, self._session.train_again)
         self.count.valueChanged.connect(self._on_count)
-        self.train_again.clicked.connect(self._train_again)
         self._session.happened.connect(self._on_event)
         self._session.changed.connect(self._apply)
         follow(self, self._viewer.events.theme, self._on_theme)
@@ -142,8 +159,9 @@ class ReviewDock(QWidget):
         plan = self._session.plan
         selected = "" if self.gallery.selected else "Select images in the gallery first."
         gate = Gate(plan.accept.why or selected)
-        for button in (self.accept, self.reject, self.open):
+        for button in (self.accept, self.reject, self.open, self.correct, self.accept_down):
             button.apply(gate)
+        self.undo.apply(plan.undo)
         waiting = self._session.state.keys("predicted")
         judged = "" if waiting else "Every prediction is accepted or rejected already."
         self.accept_best.apply(Gate(plan.accept.why or judged))
@@ -168,11 +186,16 @@ class ReviewDock(QWidget):
 
     # -- what the person does -------------------------------------------------------------
 
+    @property
+    def _current(self) -> str:
+        """The image with the focus; the last of those selected where none has it."""
+        return self.gallery.current or self.gallery.selected[-1]
+
     def _judge(self, accept: bool) -> None:
         keys, row = self.gallery.selected, self.gallery.currentIndex().row()
         if not keys:
             return
-        self._session.review(keys, accept)
+        self._session.judgements.judge(keys, accept)
         if len(keys) == 1 and self.ranking.rowCount():
             # On to the next one; where the judged one is no longer listed, it is in its place.
             still = self.gallery.selected == keys
@@ -180,25 +203,25 @@ class ReviewDock(QWidget):
                 self.ranking.index(min(row + still, self.ranking.rowCount() - 1), 0)
             )
 
+    def _accept_best(self) -> None:
+        self._session.judgements.accept_best(self.count.value())
+
+    def _accept_down(self) -> None:
+        self._session.judgements.accept_down_to(self._current)
+
+    def _correct(self) -> None:
+        self._session.judgements.take_over(self._current)
+
+    def _undo(self) -> None:
+        self.gallery.select(self._session.judgements.undo())
+
     def _open(self) -> None:
-        key = self.gallery.current
-        if not key:
-            return
-        try:
-            self._session.go_to(key)
-        except NucleateError as error:
-            self._session.notify(error)
+        self._session.go_to(self._current)
         if self._session.prediction is not None:
             self._session.prediction.visible = True
 
     def _on_count(self) -> None:
         self._own_count = True
-
-    def _train_again(self) -> None:
-        try:
-            self._session.train_again()
-        except NucleateError as error:
-            self._session.notify(error)
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

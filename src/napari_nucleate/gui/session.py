@@ -18,12 +18,14 @@ from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.changes import Changes
 from napari_nucleate.gui.eye import Eye
 from napari_nucleate.gui.job import Ending, Failed, Finished, Job
+from napari_nucleate.gui.judgements import Judgements
 from napari_nucleate.gui.keeping import Keeper
-from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of
+from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of, file_of
+from napari_nucleate.gui.scores import REDO
 from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.project import run
 from napari_nucleate.project.beside import possible, prepare
-from napari_nucleate.project.model import HUMAN, Item, State, Status
+from napari_nucleate.project.model import HUMAN, PAINTED, Item, State, rule_of
 from napari_nucleate.project.plan import Plan, Situation, plan
 from napari_nucleate.project.store import Store, new_folder_for
 
@@ -86,6 +88,10 @@ class Session(QObject):
         self._eye = Eye(self)
         self._changes = Changes(self)
         self.keeper = Keeper(self)
+        self.judgements = Judgements(self)
+        # How many edits of the annotation layer could be redone.
+        self._undone = 0
+        self._learning = False
         self._splittable = self._exportable = False
         # How many images the last prediction was asked for.
         self.predicting = 0
@@ -109,10 +115,11 @@ class Session(QObject):
                 image=self.source is not None,
                 annotation=self.annotation is not None,
                 running=self.job.running,
-                model=self.state.newest.model if self.state.newest else "",
+                model=self.state.used.model if self.state.used else "",
                 interrupted=self.interrupted,
                 splittable=self._splittable,
                 exportable=self._exportable,
+                judged=bool(self.judgements),
             )
         )
 
@@ -146,8 +153,7 @@ class Session(QObject):
         recipe = self.state.recipe.model_copy(
             update={"ndim": ndim, "channels": source.stack.n_channels}
         )
-        path = str(layer.source.path or "")
-        items = tuple(Item(key=key, source=path) for key in refs)
+        items = tuple(Item(key=key, source=file_of(layer, ref)) for key, ref in refs.items())
         self.state = State(
             name=layer.name,
             known=self.state.known,
@@ -157,6 +163,7 @@ class Session(QObject):
         )
         self.store = Store(new_folder_for(layer.name))
         self.interrupted = self._again = ""
+        self.judgements.forget()
         # Layers of the former image stay in the viewer, they are the person's; new ones are made.
         self.annotation = self.boxes = self.prediction = self.preview = None
         self._eye.look()
@@ -166,9 +173,10 @@ class Session(QObject):
         """Make the annotation layer, or select the one there is, ready to paint."""
         source = self._need_source()
         if self.annotation is None:
-            self.annotation = add_annotation(self.viewer, source)
+            self.annotation, self._undone = add_annotation(self.viewer, source), 0
             self.annotation.events.paint.connect(self._on_painted)
             self.annotation.events.labels_update.connect(self._on_painted)
+            self.annotation.events.set_data.connect(self._on_redrawn)
             if self.state.known == "sparse":
                 self.annotation.selected_label = 2
             self._restore()
@@ -205,10 +213,9 @@ class Session(QObject):
 
     def annotation_of(self, key: str) -> Annotation:
         """Labels and known pixels of an image, by the chosen rule."""
-        if self.state.item(key).status == "empty":
-            return annotate(np.zeros_like(self.painted(key)), "dense")
         boxes = boxes_of(self.boxes, self._need_source(), self.ref(key))
-        return annotate(self.painted(key), self.state.known, boxes)
+        rule = rule_of(self.state.item(key).status, self.state.known)
+        return annotate(self.painted(key), rule, boxes)
 
     def confirm_empty(self, key: str) -> None:
         """Say that there is nothing in an image; it then trains as background.
@@ -223,7 +230,7 @@ class Session(QObject):
                 f"{key} has painted labels; erase them to confirm that it is empty."
             )
         self._set(self.state.mark(key, "empty"))
-        self._changes.note(key)
+        self.note_painted(key)
 
     def go_to(self, key: str) -> None:
         """Show an image in the viewer."""
@@ -251,7 +258,7 @@ class Session(QObject):
         Parameters
         ----------
         further : bool
-            Start from the newest model's weights instead of random ones.
+            Start from the weights of the model in use instead of random ones.
         number : int
             The round of self-training that it is; 0 where it is none.
 
@@ -264,8 +271,8 @@ class Session(QObject):
         self._check(self.plan.further if further else self.plan.train)
         again = number > 0
         # Round 0 knows the person's labels only; going on stays in the round gone on from.
-        newest = self.state.newest if further else None
-        started = newest.number if newest else 0
+        used = self.state.used if further else None
+        started = used.number if used else 0
         number = max(number, started, 1 if self.state.keys("accepted") else 0)
         source = self._need_source()
         card = Card(
@@ -277,7 +284,7 @@ class Session(QObject):
         )
         # Another recipe may be worse and wanted; a round of the same one may not.
         self._again = card.record.name if again else ""
-        self._learn(card, newest.model if newest else "")
+        self._learn(card, used.model if used else "")
 
     def resume(self) -> None:
         """Go on with the training that was interrupted, exactly where it was.
@@ -292,14 +299,14 @@ class Session(QObject):
         self._check(self.plan.resume)
         self._learn(None)
 
-    def _learn(self, card: Card | None, newest: str = "") -> None:
+    def _learn(self, card: Card | None, before: str = "") -> None:
         """Train beside the window; without a card, what was interrupted goes on."""
         self.keeper.touch()
         self.keeper.flush()
         store, state = self.store, self.state
         # Painted labels are read here, on the GUI's side: the person may go on painting. They are
         # written in the thread: many images take long.
-        painted = {k: self.painted(k) for k in state.keys("labelled")}
+        painted = {k: self.painted(k) for k in state.keys(*HUMAN)}
         later = self._changes.watch()
         annotations = {k: self.annotation_of(k) for k in state.keys(*HUMAN)}
         refs, eye, changes = dict(self._refs), self._eye, self._changes
@@ -313,7 +320,7 @@ class Session(QObject):
             if not beside:
                 load_torch()
             examples = run.gather(state, store, refs, annotations.__getitem__)
-            initial = store.load_model(newest) if newest else None
+            initial = store.load_model(before) if before else None
             snapshot, begun = None, card
             if begun is None:
                 snapshot = store.load_snapshot(interrupted)
@@ -339,14 +346,15 @@ class Session(QObject):
             # not in the middle of a stroke.
             self._show(blank)
         self.job.start("training", work)
+        self._learning = True
         self._changes.begin(annotations, state.known)
         self.changed.emit()
 
     def train_again(self) -> None:
-        """Start the next round: from the newest weights, on labels and accepted predictions."""
+        """Start the next round: from the weights in use, on labels and accepted predictions."""
         self._check(self.plan.train_again)
-        newest = self.state.newest
-        self.train(further=True, number=newest.number + 1 if newest else 1)
+        used = self.state.used
+        self.train(further=True, number=used.number + 1 if used else 1)
 
     def stop(self) -> None:
         """End what runs at its next event; the best weights are kept."""
@@ -362,7 +370,7 @@ class Session(QObject):
         if not keys:
             raise NucleateError("Every image is labelled or accepted; there is none to predict.")
         refs = [self.ref(k) for k in keys]
-        name = state.newest.model if state.newest else ""
+        name = state.used.model if state.used else ""
 
         def work() -> Any:
             load_torch()
@@ -376,21 +384,17 @@ class Session(QObject):
         self.job.start("prediction", work)
         self.changed.emit()
 
-    # -- Review -------------------------------------------------------------------------
+    def use(self, model: str) -> None:
+        """Predict with another model of the project from now on, and train further from it.
 
-    def review(self, keys: Sequence[str], accept: bool) -> None:
-        """Accept or reject predictions; a person's labels are left as they are."""
-        state = self.state
-        for key in keys:
-            if state.item(key).status not in HUMAN:
-                state = state.mark(key, "accepted" if accept else "rejected")
-        self._set(state)
-
-    def accept_best(self, count: int) -> list[str]:
-        """Accept the best predictions that nobody judged yet; returns their names."""
-        waiting = [i.key for i in self.state.ranked() if i.status == "predicted"][:count]
-        self.review(waiting, accept=True)
-        return waiting
+        Raises
+        ------
+        NucleateError
+            If something runs.
+        """
+        if self.job.running:
+            raise NucleateError(f"Wait: {self.job.running} is under way; press Stop to end it.")
+        self._set(self.state.use(model))
 
     # -- Split and Export ---------------------------------------------------------------
 
@@ -413,23 +417,30 @@ class Session(QObject):
 
     def save(self) -> None:
         """Write the state and all painted images into the project's folder."""
-        self.keeper.touch(*self.state.keys("labelled"))
+        self.keeper.touch(*self.state.keys(*HUMAN))
         self.keeper.flush()
 
-    def refresh_statuses(self) -> None:
-        """Look at the annotation layer which images are painted."""
+    def set_items(self, *items: Item) -> None:
+        """Let images have another status from now on."""
+        self._set(self.state.replace(*items))
+
+    def note_painted(self, key: str) -> None:
+        """Note that an image's labels are others now: they are kept, and a training may follow."""
+        self.keeper.touch(key)
+        self._changes.note(key)
+
+    def refresh_statuses(self, *keys: str) -> None:
+        """Look at the annotation layer which images are painted: at these, or all without any."""
         if self.annotation is None or self.source is None:
             return
-        state = self.state
-        for item in state.items:
+        changed = []
+        for item in [self.state.item(key) for key in keys] or self.state.items:
             painted = bool(self.annotation.data[self.source.place(self.ref(item.key))].any())
-            if painted and item.status != "labelled":
-                state = state.mark(item.key, "labelled")
-            elif not painted and item.status == "labelled":
-                before: Status = "unlabelled" if item.confidence is None else "predicted"
-                state = state.mark(item.key, before)
-        if state != self.state:
-            self._set(state)
+            if painted != (item.status in PAINTED):
+                status = self.judgements.status(item.key, painted)
+                changed.append(item.model_copy(update={"status": status}))
+        if changed:
+            self.set_items(*changed)
 
     def notify(self, error: NucleateError) -> None:
         """Show a sentence to the person, in napari's way."""
@@ -441,7 +452,7 @@ class Session(QObject):
         """Paint what was kept of labelled images, after their layer was removed."""
         if self.annotation is None or self.source is None:
             return
-        for key in self.state.keys("labelled"):
+        for key in self.state.keys(*PAINTED):
             kept = self.store.load_annotation(key)
             if kept is not None:
                 where = self.annotation.data[self.source.place(self.ref(key))]
@@ -465,16 +476,22 @@ class Session(QObject):
     def _on_painted(self) -> None:
         if self.annotation is None or self.source is None:
             return
-        # Undo and a stroke across planes change other images than the one in view, too; those
-        # are looked at before a training.
+        # What is undone and a stroke across planes change other images than the one in view, too;
+        # those are looked at before a training.
         key = self.current
-        self.keeper.touch(key)
-        self._changes.note(key)
+        self.note_painted(key)
         if not self.job.running and possible():
             # Who paints will train: by then, torch is loaded.
             prepare(run.load_training)
-        if (self.state.item(key).status == "labelled") != bool(self.painted(key).any()):
+        if (self.state.item(key).status in PAINTED) != bool(self.painted(key).any()):
             self.refresh_statuses()
+
+    def _on_redrawn(self) -> None:
+        """See whether something was undone or redone: napari tells nobody, but its history does."""
+        undone = len(getattr(self.annotation, REDO, ()))
+        if undone != self._undone:
+            self._undone = undone
+            self._on_painted()
 
     def _on_boxes(self) -> None:
         self._changes.note(self.current)
@@ -512,8 +529,9 @@ class Session(QObject):
             # Ended before its time: the best weights so far are on disk, and are used.
             self.state, self._best = run.entered(self.state, self._best), None
         self.interrupted = self.store.interrupted()
-        if not isinstance(ending, Finished):
+        if self._learning and not isinstance(ending, Finished):
             self._enter_interrupted()
+        self._learning = False
         self._judge()
         self.keeper.touch()
         self.ended.emit(ending)

@@ -93,6 +93,8 @@ def add_stacks(viewer: Viewer, group: Sequence[Stack]) -> Image:
     """Add stacks of one shape as one layer, side by side along a new axis N; read lazily."""
     import dask.array
 
+    from napari_nucleate.gui.layers import FILES
+
     first = group[0]
     arrays = [dask.array.from_array(s.data, chunks=tuple(s.data.shape)) for s in group]
     axes, scale, units = first.axes, first.scale, first.units
@@ -109,6 +111,7 @@ def add_stacks(viewer: Viewer, group: Sequence[Stack]) -> Image:
         scale=scale[:shown],
         units=units[:shown],
         axis_labels=tuple(axes[:shown].lower()),
+        metadata={FILES: [str(stack.source or "") for stack in group]},
     )
     return layer
 

@@ -19,6 +19,7 @@ from napari_nucleate.gui.plots import paint, small_plot
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.widgets import GatedButton, Sentence, follow
 from napari_nucleate.project import tune
+from napari_nucleate.project.model import HUMAN, PAINTED
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Thresholds(QWidget):
             return Gate("Label a few objects in the Label dock first: they tell what is right.")
         if evidence.source.layer is session.annotation:
             return Gate("These are your labels themselves; choose a prediction or a mask.")
-        if not session.state.keys("labelled"):
+        if not session.state.keys(*PAINTED):
             return Gate("Paint a few objects first: they tell what is right.")
         if evidence.source.ndim != session.source.ndim:
             return Gate(
@@ -105,7 +106,7 @@ class Thresholds(QWidget):
             raise NucleateError(gate.why)
         session, state = self._session, self._session.state
         # Painted labels are read here, on the GUI's side: the person may go on painting.
-        labels = {key: session.annotation_of(key) for key in tune.labelled(state)}
+        labels = {key: session.annotation_of(key) for key in state.keys(*HUMAN)}
         if isinstance(evidence, OfPrediction):
             store, ref = session.store, session.ref
             session.start("choosing", lambda: tune.tuning(store, state, labels, ref, splitter))

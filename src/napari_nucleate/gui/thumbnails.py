@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ SIDE = 240
 OUTLINE = (255, 214, 64)
 KEPT = 600
 """How many thumbnails stay in memory: about 100 MB."""
+LONGEST_REST = 0.1
+"""Seconds. After each thumbnail the thread rests as long as it drew, or as this at most."""
 _TINTS = {
     1: ((1, 1, 1),),
     2: ((0, 1, 0), (1, 0, 1)),
@@ -113,11 +116,14 @@ class Thumbnails(QObject):
                 key, version = self._wanted.popitem()
             except KeyError:  # emptied by the GUI's side meanwhile
                 return
+            began = time.perf_counter()
             try:
                 picture = draw(*self._read(key))
             except (NucleateError, OSError, KeyError):
                 picture = None  # the image is gone, or its file damaged; an empty frame shows it
             yield Drawn(key, version, picture)
+            # Threads of one Python take turns of 5 ms: a window that scrolls would wait at each.
+            time.sleep(min(time.perf_counter() - began, LONGEST_REST))
 
     def _on_drawn(self, drawn: Drawn) -> None:
         if drawn.version != self._version(drawn.key):

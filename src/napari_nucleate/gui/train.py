@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
     Corrected,
     Prediction,
@@ -29,6 +30,7 @@ from napari_nucleate.core.predict import Tiling
 from napari_nucleate.gui.chart import LearningChart
 from napari_nucleate.gui.dock import column, on_click
 from napari_nucleate.gui.job import Ending, Failed, Stopped
+from napari_nucleate.gui.models import Models
 from napari_nucleate.gui.recipe_form import RecipeForm
 from napari_nucleate.gui.reliability import ReliabilityChart
 from napari_nucleate.gui.session import session_of
@@ -61,7 +63,7 @@ class TrainDock(QWidget):
             "Continue", "Go on with the training that was stopped, exactly where it was."
         )
         self.further = GatedButton(
-            "Train further", "Train the newest model further, from its best weights, on all labels."
+            "Train further", "Train the model in use further, from its best weights, on all labels."
         )
         self.stop = GatedButton("Stop", "End at the next step; the best weights are kept.")
         self.predict = GatedButton(
@@ -76,6 +78,7 @@ class TrainDock(QWidget):
         self.bar = WorkBar(self.session)
         self.chart = LearningChart(viewer)
         self.reliability = ReliabilityChart(viewer)
+        self.models = Models(viewer)
         self.status = Sentence()
         self.now = Sentence()
         self.best = Sentence()
@@ -90,6 +93,7 @@ class TrainDock(QWidget):
         on_click(self.session, self.further, lambda: self.session.train(further=True))
         on_click(self.session, self.stop, self.session.stop)
         on_click(self.session, self.predict, self._predict)
+        self.models.chosen.connect(self._use)
         self.session.changed.connect(self.refresh)
         self.session.job.started.connect(self._on_started)
         self.session.happened.connect(self._on_event)
@@ -115,6 +119,8 @@ class TrainDock(QWidget):
         running = bool(session.job.running)
         self.why_train.say("" if running else plan.train.why)
         self.why_predict.say("" if running or not plan.train else gate.why)
+        self._history.setVisible(bool(session.state.rounds))
+        self.models.show_state(session.state, session.job.running)
         self._show_folder()
 
     def _resume(self) -> None:
@@ -124,6 +130,12 @@ class TrainDock(QWidget):
             self.session.resume()
         finally:
             self._goes_on = False
+
+    def _use(self, model: str) -> None:
+        try:
+            self.session.use(model)
+        except NucleateError as error:
+            self.session.notify(error)
 
     def _predict(self) -> None:
         self.session.predict(tiling=Tiling(views=4 if self.views.isChecked() else 1))
@@ -197,20 +209,24 @@ class TrainDock(QWidget):
         return rounds[-1].set_aside if rounds else ""
 
     def _show_folder(self) -> None:
-        newest = self.session.state.newest
-        self.folder.setVisible(newest is not None)
-        if newest is not None:
-            path = self.session.store.folder / "models" / newest.model
+        used = self.session.state.used
+        self.folder.setVisible(used is not None)
+        if used is not None:
+            path = self.session.store.folder / "models" / used.model
             # Paths have no spaces to wrap at.
             shown = str(path).replace("/", "/\u200b").replace("\\", "\\\u200b")
             link = QUrl.fromLocalFile(str(path)).toString()
             self.folder.setText(f'Model: <a style="color: #6aa9f0" href="{link}">{shown}</a>')
-            self.folder.setToolTip("Open the folder of the newest model.")
+            self.folder.setToolTip("Open the folder of the model in use.")
 
     def _lay_out(self) -> None:
         self.folder.setWordWrap(True)
         self.folder.setOpenExternalLinks(True)
         recipe, learn, rest = QGroupBox("Recipe"), QGroupBox("Train"), QGroupBox("Predict")
+        self._history = QGroupBox("Models")
+        history = column(self._history)
+        history.addWidget(self.models)
+        history.addWidget(self.folder)
         column(recipe).addWidget(self.recipe)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
@@ -224,7 +240,7 @@ class TrainDock(QWidget):
         rows.addLayout(more)
         for widget in (self.why_train, self.bar, self.status, self.now, self.best):
             rows.addWidget(widget)
-        for widget in (self.chart, self.reliability, self.folder):
+        for widget in (self.chart, self.reliability):
             rows.addWidget(widget)
         rows = column(rest)
         rows.addWidget(self.predict)
@@ -234,7 +250,7 @@ class TrainDock(QWidget):
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(8)
-        for group in (recipe, learn, rest):
+        for group in (recipe, learn, rest, self._history):
             layout.addWidget(group)
         layout.addStretch(1)
         scroll = QScrollArea()

@@ -1,0 +1,209 @@
+"""A person's word on predictions: accepted, rejected, or taken over as labels; and taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.instances.edit import Edit
+from napari_nucleate.gui.edits import Editor
+from napari_nucleate.project.model import HUMAN, Item, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_nucleate.gui.session import Session
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Images as they were before a judgement and after it; what was painted for the person."""
+
+    before: tuple[Item, ...]
+    after: tuple[Item, ...]
+    painted: NDArray[np.int32] | None = field(default=None, repr=False)
+
+
+class Judgements:
+    """Takes a person's word on predictions, and takes it back.
+
+    Parameters
+    ----------
+    session : Session
+        Whose predictions are judged.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._steps: list[_Step] = []
+
+    def __bool__(self) -> bool:
+        """Whether there is one to take back."""
+        return bool(self._steps)
+
+    def forget(self) -> None:
+        """The images are others now: what was judged before can't be taken back."""
+        self._steps = []
+
+    def judge(self, keys: Sequence[str], accept: bool) -> list[str]:
+        """Accept or reject predictions; a person's labels are left as they are.
+
+        Returns
+        -------
+        list of str
+            The images whose status is another one now.
+        """
+        status: Status = "accepted" if accept else "rejected"
+        self._session.refresh_statuses(*keys)
+        wanted = set(keys)
+        items = [i for i in self._session.state.items if i.key in wanted]
+        return self._mark(
+            [i for i in items if i.status not in HUMAN and i.status != status], status
+        )
+
+    def accept_best(self, count: int) -> list[str]:
+        """Accept the best predictions that nobody judged yet; returns their names."""
+        return self._mark(self._waiting()[:count], "accepted")
+
+    def accept_down_to(self, key: str) -> list[str]:
+        """Accept all that nobody judged yet and is ranked as high as an image; returns their names.
+
+        Parameters
+        ----------
+        key : str
+            The last image to accept. In whichever order they are shown, this never accepts one of
+            lower confidence.
+        """
+        ranked = [item.key for item in self._session.state.ranked()]
+        higher = set(ranked[: ranked.index(key) + 1])
+        return self._mark([item for item in self._waiting() if item.key in higher], "accepted")
+
+    def take_over(self, key: str) -> None:
+        """Make a prediction the person's own labels, to correct by hand, and show it.
+
+        It is painted on the annotation layer, as a stroke that Ctrl+Z undoes; from then on it
+        trains as what a person painted.
+
+        Raises
+        ------
+        NucleateError
+            If the image has a person's labels, no prediction, or nothing was found in it.
+        """
+        session = self._session
+        session.refresh_statuses(key)
+        item = session.state.item(key)
+        if item.status in HUMAN:
+            raise NucleateError(f"{key} is {item.status} by a person already; correct it there.")
+        found = session.store.load_predicted_labels(key)
+        if found is None:
+            raise NucleateError(f"{key} has no prediction yet; predict it first.")
+        session.go_to(key)
+        session.annotate()
+        if not found.any():
+            raise NucleateError(
+                f"Nothing was found in {key}: paint what is missing, or confirm that it is empty "
+                "in the Label dock."
+            )
+        after = item.model_copy(update={"status": "corrected"})
+        # Noted before the layer tells that it was painted on: `status` is asked then.
+        self._steps.append(_Step((item,), (after,), found))
+        try:
+            self._paint(key, found)
+        except NucleateError:
+            self._steps.pop()
+            raise
+        session.set_items(after)
+        if session.prediction is not None:
+            session.prediction.visible = False
+
+    def undo(self) -> list[str]:
+        """Take the last judgement back; returns the images that are judged anew.
+
+        What became another prediction since, or was labelled, stays as it is.
+
+        Raises
+        ------
+        NucleateError
+            If there is nothing to take back, or labels taken over were corrected since: they are
+            the person's then, and the judgement before is taken back the next time.
+        """
+        session = self._session
+        while self._steps:
+            step = self._steps.pop()
+            session.refresh_statuses(*(item.key for item in step.after))
+            now = {item.key: item for item in session.state.items}
+            pairs = zip(step.before, step.after, strict=True)
+            back = [before for before, after in pairs if now.get(after.key) == after]
+            if back and step.painted is not None:
+                self._unpaint(back[0].key, step.painted)
+            if back:
+                session.set_items(*back)
+                return [item.key for item in back]
+            session.changed.emit()
+        raise NucleateError("No judgement is left to take back.")
+
+    def status(self, key: str, painted: bool) -> Status:
+        """What an image is, now that something, or nothing, is painted on it.
+
+        Whoever lets napari undo what was taken over has the prediction as it was judged before; and
+        who redoes it, a corrected one.
+        """
+        taken = [s.before[0] for s in self._steps if s.painted is not None]
+        before = next((item for item in reversed(taken) if item.key == key), None)
+        if painted:
+            return "labelled" if before is None else "corrected"
+        item = self._session.state.item(key)
+        if before is not None and before.confidence == item.confidence:
+            return before.status
+        return "unlabelled" if item.confidence is None else "predicted"
+
+    # -- inside -------------------------------------------------------------------------
+
+    def _waiting(self) -> list[Item]:
+        return [item for item in self._session.state.ranked() if item.status == "predicted"]
+
+    def _mark(self, items: Sequence[Item], status: Status) -> list[str]:
+        if not items:
+            return []
+        for item in items:
+            if item.confidence is None:
+                raise NucleateError(f"{item.key} has no prediction yet; predict it first.")
+        judged = status == "accepted"
+        after = tuple(i.model_copy(update={"status": status, "judged": judged}) for i in items)
+        self._steps.append(_Step(tuple(items), after))
+        self._session.set_items(*after)
+        return [item.key for item in items]
+
+    def _unpaint(self, key: str, painted: NDArray[np.int32]) -> None:
+        session = self._session
+        if session.annotation is None:
+            raise NucleateError(
+                f"There is no annotation layer: {key} stays corrected; press Annotate to see it."
+            )
+        if not np.array_equal(session.painted(key), painted):
+            raise NucleateError(
+                f"{key} was corrected since; erase its labels yourself if they aren't right."
+            )
+        session.go_to(key)
+        self._paint(key, np.zeros_like(painted))
+        if session.prediction is not None:
+            session.prediction.visible = True
+
+    def _paint(self, key: str, labels: NDArray[np.int32]) -> None:
+        """Paint an image anew, in one step of the layer's history."""
+        session = self._session
+        source, layer = session.source, session.annotation
+        if source is None or layer is None:
+            raise NucleateError("There is no annotation layer; press Annotate first.")
+        pixel = tuple(0 if isinstance(at, slice) else at for at in source.place(session.ref(key)))
+
+        def make(image: NDArray[Any]) -> Edit:
+            return Edit(tuple(slice(0, n) for n in image.shape), labels.astype(image.dtype), {})
+
+        Editor(session, layer, source.ndim).apply(pixel, make)
+        session.note_painted(key)
