@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from napari_nucleate import __version__
-from napari_nucleate.cli import labels, learn, tuning
+from napari_nucleate.cli import labels, learn, suggesting, tuning
 from napari_nucleate.cli.arguments import Json
 from napari_nucleate.cli.data import new_folder
 from napari_nucleate.cli.options import with_options
@@ -58,6 +58,7 @@ app.command()(learn.predict)
 app.command("self-train")(learn.self_train)
 app.command()(labels.split)
 app.command()(tuning.tune)
+app.command()(suggesting.suggest)
 app.command()(labels.export)
 app.command()(labels.evaluate)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QGroupBox, QVBoxLayout, QWidget
 
 from napari_nucleate.core.annotation import KNOWN_HELP
 from napari_nucleate.gui.choose import ImageChooser
@@ -14,6 +14,7 @@ from napari_nucleate.gui.dock import column, on_click, reasons, rows
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.images_table import ImagesTable
 from napari_nucleate.gui.session import session_of
+from napari_nucleate.gui.suggesting import Suggester
 from napari_nucleate.gui.widgets import GatedButton, Sentence, follow
 from napari_nucleate.project.plan import Gate
 
@@ -52,15 +53,24 @@ class LabelDock(QWidget):
             "Annotate", "Paint objects on the annotation layer, each in its own label."
         )
         self.next = GatedButton("Next unlabelled", "Go to the next image that nobody labelled yet.")
+        self.suggest = GatedButton(
+            "Suggest next",
+            "Go to the image, and the place in it, where a label helps most: typical, unlike what "
+            "is labelled, and badly predicted.",
+        )
         self.empty = GatedButton(
             "Confirm empty", "Say that there is nothing in this image; it trains as background."
         )
+        self.suggester = Suggester(self.session, self)
+        self.suggested = Sentence()
         self.reasons = Sentence()
         self._lay_out()
         self.table.picked.connect(self.session.go_to)
         self.known.edited.connect(lambda: self.session.set_known(self.known.raw()))
         on_click(self.session, self.annotate, self.session.annotate)
         on_click(self.session, self.next, self.session.next_unlabelled)
+        on_click(self.session, self.suggest, self.suggester.suggest)
+        self.suggester.told.connect(self.suggested.say)
         on_click(self.session, self.empty, lambda: self.session.confirm_empty(self.session.current))
         self.session.changed.connect(self.refresh)
         follow(self, viewer.dims.events.point, self._on_slider)
@@ -79,16 +89,17 @@ class LabelDock(QWidget):
             gates = (Gate(f"Press “{self.chooser.use.text()}” above first."),) * 3
         for button, gate in zip((self.annotate, self.next, self.empty), gates, strict=True):
             button.apply(gate)
+        self.suggest.apply(gates[1])
         hint = "" if state.recipe.target.semantic else OWN_LABEL
         self.reasons.say(reasons(gates) or hint)
 
     def _lay_out(self) -> None:
         known = rows()
         known.addRow("What counts", self.known)
-        buttons = QHBoxLayout()
+        buttons = QGridLayout()
         buttons.setSpacing(4)
-        for button in (self.annotate, self.next, self.empty):
-            buttons.addWidget(button, 1)
+        for at, button in enumerate((self.annotate, self.empty, self.next, self.suggest)):
+            buttons.addWidget(button, at // 2, at % 2)
         choose, images, paint = QGroupBox("Choose"), QGroupBox("Images"), QGroupBox("Paint")
         column(choose).addWidget(self.chooser)
         listed = column(images)
@@ -98,6 +109,7 @@ class LabelDock(QWidget):
         painting.addLayout(known)
         painting.addWidget(self.known_help)
         painting.addLayout(buttons)
+        painting.addWidget(self.suggested)
         painting.addWidget(self.reasons)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
@@ -123,6 +135,7 @@ def count_in_words(state: State) -> str:
     counts = Counter(item.status for item in state.items)
     order: tuple[Status, ...] = (
         "labelled",
+        "corrected",
         "empty",
         "accepted",
         "rejected",

@@ -1,0 +1,153 @@
+"""What to annotate next: found beside the window, shown in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Described
+from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.gui.job import Failed, Job
+from napari_nucleate.project.suggest import Suggestion, suggesting
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_nucleate.gui.job import Ending
+    from napari_nucleate.gui.session import Session
+
+
+class Suggester(QObject):
+    """Looks at all images once, in a thread, and shows the one where a label helps most.
+
+    Parameters
+    ----------
+    session : Session
+    parent : QObject, optional
+
+    Signals
+    -------
+    told(str)
+        How far it is, or why an image was proposed.
+    """
+
+    told = Signal(str)
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._job = Job(self)
+        self._job.happened.connect(self._on_event)
+        self._job.ended.connect(self._on_ended)
+        self._source: object = None
+        # What was looked at when the person asked.
+        self._asked = ""
+        self._known: dict[str, NDArray[np.float64]] = {}
+        # Proposed and left unlabelled: the person wants another one.
+        self._passed: set[str] = set()
+        session.changed.connect(self._on_changed)
+        self.destroyed.connect(self._job.close)
+
+    def suggest(self) -> None:
+        """Begin to look for the next image; `told` says why, when it is shown.
+
+        Raises
+        ------
+        NucleateError
+            If no image is left to label, or it is looking already.
+        """
+        session = self._session
+        if not session.plan.next_unlabelled:
+            raise NucleateError(session.plan.next_unlabelled.why)
+        if self._job.running:
+            raise NucleateError("Wait: all images are looked at, once.")
+        if session.source is not self._source:
+            self._source, self._known, self._passed = session.source, {}, set()
+        session.refresh_statuses()
+        state, store, known = session.state, session.store, self._known
+        left = set(state.keys("unlabelled", "predicted", "rejected"))
+        if left <= self._passed:
+            self._passed = set()
+        # One that was passed over stands for itself, as if it were labelled.
+        passed = [state.item(k) for k in self._passed & left]
+        state = state.replace(*(i.model_copy(update={"status": "labelled"}) for i in passed))
+        refs = list(map(session.ref, state.keys()))
+        self._job.start("looking for an image", lambda: suggesting(state, store, refs, known=known))
+        self._asked = session.current
+        self.told.emit("Looking at the images…")
+
+    def _on_changed(self) -> None:
+        if self._session.source is not self._source and self._source is not None:
+            self._source = None
+            self._job.stop()
+            self.told.emit("")
+
+    def _on_event(self, event: object) -> None:
+        if self._source is None:  # these are other images than those it looked at
+            return
+        if isinstance(event, Described) and event.done < event.total:
+            self.told.emit(f"Looking at the images: {event.done} of {event.total}…")
+        elif isinstance(event, Suggestion):
+            self._show(event)
+
+    def _show(self, suggestion: Suggestion) -> None:
+        session = self._session
+        if session.current != self._asked:
+            # The person went on meanwhile, and may be painting.
+            self.told.emit(f"{suggestion.why} Ask again to go there.")
+            return
+        self._passed.add(suggestion.key)
+        session.go_to(suggestion.key)
+        self._look_at(suggestion)
+        session.annotate()
+        self.told.emit(suggestion.why)
+
+    def _on_ended(self, ending: Ending) -> None:
+        if isinstance(ending, Failed):
+            self.told.emit(ending.message)
+
+    def _show_plane(self, z: int) -> None:
+        """Move the slider of a volume to one of its planes."""
+        source, dims = self._session.source, self._session.viewer.dims
+        if source is not None:
+            at = source.axes.index("Z")
+            index = np.zeros(source.layer.ndim)
+            index[at] = z
+            world = np.asarray(source.layer.data_to_world(index))
+            dims.set_point(dims.ndim - source.layer.ndim + at, float(world[at]))
+
+    def _look_at(self, suggestion: Suggestion) -> None:
+        """Move the camera to the part proposed."""
+        session = self._session
+        source, viewer = session.source, session.viewer
+        if source is None or not suggestion.region:
+            return
+        part = dict(zip(SPATIAL[source.ndim], suggestion.region, strict=True))
+        if "Z" in part:
+            self._show_plane(part["Z"].start)
+        position: dict[str, Any] = session.ref(suggestion.key).position
+        corners = [
+            [
+                float(getattr(part[axis], end)) if axis in part else float(position.get(axis, 0))
+                for axis in source.axes
+            ]
+            for end in ("start", "stop")
+        ]
+        low, high = (np.asarray(source.layer.data_to_world(corner)) for corner in corners)
+        shown = [axis - viewer.dims.ndim for axis in viewer.dims.displayed]
+        if len(shown) != 2:
+            return
+        middle, size = ((low + high) / 2)[shown], np.abs(high - low)[shown]
+        camera = viewer.scene.camera
+        camera.center = (0.0, *middle.tolist())
+        # Some of what lies around it is seen, too.
+        camera.zoom = 0.9 * min(np.array(_canvas(viewer)) / np.maximum(size, 1e-9))
+
+
+def _canvas(viewer: Any) -> tuple[int, int]:
+    """Height and width of the canvas in pixels of the screen."""
+    native = viewer.window._qt_viewer.canvas.native  # noqa: SLF001
+    return native.height(), native.width()

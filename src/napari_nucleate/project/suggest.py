@@ -1,0 +1,142 @@
+"""Which image to annotate next, and where in it: where a label helps most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nucleate.core.choose import covering, describe, least_sure, stands_for
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Described
+from napari_nucleate.project.model import HUMAN
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, MutableMapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.predict import Source
+    from napari_nucleate.project.model import Item, State
+    from napari_nucleate.project.store import Store
+
+SIDE = 256
+"""Longest side of the part of an image that is proposed, in pixels."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """An image to annotate next.
+
+    Parameters
+    ----------
+    key : str
+    region : tuple of slice
+        The part where the model is least sure, along (Z,) Y, X; of a volume, it is in one plane.
+        Empty where nothing is predicted.
+    why : str
+        In a sentence.
+    """
+
+    key: str
+    region: tuple[slice, ...]
+    why: str
+
+
+def suggesting(
+    state: State,
+    store: Store,
+    sources: Sequence[Source],
+    count: int = 1,
+    known: MutableMapping[str, NDArray[np.float64]] | None = None,
+) -> Generator[Described | Suggestion, None, None]:
+    """Propose images to annotate: typical, unlike those labelled, and badly predicted.
+
+    Every image asks for a label as much as its prediction is likely to be wrong, fully where there
+    is none; and images that look like a labelled or accepted one hardly ask. Proposed is what
+    answers most.
+
+    Parameters
+    ----------
+    state : State
+    store : Store
+        Where predictions are read.
+    sources : sequence of Source
+        All images of the project.
+    count : int
+        How many to propose.
+    known : mutable mapping of str to ndarray, optional
+        Descriptions of images made before, by name; new ones are added.
+
+    Yields
+    ------
+    Described
+        After every image read.
+    Suggestion
+        The most helpful first.
+
+    Raises
+    ------
+    NucleateError
+        If no image is left to label.
+    """
+    known = {} if known is None else known
+    items = [state.item(source.key) for source in sources]
+    done = [i for i, item in enumerate(items) if item.status in HUMAN or item.status == "accepted"]
+    if len(done) == len(items):
+        raise NucleateError("Every image is labelled or accepted; there is none to propose.")
+    for number, source in enumerate(sources, 1):
+        if source.key not in known:
+            known[source.key] = describe(source.read())
+        yield Described(number, len(sources))
+    table = np.stack([known[source.key] for source in sources])
+    weights = np.array([_need(item) for item in items])
+    for at in covering(table, count, done, weights):
+        item = items[at]
+        like = stands_for(table, done, at) if done else None
+        yield Suggestion(item.key, _region(store, item), _why(item, like))
+        done.append(at)
+
+
+def _need(item: Item) -> float:
+    """How much a label of an image would teach: nothing where the prediction is right already."""
+    if item.status == "rejected" or item.confidence is None:
+        return 1.0
+    return 1.0 - item.confidence
+
+
+def _region(store: Store, item: Item) -> tuple[slice, ...]:
+    if item.confidence is None or not item.model:
+        return ()
+    try:
+        prediction = store.load_prediction(item.key)
+        target = store.load_card(item.model).recipe.target
+    except NucleateError:
+        return ()  # its files are damaged or gone: the whole image, then
+    if prediction is None:
+        return ()
+    return least_sure(target.maps(prediction.maps.astype(np.float32)).foreground, SIDE)
+
+
+def _why(item: Item, like: int | None) -> str:
+    """Say in a sentence why; `like` so many others, None where nothing is there to compare with."""
+    said = f"{item.key} is the most typical of all images."
+    if like == 0:
+        said = f"{item.key} is the last of its kind."
+    elif like:
+        others = f"{like} other image{'s' * (like != 1)}"
+        said = f"{item.key} looks like {others}, more than anything labelled or proposed before."
+    if item.confidence is None:
+        return said
+    rejected = " and was rejected" * (item.status == "rejected")
+    return f"{said} Its prediction has a confidence of {item.confidence:.2f}{rejected}."
+
+
+def as_dict(suggestion: Suggestion) -> dict[str, Any]:
+    """A suggestion for JSON."""
+    return {
+        "image": suggestion.key,
+        "region": [[part.start, part.stop] for part in suggestion.region],
+        "why": suggestion.why,
+    }
