@@ -80,13 +80,17 @@ def scene(pack: str, count: int | None = None, seed: int = 0, tested: int | None
     chosen = names(pack, "train")
     if count is not None and count < len(chosen):
         chosen = np.random.default_rng(seed).choice(chosen, count, replace=False).tolist()
+    return scene_of(pack, chosen, f"{count}-draw{seed}" if count is not None else "all", tested)
+
+
+def scene_of(pack: str, chosen: Sequence[str], how: str, tested: int | None = None) -> Scene:
+    """Training images of a pack by their names, and its validation images; `how` names the run."""
     val = names(pack, "val")
     if tested is not None:
         val = val[:: max(1, len(val) // tested)][:tested]
-    drawn = f"{count}-draw{seed}" if count is not None else "all"
     some = f"-on{tested}" if tested is not None else ""
     fit = [{"image": str(i), "mask": str(m)} for i, m in (paths(pack, n) for n in chosen)]
-    return Scene(f"{pack}-{drawn}{some}", fit, [paths(pack, n) for n in val])
+    return Scene(f"{pack}-{how}{some}", fit, [paths(pack, n) for n in val])
 
 
 class Contest:
