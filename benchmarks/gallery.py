@@ -56,14 +56,18 @@ def measured(count: int, seconds: float) -> dict[str, Any]:
     pulse.start()
     run(seconds / 2)
     still = pulse.stop()
-    steps = round(1000 * seconds / EVERY)
     timer = QTimer()
     timer.setInterval(EVERY)
-    at = iter(np.linspace(0, bar.maximum(), steps).round().astype(int).tolist())
-    timer.timeout.connect(lambda: bar.setValue(next(at, bar.maximum())))
+
+    def scroll() -> None:
+        done = (time.perf_counter() - start) / seconds
+        bar.setValue(round(bar.maximum() * min(done, 1.0)))
+
+    timer.timeout.connect(scroll)
+    start = time.perf_counter()
     pulse.start()
     timer.start()
-    run(seconds)
+    run(seconds + 0.1)
     timer.stop()
     scrolled = pulse.stop()
     end = bar.value() == bar.maximum()

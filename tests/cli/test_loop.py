@@ -566,3 +566,52 @@ def test_images_to_annotate_next_are_proposed(nucleate, refused, tmp_path, sampl
     assert all(one["region"] == [[0, 64], [0, 64]] for one in found)
     assert found[0]["why"] in nucleate("suggest", out, "--count", 1).err
     assert "is not a project" in refused("suggest", images)
+
+
+def write_boxes_of(masks, path, side=40):
+    names_of = [p.stem for p in sorted(masks.glob("*.tif"))]
+    path.write_text(json.dumps({name: [[[0, 0], [side, side]]] for name in names_of}))
+    return path
+
+
+def test_only_what_lies_in_boxes_counts(nucleate, tmp_path, sample, tiny_options):
+    images, masks = sample("2d", 4)
+    few = some_masks(masks, tmp_path / "few", 1)
+    boxes = write_boxes_of(few, tmp_path / "boxes.json")
+    known = ["--known", "boxes", "--boxes", boxes]
+    whole, some = (
+        nucleate(
+            *("train", "--images", images, "--masks", few, "--out", tmp_path / out),
+            *(*tiny_options, *options, "--json"),
+        ).json
+        for out, options in (("whole", []), ("some", known))
+    )
+    assert 0 < some["human_objects"] < whole["human_objects"]
+    out = tmp_path / "project"
+    options = ["--images", images, "--masks", few, "--out", out, *tiny_options, *known]
+    nucleate("self-train", *options, "--rounds", 0)
+    store = Store(out)
+    (key,) = store.load_state().keys("labelled")
+    assert store.load_state().known == "boxes"
+    assert store.load_boxes() == {key: [[[0.0, 0.0], [40.0, 40.0]]]}
+    # The project knows them from now on.
+    nucleate("self-train", out, *tiny_options, "--rounds", 1, "--least", 0)
+    record = store.load_card(store.load_state().used.model).record
+    assert record.human_objects == some["human_objects"]
+
+
+def test_boxes_that_are_none(refused, tmp_path, sample):
+    images, masks = sample("2d", 4)
+    options = ["train", "--images", images, "--masks", masks, "--out", tmp_path / "o"]
+    path = tmp_path / "boxes.json"
+    assert "--boxes FILE belong together" in refused(*options, "--known", "boxes")
+    assert "--boxes FILE belong together" in refused(*options, "--boxes", path)
+    known = ["--known", "boxes", "--boxes", path]
+    assert "can't be read" in refused(*options, *known)
+    for wrong in ("[1, 2]", "{", '{"a": [[1, 2]]}', '{"a": [[[0, 0], [1, "x"]]]}', '{"a": 3}'):
+        path.write_text(wrong)
+        assert "doesn't hold boxes" in refused(*options, *known)
+    path.write_text('{"nuclei_1": [[[0, 0], [40, 40]]]}')
+    assert "nuclei_0 has a mask, but no box" in refused(*options, *known)
+    path.write_text(json.dumps({f"nuclei_{i}": [[[0, 0, 0], [1, 40, 40]]] for i in range(4)}))
+    assert "doesn't fit labels" in refused(*options, *known)

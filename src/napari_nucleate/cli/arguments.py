@@ -10,8 +10,10 @@ import typer
 
 from napari_nucleate.cli.options import merged
 from napari_nucleate.cli.progress import console
+from napari_nucleate.core.annotation import Known
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.recipe import Recipe
+from napari_nucleate.io.boxes import Boxes, read_boxes
 
 IMAGES = typer.Option(help="Folder of TIFF or PNG files, or one stack.")
 MASKS = typer.Option(help="Folder of label images with the names of their images, or one stack.")
@@ -24,10 +26,18 @@ RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", help="Start from a recipe in a JSON file.")
 ]
 KnownOption = Annotated[
-    Literal["dense", "sparse"],
+    Known,
     typer.Option(
-        help="dense: what isn't painted is background. sparse: only painted pixels count, "
-        "label 1 is background. (Boxes are drawn in napari.)"
+        help="dense: what isn't painted is background. boxes: only what lies in --boxes counts. "
+        "sparse: only painted pixels count, label 1 is background."
+    ),
+]
+BoxesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--boxes",
+        help="JSON file of the boxes in which all is painted: by the name of an image, the corners "
+        "of each in pixels, as in a project's annotations/boxes.json.",
     ),
 ]
 
@@ -95,6 +105,19 @@ def recipe_from(
     for kind, value in chosen.items():
         given.setdefault("optimisation", {})["budget"] = {"kind": kind, "value": value}
     return merged(recipe, given)
+
+
+def boxes_from(known: Known, path: Path | None) -> Boxes:
+    """Read the boxes that are known, where boxes count.
+
+    Raises
+    ------
+    NucleateError
+        If one is given without the other, or the file can't be read.
+    """
+    if (known == "boxes") != (path is not None):
+        raise NucleateError("--known boxes and --boxes FILE belong together; give both or neither.")
+    return read_boxes(path) if path else {}
 
 
 def report(result: dict[str, Any], as_json: bool, sentence: str) -> None:

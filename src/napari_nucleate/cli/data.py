@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_nucleate.core.images import ImageRef, NDim, Stack
+    from napari_nucleate.io.boxes import Boxes
 
 
 def references(path: Path, ndim: NDim, axes: str | None = None) -> list[ImageRef]:
@@ -76,9 +77,21 @@ def truth(mask: ImageRef) -> NDArray[np.int32]:
         raise NucleateError(f"{mask.key}: {error}") from error
 
 
-def example(image: ImageRef, mask: ImageRef, known: Known) -> Example:
-    """An image with its mask as a person's labels."""
-    return Example(image.key, image.read(), annotate(truth(mask), known))
+def example(image: ImageRef, mask: ImageRef, known: Known, boxes: Boxes) -> Example:
+    """An image with its mask as a person's labels.
+
+    Raises
+    ------
+    NucleateError
+        If the mask isn't one, or boxes count and the image has none.
+    """
+    labels = truth(mask)
+    if known == "boxes" and image.key not in boxes:
+        raise NucleateError(
+            f"{image.key} has a mask, but no box; add one, or leave its mask out. There are boxes "
+            f"of {', '.join(sorted(boxes)[:3]) or 'no image'}."
+        )
+    return Example(image.key, image.read(), annotate(labels, known, boxes.get(image.key, ())))
 
 
 def check_same_channels(refs: Sequence[ImageRef]) -> int:

@@ -12,6 +12,7 @@ from napari_nucleate.cli.arguments import (
     MASKS,
     OUT,
     RECIPE_PATHS,
+    BoxesOption,
     Classes,
     Epochs,
     Images,
@@ -23,6 +24,7 @@ from napari_nucleate.cli.arguments import (
     Seconds,
     Steps,
     Target,
+    boxes_from,
     recipe_from,
     report,
 )
@@ -57,6 +59,7 @@ def train(
     given: dict[str, Any],
     recipe: RecipeFile = None,
     known: KnownOption = "dense",
+    boxes: BoxesOption = None,
     target: Target = None,
     classes: Classes = None,
     seconds: Seconds = None,
@@ -78,6 +81,7 @@ def train(
     from napari_nucleate.io.model import load_model, save_model
     from napari_nucleate.io.snapshot import drop_snapshot, load_snapshot, save_snapshot
 
+    where = boxes_from(known, boxes)
     snapshot = load_snapshot(out) if resume else None
     begun = snapshot.card.recipe if snapshot else Recipe()
     chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
@@ -95,7 +99,7 @@ def train(
         units=stack.spacing_units(chosen.ndim),
         record=Record(name=out.name),
     )
-    examples = [example(i, m, known) for i, m in pairs]
+    examples = [example(i, m, known, where) for i, m in pairs]
     # What was interrupted has weights of its own already.
     start_from = load_model(initial) if initial and not resume else None
     model: Model | None = None
@@ -200,6 +204,7 @@ def self_train(
     out: Annotated[Path | None, OUT] = None,
     recipe: RecipeFile = None,
     known: KnownOption | None = None,
+    boxes: BoxesOption = None,
     target: Target = None,
     classes: Classes = None,
     seconds: Seconds = None,
@@ -212,10 +217,10 @@ def self_train(
 
     how = Tiling.parse(tiling)
     if project is not None:
-        if images or masks or out or known:
+        if images or masks or out or known or boxes:
             raise NucleateError(
                 f"{project} is a project with images and labels of its own; leave out --images, "
-                "--masks, --out and --known, or leave out the project."
+                "--masks, --out, --known and --boxes, or leave out the project."
             )
         begun = Store(project).load_state().recipe
         chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
@@ -231,6 +236,7 @@ def self_train(
             chosen,
             SelfTraining.parse(rounds),
             known or "dense",
+            boxes_from(known or "dense", boxes),
         )
     kept = f"Stopped; what is done so far is kept: nucleate self-train {out} goes on with it."
     with Follower(len(loop.pool), kept=kept) as follower:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.predict import Tiling
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.rounds import SelfTraining
+    from napari_nucleate.io.boxes import Boxes
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Loop:
         recipe: Recipe,
         options: SelfTraining,
         known: Known = "dense",
+        boxes: Boxes | None = None,
     ) -> Loop:
         """Make the project: images with a mask are labelled, the others are the pool.
 
@@ -97,7 +99,9 @@ class Loop:
             name=folder.name, known=known, recipe=recipe, self_training=options, items=items
         )
         store = Store(folder)
-        examples = [example(image, mask, known) for image, mask in pairs]
+        examples = [example(image, mask, known, boxes or {}) for image, mask in pairs]
+        if boxes:
+            store.save_boxes({key: drawn for key, drawn in boxes.items() if key in labelled})
         for (image, _), made in zip(pairs, examples, strict=True):
             # As the rule reads them: in sparse masks 0 is unknown and 1 background.
             painted = made.annotation.labels

@@ -29,6 +29,7 @@ from napari_nucleate.core.instances import Instances
 from napari_nucleate.core.instances.found import DIGITS
 from napari_nucleate.core.model import Card
 from napari_nucleate.io.atomic import write_text
+from napari_nucleate.io.boxes import Boxes, read_boxes, write_boxes
 from napari_nucleate.io.model import CARD, load_card, load_model, save_model
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.snapshot import (
@@ -130,10 +131,9 @@ class Store:
 
     def save_boxes(self, boxes: Mapping[str, Any]) -> None:
         """Write the corners ((start, ...), (stop, ...)) of the boxes on each image, in pixels."""
-        path = self._made(self.folder / "annotations") / "boxes.json"
-        write_text(path, json.dumps(boxes, indent=2) + "\n", overwrite=True)
+        write_boxes(self._made(self.folder / "annotations") / "boxes.json", boxes)
 
-    def load_boxes(self) -> dict[str, Any]:
+    def load_boxes(self) -> Boxes:
         """Read the boxes on each image; none where none were saved.
 
         Raises
@@ -142,13 +142,7 @@ class Store:
             If the file is damaged.
         """
         path = self.folder / "annotations" / "boxes.json"
-        if not path.is_file():
-            return {}
-        try:
-            boxes = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise NucleateError(f"{path} is damaged ({error}); draw the boxes again.") from error
-        return dict(boxes)
+        return read_boxes(path) if path.is_file() else {}
 
     def save_prediction(
         self,

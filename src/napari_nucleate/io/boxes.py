@@ -1,0 +1,55 @@
+"""Boxes in a JSON file: the parts of images in which all is painted."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.io.atomic import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Boxes = dict[str, list[Any]]
+"""Corners ((start, ...), (stop, ...)) along (Z,) Y, X in pixels, by the image's name."""
+
+
+def write_boxes(path: Path, boxes: Mapping[str, Any]) -> None:
+    """Write boxes, over those of before."""
+    write_text(path, json.dumps(boxes, indent=2) + "\n", overwrite=True)
+
+
+def read_boxes(path: Path) -> Boxes:
+    """Read boxes.
+
+    Raises
+    ------
+    NucleateError
+        If the file can't be read, or doesn't hold boxes by the names of images.
+    """
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+        boxes = {str(name): [_corners(box) for box in drawn] for name, drawn in raw.items()}
+    except OSError as error:
+        raise NucleateError(f"{path} can't be read: {error.strerror}.") from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise NucleateError(
+            f"{path} doesn't hold boxes ({error}); it must give, by the name of an image, the "
+            'corners of each box in pixels, as in {"cells": [[[0, 0], [64, 128]]]}.'
+        ) from error
+    return boxes
+
+
+def _corners(box: Any) -> list[list[float]]:
+    corners = np.asarray(box, float)
+    if corners.ndim != 2 or len(corners) != 2 or corners.shape[1] not in (2, 3):
+        message = f"{box} isn't a start and a stop along Y and X, or Z, Y and X"
+        raise ValueError(message)
+    if not np.isfinite(corners).all():
+        message = f"{box} has no finite corners"
+        raise ValueError(message)
+    return [[float(value) for value in corner] for corner in corners]
