@@ -98,6 +98,21 @@ def test_no_other_model_while_something_runs(project, dock, monkeypatch):
         project.session.use("round-0")
 
 
+def test_stopping_a_prediction_leaves_the_choice_of_a_model(project, qtbot, random_model, tiny):
+    session = project.session
+    recipe = tiny()
+    for name in ("round-0", "round-1"):
+        made = random_model(recipe, name=name)
+        session.store.save_model(made)
+    history(project, entry(0, 0.4), entry(1, 0.6))
+    session.use("round-0")
+    session.interrupted = "round-1"
+    with qtbot.waitSignal(session.ended, timeout=20_000):
+        session.predict()
+        session.stop()
+    assert session.state.used.model == "round-0"
+
+
 def test_an_unknown_model_is_refused(project):
     with pytest.raises(NucleateError, match="no model 'other'"):
         project.session.use("other")

@@ -191,6 +191,56 @@ def test_what_was_rejected_stays_so_when_its_labels_are_undone(project, dock):
     assert project.status("n1") == "rejected"
 
 
+def test_what_a_person_paints_after_undoing_is_theirs(project, dock):
+    project.session.set_known("sparse")
+    project.predict(n1=0.9)
+    project.session.judgements.take_over("nuclei_n1")
+    layer = project.session.annotation
+    layer.undo()
+    layer.data_setitem((np.array([1]), np.array([3]), np.array([3])), 1)
+    assert project.status("n1") == "labelled"
+    assert project.session.annotation_of("nuclei_n1").known.sum() == 1
+
+
+def test_a_prediction_given_back_is_a_corrected_one_again_when_redone(project, dock):
+    project.predict(n1=0.9)
+    project.session.judgements.judge(["nuclei_n1"], accept=False)
+    project.session.judgements.take_over("nuclei_n1")
+    project.session.judgements.undo()
+    assert project.status("n1") == "rejected"
+    project.session.annotation.undo()  # of the erasing
+    assert project.status("n1") == "corrected"
+
+
+def test_every_undoing_is_seen_also_of_images_out_of_view(project, dock):
+    project.predict(n1=0.9, n2=0.8)
+    layer, session = project.session.annotation, project.session
+    for _ in range(2):
+        session.judgements.take_over("nuclei_n1")
+        layer.undo()
+        assert project.status("n1") == "predicted"
+    session.judgements.take_over("nuclei_n1")
+    session.go_to("nuclei_n2")
+    layer.undo()
+    assert project.status("n1") == "predicted"
+    assert project.status("n2") == "predicted"
+    session.save()
+    assert not (session.store.folder / "annotations" / "nuclei_n2.tif").exists()
+    assert not session.store.load_annotation("nuclei_n1").any()
+
+
+def test_undo_waits_for_the_annotation_layer(project, dock, qtbot):
+    project.predict(n1=0.9, n2=0.8)
+    project.session.judgements.judge(["nuclei_n2"], accept=True)
+    project.session.judgements.take_over("nuclei_n1")
+    project.viewer.layers.remove(project.session.annotation)
+    with pytest.raises(NucleateError, match="press Annotate first"):
+        project.session.judgements.undo()
+    project.session.annotate()
+    assert project.session.judgements.undo() == ["nuclei_n1"]
+    assert project.session.judgements.undo() == ["nuclei_n2"]
+
+
 def test_a_person_s_word_is_on_record(project, dock, qtbot):
     project.predict(n1=0.9)
     select(dock, "n1")

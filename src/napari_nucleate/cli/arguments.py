@@ -25,13 +25,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, fo
 RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", help="Start from a recipe in a JSON file.")
 ]
-KnownOption = Annotated[
-    Known,
-    typer.Option(
-        help="dense: what isn't painted is background. boxes: only what lies in --boxes counts. "
-        "sparse: only painted pixels count, label 1 is background."
-    ),
-]
+KNOWN = typer.Option(
+    help="dense: what isn't painted is background. boxes: only what lies in --boxes counts. "
+    "sparse: only painted pixels count, label 1 is background."
+)
+KnownOption = Annotated[Known, KNOWN]
 BoxesOption = Annotated[
     Path | None,
     typer.Option(

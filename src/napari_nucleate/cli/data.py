@@ -86,7 +86,7 @@ def example(image: ImageRef, mask: ImageRef, known: Known, boxes: Boxes) -> Exam
         If the mask isn't one, or boxes count and the image has none.
     """
     labels = truth(mask)
-    if known == "boxes" and image.key not in boxes:
+    if known == "boxes" and not boxes.get(image.key):
         raise NucleateError(
             f"{image.key} has a mask, but no box; add one, or leave its mask out. There are boxes "
             f"of {', '.join(sorted(boxes)[:3]) or 'no image'}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from napari_nucleate.cli.arguments import (
     IMAGES,
+    KNOWN,
     MASKS,
     OUT,
     RECIPE_PATHS,
@@ -39,6 +41,7 @@ from napari_nucleate.cli.data import (
 from napari_nucleate.cli.interrupt import Interrupt, can_go_on, check_not_interrupted
 from napari_nucleate.cli.options import merged, with_options
 from napari_nucleate.cli.progress import Follower
+from napari_nucleate.core.annotation import Known
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Started, Trained, Validated
 from napari_nucleate.core.model import Card, Model, Record
@@ -203,7 +206,7 @@ def self_train(
     masks: Annotated[Path | None, MASKS] = None,
     out: Annotated[Path | None, OUT] = None,
     recipe: RecipeFile = None,
-    known: KnownOption | None = None,
+    known: Annotated[Known | None, KNOWN] = None,
     boxes: BoxesOption = None,
     target: Target = None,
     classes: Classes = None,
@@ -238,7 +241,10 @@ def self_train(
             known or "dense",
             boxes_from(known or "dense", boxes),
         )
-    kept = f"Stopped; what is done so far is kept: nucleate self-train {out} goes on with it."
+    kept = (
+        "Stopped; the rounds that came to their end are kept, and gone on with by: "
+        f"nucleate self-train {shlex.quote(str(out))}"
+    )
     with Follower(len(loop.pool), kept=kept) as follower:
         for _ in follower.follow(loop.run(tiling=how)):
             pass

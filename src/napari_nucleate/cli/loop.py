@@ -18,7 +18,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card
 from napari_nucleate.core.training.initial import check_fits
 from napari_nucleate.project import run
-from napari_nucleate.project.model import Item, State
+from napari_nucleate.project.model import HUMAN, Item, State
 from napari_nucleate.project.store import Store
 
 if TYPE_CHECKING:
@@ -138,17 +138,23 @@ class Loop:
                 f"{folder} is a project in {state.recipe.ndim}D, not {recipe.ndim}D."
             )
         annotations = annotations_of(store, state)
-        judged = [k for k in state.keys("accepted") if state.item(k).judged]
+        # Of earlier versions it isn't known who accepted: then a person did.
+        judged = [k for k in state.keys("accepted") if state.item(k).judged is not False]
         rest = [k for k in state.keys("unlabelled", "predicted", "accepted") if k not in judged]
         if not rest:
             raise NucleateError(
                 f"All images of {folder} are labelled, accepted or rejected; self-training needs "
                 "others."
             )
-        found = {one.key: one for one in images_of(state, [*annotations, *judged, *rest])}
-        labelled = [labelled_example(found[key], a) for key, a in annotations.items()]
+        human = state.keys(*HUMAN)
+        found = {one.key: one for one in images_of(state, [*human, *judged, *rest])}
         channels = check_same_channels([one.ref for one in found.values()])
-        recipe = merged(recipe, {"channels": channels})
+        if channels != recipe.channels:
+            raise NucleateError(
+                f"The project works on {recipe.channels} channel(s), but its files have "
+                f"{channels}: go on with it in the window."
+            )
+        labelled = [labelled_example(found[key], annotations.get(key)) for key in human]
         model = store.load_model(state.used.model) if state.used else None
         if model is not None:
             check_fits(model, recipe)

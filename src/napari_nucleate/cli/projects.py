@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from napari_nucleate.cli.data import references
-from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.patches import Example
-from napari_nucleate.project.model import HUMAN, rule_of
+from napari_nucleate.project.model import HUMAN, PAINTED, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.images import ImageRef
     from napari_nucleate.project.model import State
     from napari_nucleate.project.store import Store
@@ -53,28 +53,33 @@ class Found:
 def annotations_of(store: Store, state: State) -> dict[str, Annotation]:
     """A person's labels by image, as the project's rule reads them.
 
+    Images that were confirmed to be empty may have no file of labels; they are left out then.
+
     Raises
     ------
     NucleateError
-        If nothing is labelled, or a file of labels is gone.
+        If nothing is labelled, or a file of labels is gone, or boxes count and an image has none.
     """
     boxes, found = store.load_boxes(), {}
     for key in state.keys(*HUMAN):
-        painted = store.load_annotation(key)
-        if painted is None:
+        painted, status = store.load_annotation(key), state.item(key).status
+        if painted is not None:
+            try:
+                found[key] = annotate(painted, rule_of(status, state.known), boxes.get(key, ()))
+            except NucleateError as error:
+                raise NucleateError(f"{key}: {error}") from error
+        elif status in PAINTED:
             raise NucleateError(
-                f"{key} is {state.item(key).status}, but its labels are gone from "
-                f"{store.folder / 'annotations'}; put the file {key}.tif back."
+                f"{key} is {status}, but its labels are gone from {store.folder / 'annotations'}; "
+                f"put the file {key}.tif back."
             )
-        rule = rule_of(state.item(key).status, state.known)
-        found[key] = annotate(painted, rule, boxes.get(key, ()))
-    if not found:
+    if not state.keys(*HUMAN):
         raise NucleateError(f"No image of {store.folder} is labelled; label some first.")
     return found
 
 
-def labelled_example(image: Found, annotation: Annotation) -> Example:
-    """An image with a person's labels.
+def labelled_example(image: Found, annotation: Annotation | None) -> Example:
+    """An image with a person's labels; without any, it was confirmed to be empty.
 
     Raises
     ------
@@ -82,11 +87,13 @@ def labelled_example(image: Found, annotation: Annotation) -> Example:
         If they have other sizes: then it is another image.
     """
     pixels = image.read()
-    if pixels.shape[1:] != annotation.labels.shape:
-        raise NucleateError(
-            f"{image.key} has {pixels.shape[1:]} pixels, but its labels have "
-            f"{annotation.labels.shape}: put the image back that was labelled."
-        )
+    shape = pixels.shape[1:]
+    if annotation is None:
+        annotation = annotate(np.zeros(shape, np.int32), "dense")
+    labels, known = annotation.labels, annotation.known
+    if [n for n in labels.shape if n > 1] == [n for n in shape if n > 1]:
+        # A file doesn't tell a single plane.
+        annotation = Annotation(labels.reshape(shape), known.reshape(shape))
     return Example(image.key, pixels, annotation)
 
 
@@ -102,12 +109,12 @@ def images_of(state: State, keys: Sequence[str]) -> list[Found]:
         Naming an image that isn't found.
     """
     ndim = state.recipe.ndim
-    files: dict[str, list[str]] = {}
+    wanted, files = set(keys), dict[str, list[str]]()
     for item in state.items:
         files.setdefault(item.source, []).append(item.key)
     found: dict[str, Found] = {}
     for path, all_keys in files.items():
-        if not path or not set(keys) & set(all_keys):
+        if not path or wanted.isdisjoint(all_keys):
             continue
         refs = references(Path(path), ndim)
         by_name = {ref.key: ref for ref in refs}

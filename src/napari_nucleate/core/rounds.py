@@ -89,7 +89,7 @@ def choose(
     human : int
         How many images a person labelled, N where `options.best` is 0.
     number : int
-        The round just predicted, from 0.
+        How many rounds there were before the one just predicted.
     """
     wanted = min((options.best or human) * (number + 1), len(order))
     good = [key for key, confidence in order if confidence >= options.least]
@@ -173,6 +173,7 @@ def rounds(
     card: Card | None = None,
     accepted: Sequence[Example] = (),
     model: Model | None = None,
+    before: Sequence[Record] = (),
     name: Callable[[int], str] = "round-{}".format,
     tiling: Tiling | None = None,
 ) -> Generator[RoundEvent, None, None]:
@@ -201,6 +202,8 @@ def rounds(
     model : Model, optional
         One that was trained already: the pool is predicted with it, and the rounds follow on its
         own. Without it, round 0 trains the first.
+    before : sequence of Record
+        Of that model, and of those it goes back to: no round may be worse than the best of them.
     name : callable
         Gives the name of a round's model by its number.
     tiling : Tiling, optional
@@ -227,7 +230,9 @@ def rounds(
     card = card or Card(recipe=recipe)
     first = model.card.record.round if model else 0
     last = first + options.rounds
-    kept, best = model, model.card.record if model else None
+    kept, best = model, None
+    for record in (*before, *([model.card.record] if model else ())):
+        best = better(record, best)
     pseudo: list[Example] = []
     for number in range(first, last + 1):
         if kept is None or number > first:
@@ -247,7 +252,7 @@ def rounds(
         order, labels = yield from _predict_pool(kept, pool, options, tiling)
         yield Ranked(number, tuple(order))
         if number < last:
-            best_ones = choose(order, options, len(labelled), number)
+            best_ones = choose(order, options, len(labelled), number - first)
             yield best_ones
             pseudo = [
                 Example(k, sources[k].read(), labels[k], options.weight, pseudo=True)

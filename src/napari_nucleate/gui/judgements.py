@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Step:
-    """Images as they were before a judgement and after it; what was painted for the person."""
+    """Images as they were before a judgement, and after it."""
 
     before: tuple[Item, ...]
     after: tuple[Item, ...]
-    painted: NDArray[np.int32] | None = field(default=None, repr=False)
 
 
 class Judgements:
@@ -41,6 +41,8 @@ class Judgements:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._steps: list[_Step] = []
+        # Images whose predictions were taken over: as they were before, and what was painted.
+        self._taken: dict[str, tuple[Item, bytes]] = {}
 
     def __bool__(self) -> bool:
         """Whether there is one to take back."""
@@ -48,7 +50,7 @@ class Judgements:
 
     def forget(self) -> None:
         """The images are others now: what was judged before can't be taken back."""
-        self._steps = []
+        self._steps, self._taken = [], {}
 
     def judge(self, keys: Sequence[str], accept: bool) -> list[str]:
         """Accept or reject predictions; a person's labels are left as they are.
@@ -111,12 +113,9 @@ class Judgements:
             )
         after = item.model_copy(update={"status": "corrected"})
         # Noted before the layer tells that it was painted on: `status` is asked then.
-        self._steps.append(_Step((item,), (after,), found))
-        try:
-            self._paint(key, found)
-        except NucleateError:
-            self._steps.pop()
-            raise
+        self._taken[key] = item, _digest(found)
+        self._paint(key, found)
+        self._steps.append(_Step((item,), (after,)))
         session.set_items(after)
         if session.prediction is not None:
             session.prediction.visible = False
@@ -132,19 +131,13 @@ class Judgements:
             If there is nothing to take back, or labels taken over were corrected since: they are
             the person's then, and the judgement before is taken back the next time.
         """
-        session = self._session
-        while self._steps:
-            step = self._steps.pop()
-            session.refresh_statuses(*(item.key for item in step.after))
-            now = {item.key: item for item in session.state.items}
-            pairs = zip(step.before, step.after, strict=True)
-            back = [before for before, after in pairs if now.get(after.key) == after]
-            if back and step.painted is not None:
-                self._unpaint(back[0].key, step.painted)
-            if back:
-                session.set_items(*back)
-                return [item.key for item in back]
-            session.changed.emit()
+        try:
+            while self._steps:
+                back = self._take_back(self._steps[-1])
+                if back:
+                    return back
+        finally:
+            self._session.changed.emit()
         raise NucleateError("No judgement is left to take back.")
 
     def status(self, key: str, painted: bool) -> Status:
@@ -153,11 +146,11 @@ class Judgements:
         Whoever lets napari undo what was taken over has the prediction as it was judged before; and
         who redoes it, a corrected one.
         """
-        taken = [s.before[0] for s in self._steps if s.painted is not None]
-        before = next((item for item in reversed(taken) if item.key == key), None)
+        session = self._session
+        before, digest = self._taken.get(key, (None, b""))
         if painted:
-            return "labelled" if before is None else "corrected"
-        item = self._session.state.item(key)
+            return "corrected" if digest == _digest(session.painted(key)) else "labelled"
+        item = session.state.item(key)
         if before is not None and before.confidence == item.confidence:
             return before.status
         return "unlabelled" if item.confidence is None else "predicted"
@@ -179,13 +172,28 @@ class Judgements:
         self._session.set_items(*after)
         return [item.key for item in items]
 
-    def _unpaint(self, key: str, painted: NDArray[np.int32]) -> None:
+    def _take_back(self, step: _Step) -> list[str]:
+        """Undo the last judgement; returns the images that it still concerns."""
         session = self._session
-        if session.annotation is None:
-            raise NucleateError(
-                f"There is no annotation layer: {key} stays corrected; press Annotate to see it."
-            )
-        if not np.array_equal(session.painted(key), painted):
+        keys = [item.key for item in step.after]
+        session.refresh_statuses(*keys)
+        now = {key: session.state.item(key) for key in keys}
+        pairs = zip(step.before, step.after, strict=True)
+        back = [before for before, after in pairs if now[after.key] == after]
+        taken = [item for item in step.after if item.status == "corrected"] if back else []
+        if taken and session.annotation is None:
+            raise NucleateError("There is no annotation layer; press Annotate first, then undo.")
+        self._steps.pop()
+        for item in taken:
+            self._unpaint(item.key)
+        if back:
+            session.set_items(*back)
+        return [item.key for item in back]
+
+    def _unpaint(self, key: str) -> None:
+        session = self._session
+        painted = session.painted(key)
+        if _digest(painted) != self._taken[key][1]:
             raise NucleateError(
                 f"{key} was corrected since; erase its labels yourself if they aren't right."
             )
@@ -207,3 +215,8 @@ class Judgements:
 
         Editor(session, layer, source.ndim).apply(pixel, make)
         session.note_painted(key)
+
+
+def _digest(labels: NDArray[Any]) -> bytes:
+    """What tells labels apart, without keeping them."""
+    return blake2b(labels.astype(np.int32, order="C").tobytes(), digest_size=16).digest()

@@ -13,6 +13,8 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import AXES, SPATIAL, ImageRef, NDim, Stack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari import Viewer
     from napari.layers import Image, Labels, Shapes
     from numpy.typing import NDArray
@@ -114,6 +116,25 @@ class LayerSource:
         """Index of an image in a label layer of `shape`; gives an array (*spatial)."""
         position = {**ref.position, "C": 0}
         return tuple(position.get(a, slice(None)) for a in self.axes)
+
+    def images_at(self, where: Sequence[Any]) -> list[ImageRef]:
+        """Images that pixels of a label layer of `shape` lie in.
+
+        Parameters
+        ----------
+        where : sequence of array-like of int
+            Indices of the pixels along each axis of the layer.
+        """
+        walked = [at for at, axis in enumerate(self.axes) if axis not in "C" + SPATIAL[self.ndim]]
+        if not walked:
+            return self.stack.images(self.ndim)
+        along = np.broadcast_arrays(*(np.atleast_1d(where[at]) for at in walked))
+        found = np.unique(np.stack([a.ravel() for a in along]), axis=1).T
+        names = [self.axes[at] for at in walked]
+        return [
+            ImageRef(self.stack, self.ndim, tuple(zip(names, map(int, one), strict=True)))
+            for one in found
+        ]
 
     def geometry(self) -> dict[str, Any]:
         """Scale, translate, units and axis labels for a layer of `shape`.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
@@ -91,14 +91,7 @@ class Models(QWidget):
     Parameters
     ----------
     viewer : napari.Viewer
-
-    Signals
-    -------
-    chosen(str)
-        The person wants to use another model.
     """
-
-    chosen = Signal(str)
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -117,7 +110,6 @@ class Models(QWidget):
             "Predict with the selected model from now on, and train further from its weights.",
         )
         self._set_up()
-        self.use.clicked.connect(self._on_use)
         self.table.doubleClicked.connect(self.use.click)
         self.table.selectionModel().selectionChanged.connect(self._apply_gate)
         self.models.modelReset.connect(self._apply_gate)
@@ -206,9 +198,6 @@ class Models(QWidget):
         if self._running:
             why = f"Wait: {self._running} is under way."
         self.use.apply(Gate(why))
-
-    def _on_use(self) -> None:
-        self.chosen.emit(self.selected)
 
     def _on_theme(self, event: object = None) -> None:
         del event

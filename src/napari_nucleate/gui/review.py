@@ -68,7 +68,7 @@ class ReviewDock(QWidget):
         )
         self.accept_down = GatedButton(
             "Accept down to here  (⇧A)",
-            "Accept all to review that have at least the confidence of the selected image.",
+            "Accept all to review that are ranked as high as the selected image, or higher.",
         )
         self.undo = GatedButton("Undo  (U)", "Take the last judgement back.")
         self.accept_best = GatedButton(
@@ -188,8 +188,9 @@ class ReviewDock(QWidget):
 
     @property
     def _current(self) -> str:
-        """The image with the focus; the last of those selected where none has it."""
-        return self.gallery.current or self.gallery.selected[-1]
+        """The image with the focus, or the last of those selected where another one has it."""
+        selected, current = self.gallery.selected, self.gallery.current
+        return current if current in selected else selected[-1]
 
     def _judge(self, accept: bool) -> None:
         keys, row = self.gallery.selected, self.gallery.currentIndex().row()

@@ -21,7 +21,7 @@ from napari_nucleate.gui.job import Ending, Failed, Finished, Job
 from napari_nucleate.gui.judgements import Judgements
 from napari_nucleate.gui.keeping import Keeper
 from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of, file_of
-from napari_nucleate.gui.scores import REDO
+from napari_nucleate.gui.scores import REDO, UNDO
 from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.project import run
 from napari_nucleate.project.beside import possible, prepare
@@ -89,9 +89,12 @@ class Session(QObject):
         self._changes = Changes(self)
         self.keeper = Keeper(self)
         self.judgements = Judgements(self)
-        # How many edits of the annotation layer could be redone.
+        # How many edits of the annotation layer could be redone, when it was last looked at.
         self._undone = 0
-        self._learning = False
+        # How often something was painted.
+        self.strokes = 0
+        # Name of the model that is trained now.
+        self._learning = ""
         self._splittable = self._exportable = False
         # How many images the last prediction was asked for.
         self.predicting = 0
@@ -346,7 +349,7 @@ class Session(QObject):
             # not in the middle of a stroke.
             self._show(blank)
         self.job.start("training", work)
-        self._learning = True
+        self._learning = card.record.name if card else interrupted
         self._changes.begin(annotations, state.known)
         self.changed.emit()
 
@@ -426,6 +429,7 @@ class Session(QObject):
 
     def note_painted(self, key: str) -> None:
         """Note that an image's labels are others now: they are kept, and a training may follow."""
+        self.strokes += 1
         self.keeper.touch(key)
         self._changes.note(key)
 
@@ -476,8 +480,10 @@ class Session(QObject):
     def _on_painted(self) -> None:
         if self.annotation is None or self.source is None:
             return
-        # What is undone and a stroke across planes change other images than the one in view, too;
-        # those are looked at before a training.
+        # A stroke ends what could be redone.
+        self._undone = self._redoable()
+        # One across planes changes other images than the one in view, too; those are looked at
+        # before a training.
         key = self.current
         self.note_painted(key)
         if not self.job.running and possible():
@@ -488,10 +494,22 @@ class Session(QObject):
 
     def _on_redrawn(self) -> None:
         """See whether something was undone or redone: napari tells nobody, but its history does."""
-        undone = len(getattr(self.annotation, REDO, ()))
-        if undone != self._undone:
-            self._undone = undone
-            self._on_painted()
+        layer, source = self.annotation, self.source
+        undone = self._redoable()
+        if layer is None or source is None or undone == self._undone:
+            return
+        moved = getattr(layer, REDO if undone > self._undone else UNDO, ())
+        self._undone = undone
+        refs = [ref for atom in (moved[-1] if moved else ()) for ref in source.images_at(atom[0])]
+        keys = list(dict.fromkeys(ref.key for ref in refs))
+        for key in keys:
+            self.note_painted(key)
+        if keys:
+            self.refresh_statuses(*keys)
+
+    def _redoable(self) -> int:
+        """How many edits of the annotation layer could be done again."""
+        return len(getattr(self.annotation, REDO, ()))
 
     def _on_boxes(self) -> None:
         self._changes.note(self.current)
@@ -529,23 +547,26 @@ class Session(QObject):
             # Ended before its time: the best weights so far are on disk, and are used.
             self.state, self._best = run.entered(self.state, self._best), None
         self.interrupted = self.store.interrupted()
-        if self._learning and not isinstance(ending, Finished):
-            self._enter_interrupted()
-        self._learning = False
+        if not isinstance(ending, Finished):
+            self._enter_interrupted(self._learning)
+        self._learning = ""
         self._judge()
         self.keeper.touch()
         self.ended.emit(ending)
         self.changed.emit()
 
-    def _enter_interrupted(self) -> None:
+    def _enter_interrupted(self, learning: str) -> None:
         """Enter the best weights of a stopped training that were kept after the last event."""
-        if not self.interrupted or self.interrupted in [r.model for r in self.state.rounds[:-1]]:
-            return  # the newest model stays the newest
+        if not learning or learning != self.interrupted:
+            return
         try:
-            card = self.store.load_card(self.interrupted)
+            card = self.store.load_card(learning)
         except NucleateError:
             return  # it was stopped before its first validation
-        self.state = run.entered(self.state, Model(card, {}))
+        after = run.entered(self.state, Model(card, {}))
+        known = [entry.model_copy(update={"set_aside": ""}) for entry in self.state.rounds]
+        if after.rounds[-1] not in known:  # else nothing was learned since
+            self.state = after
 
     def _on_removed(self, event: Any) -> None:
         layer: Layer = event.value

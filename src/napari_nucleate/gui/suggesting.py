@@ -43,8 +43,8 @@ class Suggester(QObject):
         self._job.happened.connect(self._on_event)
         self._job.ended.connect(self._on_ended)
         self._source: object = None
-        # What was looked at when the person asked.
-        self._asked = ""
+        # What was looked at when the person asked, and how often something had been painted.
+        self._asked: tuple[str, int] = ("", 0)
         self._known: dict[str, NDArray[np.float64]] = {}
         # Proposed and left unlabelled: the person wants another one.
         self._passed: set[str] = set()
@@ -76,7 +76,7 @@ class Suggester(QObject):
         state = state.replace(*(i.model_copy(update={"status": "labelled"}) for i in passed))
         refs = list(map(session.ref, state.keys()))
         self._job.start("looking for an image", lambda: suggesting(state, store, refs, known=known))
-        self._asked = session.current
+        self._asked = session.current, session.strokes
         self.told.emit("Looking at the images…")
 
     def _on_changed(self) -> None:
@@ -95,7 +95,7 @@ class Suggester(QObject):
 
     def _show(self, suggestion: Suggestion) -> None:
         session = self._session
-        if session.current != self._asked:
+        if (session.current, session.strokes) != self._asked:
             # The person went on meanwhile, and may be painting.
             self.told.emit(f"{suggestion.why} Ask again to go there.")
             return

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
     Corrected,
     Prediction,
@@ -93,7 +92,7 @@ class TrainDock(QWidget):
         on_click(self.session, self.further, lambda: self.session.train(further=True))
         on_click(self.session, self.stop, self.session.stop)
         on_click(self.session, self.predict, self._predict)
-        self.models.chosen.connect(self._use)
+        on_click(self.session, self.models.use, lambda: self.session.use(self.models.selected))
         self.session.changed.connect(self.refresh)
         self.session.job.started.connect(self._on_started)
         self.session.happened.connect(self._on_event)
@@ -130,12 +129,6 @@ class TrainDock(QWidget):
             self.session.resume()
         finally:
             self._goes_on = False
-
-    def _use(self, model: str) -> None:
-        try:
-            self.session.use(model)
-        except NucleateError as error:
-            self.session.notify(error)
 
     def _predict(self) -> None:
         self.session.predict(tiling=Tiling(views=4 if self.views.isChecked() else 1))

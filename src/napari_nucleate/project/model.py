@@ -53,7 +53,7 @@ class Item(Params):
     round: int | None = Field(None, ge=0, description="The round of that model.")
     confidence: float | None = Field(None, ge=0, le=1, description="Confidence of the prediction.")
     reason: str = Field("", description="What lowered the confidence most.")
-    judged: bool = Field(False, description="A person accepted it, and not a round.")
+    judged: bool | None = Field(None, description="A person accepted it; false: a round did.")
 
 
 class RoundEntry(Params):

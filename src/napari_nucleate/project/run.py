@@ -5,6 +5,7 @@ The command line and the docks both run these, so that a project looks the same 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_nucleate.core.errors import NucleateError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from napari_nucleate.core.annotation import Annotation
-    from napari_nucleate.core.model import Card, Model
+    from napari_nucleate.core.model import Card, Model, Record
     from napari_nucleate.core.predict import CalibratedSource, Source, Tiling
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.renewal import Changed
@@ -226,6 +227,7 @@ def self_training(
         card=card,
         accepted=accepted,
         model=model,
+        before=_records(store, lineage(state, state.used)),
         name=store.new_model_name,
         tiling=tiling,
     )
@@ -271,7 +273,7 @@ def after(state: State, event: object) -> State:
         accepted = [state.item(k) for k in event.keys]
         return state.replace(
             *(
-                i.model_copy(update={"status": "accepted"})
+                i.model_copy(update={"status": "accepted", "judged": False})
                 for i in accepted
                 if i.status not in HUMAN and i.status != "rejected"
             )
@@ -314,19 +316,35 @@ def worse(state: State, store: Store) -> str:
         Where the records of the models are.
     """
     now = next((entry for entry in reversed(state.rounds) if not entry.set_aside), None)
-    named = {entry.model: entry for entry in state.rounds}
-    before: list[RoundEntry] = []
-    at = now
-    while at is not None and (at := named.pop(at.initial, None)) is not None:
-        before.append(at)
+    before = lineage(state, now)[1:]
     if now is None or not before:
         return ""
     best = max(before, key=lambda entry: entry.validation_ap or 0.0)
-    try:
-        records = [store.load_card(entry.model).record for entry in (now, best)]
-    except NucleateError:
-        return ""  # without its record, there is nothing to compare with
-    return lowered(*records)
+    records = _records(store, [now, best])
+    # Without its record, there is nothing to compare with.
+    return lowered(*records) if len(records) == 2 else ""
+
+
+def lineage(state: State, entry: RoundEntry | None) -> list[RoundEntry]:
+    """A model, the one whose weights it began with, the one that this began with, and so on. Pure.
+
+    None where there is none; of models that are no longer in the history nothing is known.
+    """
+    named = {one.model: one for one in state.rounds}
+    found: list[RoundEntry] = []
+    while entry is not None:
+        found.append(entry)
+        entry = named.pop(entry.initial, None)
+    return found
+
+
+def _records(store: Store, entries: Sequence[RoundEntry]) -> list[Record]:
+    """What is on record of models; of those whose folders are gone there is nothing."""
+    found = []
+    for entry in entries:
+        with suppress(NucleateError):
+            found.append(store.load_card(entry.model).record)
+    return found
 
 
 def _save(store: Store, prediction: Prediction, refs: Mapping[str, CalibratedSource]) -> None:

@@ -89,6 +89,7 @@ class Run:
         else:
             self._card = snapshot.card
             self._go_on(snapshot)
+        self._noted()  # counts objects, before the clock starts
         self._began = time.perf_counter() - self.seconds
         self._kept = self.seconds
 
@@ -318,12 +319,16 @@ class Run:
             return record
         counts = [0, 0]
         for key, example in self._examples.items():
-            taken = self._counted.get(key)
-            if taken is None or taken[0] is not example:
-                taken = self._counted[key] = example, example.annotation.n_objects
-            counts[key in record.pseudo] += taken[1]
+            counts[key in record.pseudo] += self._objects_of(example)
         update = {"human_objects": counts[0], "pseudo_objects": counts[1]}
         return record.model_copy(update=update)
+
+    def _objects_of(self, example: Example) -> int:
+        """How many objects it has, counted once as long as its labels stay."""
+        taken = self._counted.get(example.key)
+        if taken is None or taken[0] is not example:
+            taken = self._counted[example.key] = example, example.annotation.n_objects
+        return taken[1]
 
     def _seen_of(self, example: Example) -> Seen:
         """Its fingerprints, taken once as long as its labels stay."""
