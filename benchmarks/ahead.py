@@ -41,7 +41,7 @@ def main() -> None:
     options = common.arguments(__doc__)
     steps, given = 10 if options.quick else 60, examples()
     recipe = Recipe().measured([e.annotation for e in given])
-    size = recipe.optimisation.batch
+    size = recipe.batch
     entries = {}
     for network in NETWORK_MS:
         rng = np.random.default_rng(0)

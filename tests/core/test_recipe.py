@@ -3,7 +3,7 @@
 import pytest
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.recipe import Epochs, Recipe, Seconds, Steps
+from napari_nucleate.core.recipe import Epochs, Optimisation, Recipe, Seconds, Steps
 
 
 def test_budgets_tell_how_much_is_done():
@@ -47,3 +47,13 @@ def test_a_choice_is_known_by_its_kind(tmp_path):
     assert Recipe.load(path) == recipe
     assert recipe.target.classes == 3
     assert recipe.optimisation.budget == Epochs(value=7)
+
+
+def test_volumes_have_smaller_patches_and_batches_where_nothing_is_said():
+    flat, volumes = Recipe(), Recipe(ndim=3)
+    assert (flat.batch, flat.patch_shape) == (8, (128, 128))
+    assert (volumes.batch, volumes.patch_shape) == (2, (16, 96, 96))
+    said = Optimisation(batch=5, patch=64)
+    for ndim in (2, 3):
+        recipe = Recipe(ndim=ndim, optimisation=said)
+        assert (recipe.batch, recipe.patch_shape[-1]) == (5, 64)

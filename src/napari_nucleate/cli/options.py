@@ -24,8 +24,8 @@ def field_at(params: type[BaseModel], path: str) -> FieldInfo:
     Examples
     --------
     >>> from napari_nucleate.core.recipe import Recipe
-    >>> field_at(Recipe, "optimisation.batch").description
-    'Patches a step.'
+    >>> field_at(Recipe, "optimisation.seed").description
+    'Seed of every random draw.'
     """
     first, _, rest = path.partition(".")
     field = params.model_fields[first]

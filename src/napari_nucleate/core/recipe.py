@@ -63,12 +63,18 @@ class Optimisation(Params):
 
     budget: Budget = Field(Seconds(), description="How long to train.")
     patch: int = Field(
-        128, ge=16, le=1024, multiple_of=16, description="Side of a training patch in pixels."
+        0,
+        ge=0,
+        le=1024,
+        multiple_of=16,
+        description="Side of a training patch in pixels; 0 takes 128, or 96 of volumes.",
     )
     patch_depth: int = Field(
         16, ge=4, le=128, description="Planes of a training patch, for 3D images."
     )
-    batch: int = Field(8, ge=1, le=256, description="Patches a step.")
+    batch: int = Field(
+        0, ge=0, le=256, description="Patches a step; 0 takes 8 flat ones, or 2 of volumes."
+    )
     learning_rate: float = Field(
         3e-3, gt=0, le=1, description="Highest learning rate (AdamW, one-cycle)."
     )
@@ -177,13 +183,21 @@ class Recipe(Params):
         return zoom_for(self.diameter) if self.ndim == 2 else 1.0
 
     @property
+    def batch(self) -> int:
+        """Patches a step. Many steps on little teach more than few on much: of volumes, two."""
+        return self.optimisation.batch or (8 if self.ndim == 2 else 2)
+
+    @property
+    def patch(self) -> int:
+        """Side of a training patch in pixels, along Y and X."""
+        return self.optimisation.patch or (128 if self.ndim == 2 else 96)
+
+    @property
     def patch_shape(self) -> tuple[int, ...]:
         """Spatial shape of a training patch, sides divisible by what the network needs."""
         n = self.architecture.multiple
         options = self.optimisation
         sides = (
-            (options.patch,) * 2
-            if self.ndim == 2
-            else (options.patch_depth, options.patch, options.patch)
+            (self.patch,) * 2 if self.ndim == 2 else (options.patch_depth, self.patch, self.patch)
         )
         return tuple(-(-side // n) * n for side in sides)

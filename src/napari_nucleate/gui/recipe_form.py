@@ -82,6 +82,8 @@ class RecipeForm(QWidget):
         self.augmentation = ParamsForm(Augmentation, recipe.augmentation)
         rest = [f for f in Optimisation.model_fields if f not in ("budget", "device")]
         self.optimisation = ParamsForm(Optimisation, recipe.optimisation, show=rest)
+        for name in ("patch", "batch"):
+            self.optimisation.editor(name).setSpecialValueText("automatic")
         self.message = Sentence()
         self._lay_out()
         self.size.edited.connect(self._on_size)

@@ -80,8 +80,8 @@ class Learner:
         self.average: nn.Module = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.rate = 0.0
         self._now = learned or Learned(
-            batch=options.batch,
-            patch=options.patch,
+            batch=recipe.batch,
+            patch=recipe.patch,
             patch_depth=options.patch_depth,
             half=half_precision_pays(self.device.type),
             tuned=initial is not None,

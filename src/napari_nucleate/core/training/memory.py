@@ -31,7 +31,7 @@ def smaller(recipe: Recipe) -> Recipe | None:
     """
     options = recipe.optimisation
     # Sides are multiples of 16; what is smaller than the smallest by the person's wish stays.
-    side = min(options.patch, max(SMALLEST, options.patch // 2 // 16 * 16))
+    side = min(recipe.patch, max(SMALLEST, recipe.patch // 2 // 16 * 16))
     depth = min(options.patch_depth, max(SHALLOWEST, options.patch_depth // 2))
     update = {"patch": side} | ({"patch_depth": depth} if recipe.ndim == 3 else {})
     result = recipe.model_copy(update={"optimisation": options.model_copy(update=update)})

@@ -348,7 +348,7 @@ class Run:
     def _steps_per_epoch(self) -> int:
         known = sum(int(e.annotation.known.sum()) for e in self._learned)
         known = math.ceil(known * self._recipe.zoom**2)
-        per_step = self._recipe.optimisation.batch * math.prod(self._recipe.patch_shape)
+        per_step = self._recipe.batch * math.prod(self._recipe.patch_shape)
         return max(1, -(-known // per_step))
 
     def _can_be_learned(self, example: Example) -> bool:
