@@ -151,7 +151,9 @@ COMMANDS = [
     "train",
     "predict",
     "self-train",
+    "suggest",
     "split",
+    "tune",
     "export",
     "evaluate",
     "demo",
@@ -180,7 +182,7 @@ def test_the_help_shows_the_descriptions_of_the_fields(nucleate, monkeypatch):
     text = " ".join(nucleate("train", "--help").out.split())
     for field in ("patch", "batch", "learning_rate", "validation", "seed", "device"):
         assert Optimisation.model_fields[field].description in text
-    assert "(default: 128)" in text
+    assert "(default: 0.003)" in text
 
 
 def test_json_is_all_that_stands_on_the_output(nucleate, sample, tmp_path):

@@ -34,7 +34,7 @@ def test_only_what_was_given_arrives_nested_as_the_fields_are():
 
 
 def test_bounds_of_the_field_are_bounds_of_the_option():
-    result, seen = run("--batch", "0")
+    result, seen = run("--batch", "-1")
     assert result.exit_code == 2
     assert "--batch" in result.output
     assert seen == []
@@ -43,7 +43,7 @@ def test_bounds_of_the_field_are_bounds_of_the_option():
 def test_the_help_is_the_description_of_the_field():
     text = " ".join(run("--help")[0].output.replace("│", " ").split())
     assert field_at(Recipe, "optimisation.batch").description in text
-    assert "(default: 8)" in text
+    assert "(default: 0)" in text
 
 
 def test_a_path_through_a_choice_is_a_mistake_of_the_programmer():

@@ -122,7 +122,6 @@ def test_painting_marks_the_image(dock, viewer, qtbot):
     assert statuses(dock) == ["unlabelled", "unlabelled", "labelled", "unlabelled"]
     assert dock.counts.text() == "1 labelled, 3 unlabelled"
     dock.session.annotation.undo()
-    dock.session.refresh_statuses()
     assert dock.counts.text() == "4 unlabelled"
 
 

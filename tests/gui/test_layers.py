@@ -43,6 +43,25 @@ def test_images_of_a_stack_and_their_places():
     assert [labels[volumes.place(r)].shape for r in volumes.stack.images(3)] == [(4, 5, 6)] * 2
 
 
+def test_edited_pixels_tell_their_images():
+    source = LayerSource.of(Image(np.zeros((3, 4, 8, 9))), "TZYX", 2)
+
+    def found(*where):
+        return [ref.index for ref in source.images_at(where)]
+
+    rows = np.array([1, 2])
+    assert found(np.array([0, 2]), np.array([3, 1]), rows, rows) == [
+        (("T", 0), ("Z", 3)),
+        (("T", 2), ("Z", 1)),
+    ]
+    # As napari's brush and other programs give them.
+    assert found(2, np.int64(1), rows, rows) == [(("T", 2), ("Z", 1))]
+    assert len(found(slice(None), np.array([1]), rows, slice(0, 3))) == 3
+    assert found(*(np.array([], int),) * 4) == []
+    volumes = LayerSource.of(Image(np.zeros((4, 8, 9))), "ZYX", 3)
+    assert [ref.index for ref in volumes.images_at((rows,) * 3)] == [()]
+
+
 def test_a_label_layer_covers_all_channels():
     image = Image(np.zeros((3, 8, 9)), scale=(2, 0.5, 0.5), translate=(10, 1, 2))
     source = LayerSource.of(image, "CYX", 2)

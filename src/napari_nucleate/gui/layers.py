@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -122,18 +123,22 @@ class LayerSource:
 
         Parameters
         ----------
-        where : sequence of array-like of int
-            Indices of the pixels along each axis of the layer.
+        where : sequence
+            Indices of the pixels along each axis of the layer, as numpy takes them: arrays of one
+            shape, numbers or slices. Where they are mixed, images between may be among those found.
         """
         walked = [at for at, axis in enumerate(self.axes) if axis not in "C" + SPATIAL[self.ndim]]
         if not walked:
             return self.stack.images(self.ndim)
-        along = np.broadcast_arrays(*(np.atleast_1d(where[at]) for at in walked))
-        found = np.unique(np.stack([a.ravel() for a in along]), axis=1).T
         names = [self.axes[at] for at in walked]
+        along = [np.atleast_1d(np.arange(self.shape[at])[where[at]]).ravel() for at in walked]
+        if all(isinstance(where[at], np.ndarray) for at in walked):
+            places = set(zip(*(a.tolist() for a in along), strict=True))
+        else:
+            places = set(itertools.product(*(set(a.tolist()) for a in along)))
         return [
-            ImageRef(self.stack, self.ndim, tuple(zip(names, map(int, one), strict=True)))
-            for one in found
+            ImageRef(self.stack, self.ndim, tuple(zip(names, place, strict=True)))
+            for place in sorted(places)
         ]
 
     def geometry(self) -> dict[str, Any]:
