@@ -76,7 +76,7 @@ def covering(
     --------
     >>> descriptions = np.array([[0.0], [0.1], [0.2], [9.0], [9.2]])
     >>> covering(descriptions, 2)
-    [1, 3]
+    [2, 3]
     >>> covering(descriptions, 1, labelled=[1])
     [3]
     """
