@@ -209,6 +209,15 @@ def test_self_training_makes_a_project_that_can_be_read(
         assert prediction.scores.image == pytest.approx(item.confidence)
 
 
+def begun(nucleate, tmp_path, sample, tiny_options):
+    """A project of four images, one labelled, that had its first training."""
+    images, masks = sample("2d", 4)
+    out = tmp_path / "project"
+    options = ["--images", images, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
+    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    return out
+
+
 def weights_written(out):
     files = (out / "models").glob("*/weights.safetensors")
     return {path.parent.name: path.stat().st_mtime_ns for path in files}
@@ -250,10 +259,7 @@ def test_a_project_is_gone_on_with(nucleate, tmp_path, sample, tiny_options, kin
 
 
 def test_an_image_confirmed_to_be_empty_is_learned_from(nucleate, tmp_path, sample, tiny_options):
-    images, masks = sample("2d", 4)
-    out = tmp_path / "project"
-    options = ["--images", images, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
-    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    out = begun(nucleate, tmp_path, sample, tiny_options)
     store = Store(out)
     key = store.load_state().ranked()[0].key
     store.save_state(store.load_state().mark(key, "empty"))
@@ -264,10 +270,7 @@ def test_an_image_confirmed_to_be_empty_is_learned_from(nucleate, tmp_path, samp
 
 
 def test_what_a_person_accepted_is_learned_from_as_it_is(nucleate, tmp_path, sample, tiny_options):
-    images, masks = sample("2d", 4)
-    out = tmp_path / "project"
-    options = ["--images", images, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
-    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    out = begun(nucleate, tmp_path, sample, tiny_options)
     store = Store(out)
     state = store.load_state()
     item = state.ranked()[-1]
@@ -314,10 +317,7 @@ def test_images_are_never_taken_for_others(nucleate, refused, tmp_path, sample, 
 
 
 def test_what_was_rejected_is_not_learned_from(nucleate, tmp_path, sample, tiny_options):
-    images, masks = sample("2d", 4)
-    out = tmp_path / "project"
-    options = ["--images", images, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
-    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    out = begun(nucleate, tmp_path, sample, tiny_options)
     store = Store(out)
     state = store.load_state()
     best = state.ranked()[0].key
@@ -558,16 +558,13 @@ def test_membranes_are_evaluated_as_in_their_challenge(nucleate, tmp_path):
 
 
 def test_images_to_annotate_next_are_proposed(nucleate, refused, tmp_path, sample, tiny_options):
-    images, masks = sample("2d", 4)
-    out = tmp_path / "project"
-    options = ["--images", images, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
-    nucleate("self-train", *options, *tiny_options, "--rounds", 0)
+    out = begun(nucleate, tmp_path, sample, tiny_options)
     found = nucleate("suggest", out, "--json").json["suggestions"]
     labelled = Store(out).load_state().keys("labelled")
     assert len({one["image"] for one in found} - set(labelled)) == len(found) == 3
     assert all(one["region"] == [[0, 64], [0, 64]] for one in found)
     assert found[0]["why"] in nucleate("suggest", out, "--count", 1).err
-    assert "is not a project" in refused("suggest", images)
+    assert "is not a project" in refused("suggest", sample("2d", 4)[0])
 
 
 def write_boxes_of(masks, path, side=40):

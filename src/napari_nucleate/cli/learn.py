@@ -225,9 +225,10 @@ def self_train(
                 f"{project} is a project with images and labels of its own; leave out --images, "
                 "--masks, --out, --known and --boxes, or leave out the project."
             )
-        begun = Store(project).load_state().recipe
-        chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
-        loop, out = Loop.go_on(project, chosen, rounds), project
+        store = Store(project)
+        state = store.load_state()
+        chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, state.recipe)
+        loop, out = Loop.go_on(store, state, chosen, rounds), project
     elif images is None or masks is None or out is None:
         raise NucleateError("Give a project to go on with, or --images, --masks and --out.")
     else:

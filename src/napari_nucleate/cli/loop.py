@@ -111,15 +111,17 @@ class Loop:
         return cls(store, state, examples, pool)
 
     @classmethod
-    def go_on(cls, folder: Path, recipe: Recipe, options: Mapping[str, Any]) -> Loop:
+    def go_on(cls, store: Store, state: State, recipe: Recipe, options: Mapping[str, Any]) -> Loop:
         """Go on with a project: from the model in use, with the labels there are now.
 
         What a person accepted is learned from as it is; what a person rejected isn't.
 
         Parameters
         ----------
-        folder : Path
+        store : Store
             The project's.
+        state : State
+            As it was read there.
         recipe : Recipe
             Of the trainings to come.
         options : mapping
@@ -128,14 +130,12 @@ class Loop:
         Raises
         ------
         NucleateError
-            If it is no project, nothing is labelled, an image isn't found, none is left for the
+            If nothing is labelled, an image isn't found, none is left for the
             pool, or the recipe doesn't go with the model.
         """
-        store = Store(folder)
-        state = store.load_state()
         if recipe.ndim != state.recipe.ndim:
             raise NucleateError(
-                f"{folder} is a project in {state.recipe.ndim}D, not {recipe.ndim}D."
+                f"{store.folder} is a project in {state.recipe.ndim}D, not {recipe.ndim}D."
             )
         annotations = annotations_of(store, state)
         # Of earlier versions it isn't known who accepted: then a person did.
@@ -143,8 +143,8 @@ class Loop:
         rest = [k for k in state.keys("unlabelled", "predicted", "accepted") if k not in judged]
         if not rest:
             raise NucleateError(
-                f"All images of {folder} are labelled, accepted or rejected; self-training needs "
-                "others."
+                f"All images of {store.folder} are labelled, accepted or rejected; self-training "
+                "needs others."
             )
         human = state.keys(*HUMAN)
         found = {one.key: one for one in images_of(state, [*human, *judged, *rest])}

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from qtpy.QtWidgets import QHeaderView, QTableView
 
+from napari_nucleate.gui.widgets import list_rows
 from napari_nucleate.project.model import STATUS_HELP, Status
 
 if TYPE_CHECKING:
@@ -118,18 +119,11 @@ class ImagesTable(QTableView):
         super().__init__()
         self.images = ImagesModel()
         self.setModel(self.images)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
+        list_rows(self)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(22)
         header = self.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setHighlightSections(False)
         self.setColumnWidth(1, 112)
         self.setMinimumHeight(110)
         self.selectionModel().currentRowChanged.connect(self._on_current)

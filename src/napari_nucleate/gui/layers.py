@@ -14,7 +14,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import AXES, SPATIAL, ImageRef, NDim, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari import Viewer
     from napari.layers import Image, Labels, Shapes
@@ -201,12 +201,16 @@ class LayerSource:
 
     def show(self, viewer: Viewer, ref: ImageRef) -> None:
         """Move the sliders to an image."""
+        self.show_at(viewer, ref.position)
+
+    def show_at(self, viewer: Viewer, position: Mapping[str, int]) -> None:
+        """Move the sliders of these axes to these pixels."""
         index = np.zeros(self.layer.ndim)
-        for axis, at in ref.index:
+        for axis, at in position.items():
             index[self.axes.index(axis)] = at
         world = np.asarray(self.layer.data_to_world(index))
         before = viewer.dims.ndim - self.layer.ndim
-        for axis, _ in ref.index:
+        for axis in position:
             at = self.axes.index(axis)
             viewer.dims.set_point(before + at, float(world[at]))
 

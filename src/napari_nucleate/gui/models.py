@@ -8,11 +8,11 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QFont
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
 from napari_nucleate.gui.images_table import STATUS_COLOURS
 from napari_nucleate.gui.plots import paint, small_plot
-from napari_nucleate.gui.widgets import GatedButton, follow
+from napari_nucleate.gui.widgets import ROW, GatedButton, follow, list_rows
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
@@ -133,15 +133,8 @@ class Models(QWidget):
     def _set_up(self) -> None:
         table = self.table
         table.setModel(self.models)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(22)
+        list_rows(table)
         header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.bars.addItem(self.human)
@@ -166,7 +159,7 @@ class Models(QWidget):
     def _fit(self) -> None:
         """Make the table as high as its rows, up to six."""
         rows = min(max(self.models.rowCount(), 1), 6)
-        high = self.table.horizontalHeader().sizeHint().height() + 22 * rows + 4
+        high = self.table.horizontalHeader().sizeHint().height() + ROW * rows + 4
         self.table.setFixedHeight(high)
 
     def _draw(self, rounds: tuple[RoundEntry, ...]) -> None:

@@ -147,8 +147,7 @@ class Session(QObject):
         NucleateError
             If something runs, or the axes don't fit.
         """
-        if self.job.running:
-            raise NucleateError(f"Wait: {self.job.running} is under way; press Stop to end it.")
+        self._need_rest()
         source = LayerSource.of(layer, axes, ndim, colour)
         self.keeper.flush()
         refs = {ref.key: ref for ref in source.stack.images(ndim)}
@@ -395,8 +394,7 @@ class Session(QObject):
         NucleateError
             If something runs.
         """
-        if self.job.running:
-            raise NucleateError(f"Wait: {self.job.running} is under way; press Stop to end it.")
+        self._need_rest()
         self._set(self.state.use(model))
 
     # -- Split and Export ---------------------------------------------------------------
@@ -467,6 +465,10 @@ class Session(QObject):
         self.state = state
         self.keeper.touch()
         self.changed.emit()
+
+    def _need_rest(self) -> None:
+        if self.job.running:
+            raise NucleateError(f"Wait: {self.job.running} is under way; press Stop to end it.")
 
     def _need_source(self) -> LayerSource:
         if self.source is None:

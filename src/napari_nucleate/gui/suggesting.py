@@ -109,16 +109,6 @@ class Suggester(QObject):
         if isinstance(ending, Failed):
             self.told.emit(ending.message)
 
-    def _show_plane(self, z: int) -> None:
-        """Move the slider of a volume to one of its planes."""
-        source, dims = self._session.source, self._session.viewer.dims
-        if source is not None:
-            at = source.axes.index("Z")
-            index = np.zeros(source.layer.ndim)
-            index[at] = z
-            world = np.asarray(source.layer.data_to_world(index))
-            dims.set_point(dims.ndim - source.layer.ndim + at, float(world[at]))
-
     def _look_at(self, suggestion: Suggestion) -> None:
         """Move the camera to the part proposed."""
         session = self._session
@@ -127,7 +117,7 @@ class Suggester(QObject):
             return
         part = dict(zip(SPATIAL[source.ndim], suggestion.region, strict=True))
         if "Z" in part:
-            self._show_plane(part["Z"].start)
+            source.show_at(viewer, {"Z": part["Z"].start})
         position: dict[str, Any] = session.ref(suggestion.key).position
         corners = [
             [

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from qtpy.QtCore import QObject, QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QTableView,
+    QWidget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +23,10 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_nucleate.project.plan import Gate
+
+
+ROW = 22
+"""Height of a row of a list, in pixels."""
 
 
 def follow(owner: QObject, emitter: Any, callback: Callable[..., Any]) -> None:
@@ -104,6 +116,19 @@ class LayerCombo(QComboBox):
         if layer is not self._layer:
             self._layer = layer
             self.chosen.emit(layer)
+
+
+def list_rows(table: QTableView) -> None:
+    """Let a table look like a list: whole rows, one of them selected, no grid, no numbers."""
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(ROW)
+    header = table.horizontalHeader()
+    header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    header.setHighlightSections(False)
 
 
 class GatedButton(QPushButton):
