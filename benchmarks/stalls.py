@@ -167,7 +167,7 @@ def window(count: int, seconds: float) -> tuple[Any, Any]:
     session.choose_layer(layer, "NYX", 2)
     session.annotate().data[:] = labels
     session.annotation.refresh()
-    session.refresh_statuses()
+    session.strokes.refresh()
     budget = Optimisation(budget=Seconds(value=seconds), device="cpu")
     session.set_recipe(session.state.recipe.model_copy(update={"optimisation": budget}))
     viewer.dims.set_point(0, 0)

@@ -42,7 +42,7 @@ def main() -> None:
     annotation = session.annotate()
     index = np.nonzero(truth[:LABELLED])
     annotation.data_setitem(index, truth[:LABELLED][index])
-    session.refresh_statuses()
+    session.strokes.refresh()
     viewer.dims.set_current_step(0, 1)
 
     def picture(name: str) -> None:

@@ -51,7 +51,7 @@ class Project:
         self.session = session_of(viewer)
         self.session.choose_layer(self.layer, "NYX", 2)
         self.session.annotate().data[0] = self.sample.labels.data[0]
-        self.session.refresh_statuses()
+        self.session.strokes.refresh()
         self.keys = self.session.state.keys()
 
     def predict(self, **confidences):

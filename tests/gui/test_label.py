@@ -246,6 +246,6 @@ def test_the_next_image_is_suggested_with_the_place_in_it(project, qtbot, monkey
 def test_nothing_is_left_to_suggest(project, qtbot):
     dock = LabelDock(project.viewer)
     project.session.annotation.data[...] = project.sample.labels.data
-    project.session.refresh_statuses()
+    project.session.strokes.refresh()
     assert not dock.suggest.isEnabled()
     assert "No image is left" in dock.suggest.toolTip()

@@ -22,7 +22,7 @@ def dock(project):
 def label(project, count=2):
     """Paint the truth on the first images."""
     project.session.annotation.data[:count] = project.sample.labels.data[:count]
-    project.session.refresh_statuses()
+    project.session.strokes.refresh()
 
 
 def add_faint(project, **options):
@@ -89,7 +89,7 @@ def test_says_why_not(project, dock):
     assert button.isEnabled()
     assert button.toolTip() == "Chooses what gives the highest AP on your labelled images."
     labels.data[:] = 0
-    project.session.refresh_statuses()
+    project.session.strokes.refresh()
     assert not button.isEnabled()
     assert button.toolTip() == "Paint a few objects first: they tell what is right."
     project.viewer.layers.remove(labels)

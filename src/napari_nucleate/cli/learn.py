@@ -249,8 +249,8 @@ def self_train(
     with Follower(len(loop.pool), kept=kept) as follower:
         for _ in follower.follow(loop.run(tiling=how)):
             pass
-    used = loop.state.used
-    model = str(out / "models" / used.model) if used else ""
+    name = loop.state.model
+    model = str(out / "models" / name) if name else ""
     rows = [entry.model_dump() for entry in loop.state.rounds]
     told = f"Project: {out}; labels of the pool: {out / 'predictions'}; model: {model}"
     report({"project": str(out), "model": model, "rounds": rows}, as_json, told)

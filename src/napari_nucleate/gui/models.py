@@ -42,7 +42,7 @@ class ModelsTable(QAbstractTableModel):
 
     def show_state(self, state: State) -> None:
         """Show the models of a project."""
-        used = state.used.model if state.used else ""
+        used = state.model
         if (state.rounds, used) != (self.rounds, self.used):
             self.beginResetModel()
             self.rounds, self.used = state.rounds, used

@@ -21,11 +21,11 @@ from napari_nucleate.gui.job import Ending, Failed, Finished, Job
 from napari_nucleate.gui.judgements import Judgements
 from napari_nucleate.gui.keeping import Keeper
 from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of, file_of
-from napari_nucleate.gui.scores import REDO, UNDO
 from napari_nucleate.gui.shown import show_prediction, show_preview
+from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.project import run
 from napari_nucleate.project.beside import possible, prepare
-from napari_nucleate.project.model import HUMAN, PAINTED, Item, State, rule_of
+from napari_nucleate.project.model import HUMAN, PAINTED, WAITING, Item, State, rule_of
 from napari_nucleate.project.plan import Plan, Situation, plan
 from napari_nucleate.project.store import Store, new_folder_for
 
@@ -86,13 +86,10 @@ class Session(QObject):
         # Name of the model whose training was interrupted, and can go on.
         self.interrupted = ""
         self._eye = Eye(self)
-        self._changes = Changes(self)
+        self.changes = Changes(self)
         self.keeper = Keeper(self)
         self.judgements = Judgements(self)
-        # How many edits of the annotation layer could be redone, when it was last looked at.
-        self._undone = 0
-        # How often something was painted.
-        self.strokes = 0
+        self.strokes = Strokes(self)
         # Name of the model that is trained now.
         self._learning = ""
         self._splittable = self._exportable = False
@@ -100,7 +97,7 @@ class Session(QObject):
         self.predicting = 0
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.point.connect(self._eye.look)
-        viewer.dims.events.point.connect(self._changes.look)
+        viewer.dims.events.point.connect(self.changes.look)
         viewer.scene.camera.events.center.connect(self._eye.look)
         viewer.scene.camera.events.zoom.connect(self._eye.look)
         window.destroyed.connect(self.keeper.flush)
@@ -118,7 +115,7 @@ class Session(QObject):
                 image=self.source is not None,
                 annotation=self.annotation is not None,
                 running=self.job.running,
-                model=self.state.used.model if self.state.used else "",
+                model=self.state.model,
                 interrupted=self.interrupted,
                 splittable=self._splittable,
                 exportable=self._exportable,
@@ -175,10 +172,8 @@ class Session(QObject):
         """Make the annotation layer, or select the one there is, ready to paint."""
         source = self._need_source()
         if self.annotation is None:
-            self.annotation, self._undone = add_annotation(self.viewer, source), 0
-            self.annotation.events.paint.connect(self._on_painted)
-            self.annotation.events.labels_update.connect(self._on_painted)
-            self.annotation.events.set_data.connect(self._on_redrawn)
+            self.annotation = add_annotation(self.viewer, source)
+            self.strokes.watch(self.annotation)
             if self.state.known == "sparse":
                 self.annotation.selected_label = 2
             self._restore()
@@ -190,9 +185,8 @@ class Session(QObject):
 
     def set_known(self, known: Known) -> None:
         """Choose how unpainted pixels count; boxes get a layer to draw rectangles on."""
-        self.state = self.state.model_copy(update={"known": known})
+        self._set(self.state.model_copy(update={"known": known}))
         self._need_boxes()
-        self.changed.emit()
 
     def _need_boxes(self) -> None:
         if self.state.known == "boxes" and self.boxes is None and self.source is not None:
@@ -217,7 +211,10 @@ class Session(QObject):
         """Labels and known pixels of an image, by the chosen rule."""
         boxes = boxes_of(self.boxes, self._need_source(), self.ref(key))
         rule = rule_of(self.state.item(key).status, self.state.known)
-        return annotate(self.painted(key), rule, boxes)
+        try:
+            return annotate(self.painted(key), rule, boxes)
+        except NucleateError as error:
+            raise NucleateError(f"{key}: {error}") from error
 
     def confirm_empty(self, key: str) -> None:
         """Say that there is nothing in an image; it then trains as background.
@@ -232,7 +229,7 @@ class Session(QObject):
                 f"{key} has painted labels; erase them to confirm that it is empty."
             )
         self._set(self.state.mark(key, "empty"))
-        self.note_painted(key)
+        self.strokes.note(key)
 
     def go_to(self, key: str) -> None:
         """Show an image in the viewer."""
@@ -243,7 +240,7 @@ class Session(QObject):
         keys = self.state.keys()
         at = keys.index(self.current) + 1
         for key in keys[at:] + keys[:at]:
-            if self.state.item(key).status in ("unlabelled", "predicted", "rejected"):
+            if self.state.item(key).status in WAITING:
                 self.go_to(key)
                 return key
         raise NucleateError("No image is left to label.")
@@ -269,7 +266,7 @@ class Session(QObject):
         NucleateError
             If it can't be done now; the sentence says why.
         """
-        self.refresh_statuses()
+        self.strokes.refresh()
         self._check(self.plan.further if further else self.plan.train)
         again = number > 0
         # Round 0 knows the person's labels only; going on stays in the round gone on from.
@@ -286,7 +283,7 @@ class Session(QObject):
         )
         # Another recipe may be worse and wanted; a round of the same one may not.
         self._again = card.record.name if again else ""
-        self._learn(card, used.model if used else "")
+        self._learn(card, self.state.model if further else "")
 
     def resume(self) -> None:
         """Go on with the training that was interrupted, exactly where it was.
@@ -297,7 +294,7 @@ class Session(QObject):
             If it can't be done now; the sentence says why. That labels or the recipe changed is
             said by how the work ends.
         """
-        self.refresh_statuses()
+        self.strokes.refresh()
         self._check(self.plan.resume)
         self._learn(None)
 
@@ -309,9 +306,9 @@ class Session(QObject):
         # Painted labels are read here, on the GUI's side: the person may go on painting. They are
         # written in the thread: many images take long.
         painted = {k: self.painted(k) for k in state.keys(*HUMAN)}
-        later = self._changes.watch()
+        later = self.changes.watch()
         annotations = {k: self.annotation_of(k) for k in state.keys(*HUMAN)}
-        refs, eye, changes = dict(self._refs), self._eye, self._changes
+        refs, eye, changes = dict(self._refs), self._eye, self.changes
         interrupted, beside = self.interrupted, possible()
 
         def work() -> Any:
@@ -349,7 +346,7 @@ class Session(QObject):
             self._show(blank)
         self.job.start("training", work)
         self._learning = card.record.name if card else interrupted
-        self._changes.begin(annotations, state.known)
+        self.changes.begin(annotations, state.known)
         self.changed.emit()
 
     def train_again(self) -> None:
@@ -358,21 +355,26 @@ class Session(QObject):
         used = self.state.used
         self.train(further=True, number=used.number + 1 if used else 1)
 
+    def get_ready(self) -> None:
+        """Load torch in the process of the next training: who paints, or trained, will train."""
+        if not self.job.running and possible():
+            prepare(run.load_training)
+
     def stop(self) -> None:
         """End what runs at its next event; the best weights are kept."""
         # The sooner a training hears of the last strokes, the likelier it goes on with them later.
-        self._changes.collect(everything=True)
+        self.changes.collect(everything=True)
         self.job.stop()
 
     def predict(self, keys: Sequence[str] | None = None, *, tiling: Tiling | None = None) -> None:
         """Predict images; by default all that no person labelled and nobody accepted."""
         self._check(self.plan.predict)
         store, state = self.store, self.state
-        keys = keys or state.keys("unlabelled", "predicted", "rejected")
+        keys = keys or state.keys(*WAITING)
         if not keys:
             raise NucleateError("Every image is labelled or accepted; there is none to predict.")
         refs = [self.ref(k) for k in keys]
-        name = state.used.model if state.used else ""
+        name = state.model
 
         def work() -> Any:
             load_torch()
@@ -425,25 +427,6 @@ class Session(QObject):
         """Let images have another status from now on."""
         self._set(self.state.replace(*items))
 
-    def note_painted(self, key: str) -> None:
-        """Note that an image's labels are others now: they are kept, and a training may follow."""
-        self.strokes += 1
-        self.keeper.touch(key)
-        self._changes.note(key)
-
-    def refresh_statuses(self, *keys: str) -> None:
-        """Look at the annotation layer which images are painted: at these, or all without any."""
-        if self.annotation is None or self.source is None:
-            return
-        changed = []
-        for item in [self.state.item(key) for key in keys] or self.state.items:
-            painted = bool(self.annotation.data[self.source.place(self.ref(item.key))].any())
-            if painted != (item.status in PAINTED):
-                status = self.judgements.status(item.key, painted)
-                changed.append(item.model_copy(update={"status": status}))
-        if changed:
-            self.set_items(*changed)
-
     def notify(self, error: NucleateError) -> None:
         """Show a sentence to the person, in napari's way."""
         show_warning(str(error))
@@ -479,42 +462,9 @@ class Session(QObject):
         if not gate:
             raise NucleateError(gate.why)
 
-    def _on_painted(self) -> None:
-        if self.annotation is None or self.source is None:
-            return
-        # A stroke ends what could be redone.
-        self._undone = self._redoable()
-        # One across planes changes other images than the one in view, too; those are looked at
-        # before a training.
-        key = self.current
-        self.note_painted(key)
-        if not self.job.running and possible():
-            # Who paints will train: by then, torch is loaded.
-            prepare(run.load_training)
-        if (self.state.item(key).status in PAINTED) != bool(self.painted(key).any()):
-            self.refresh_statuses()
-
-    def _on_redrawn(self) -> None:
-        """See whether something was undone or redone: napari tells nobody, but its history does."""
-        layer, source = self.annotation, self.source
-        undone = self._redoable()
-        if layer is None or source is None or undone == self._undone:
-            return
-        moved = getattr(layer, REDO if undone > self._undone else UNDO, ())
-        self._undone = undone
-        refs = [ref for atom in (moved[-1] if moved else ()) for ref in source.images_at(atom[0])]
-        keys = list(dict.fromkeys(ref.key for ref in refs))
-        for key in keys:
-            self.note_painted(key)
-        if keys:
-            self.refresh_statuses(*keys)
-
-    def _redoable(self) -> int:
-        """How many edits of the annotation layer could be done again."""
-        return len(getattr(self.annotation, REDO, ()))
-
     def _on_boxes(self) -> None:
-        self._changes.note(self.current)
+        self.keeper.touch()
+        self.changes.note(self.current)
 
     def _on_event(self, event: object) -> None:
         self.state = run.after(self.state, event)
@@ -542,7 +492,7 @@ class Session(QObject):
             show_warning(why)
 
     def _on_ended(self, ending: Ending) -> None:
-        self._changes.end()
+        self.changes.end()
         if isinstance(ending, Failed):
             show_warning(ending.message)
         if self._best is not None:
@@ -551,6 +501,8 @@ class Session(QObject):
         self.interrupted = self.store.interrupted()
         if not isinstance(ending, Finished):
             self._enter_interrupted(self._learning)
+        if self._learning and not isinstance(ending, Failed):
+            self.get_ready()
         self._learning = ""
         self._judge()
         self.keeper.touch()

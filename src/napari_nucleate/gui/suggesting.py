@@ -11,6 +11,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Described
 from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.gui.job import Failed, Job
+from napari_nucleate.project.model import WAITING
 from napari_nucleate.project.suggest import Suggestion, suggesting
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ class Suggester(QObject):
             raise NucleateError("Wait: all images are looked at, once.")
         if session.source is not self._source:
             self._source, self._known, self._passed = session.source, {}, set()
-        session.refresh_statuses()
+        session.strokes.refresh()
         state, store, known = session.state, session.store, self._known
-        left = set(state.keys("unlabelled", "predicted", "rejected"))
+        left = set(state.keys(*WAITING))
         if left <= self._passed:
             self._passed = set()
         # One that was passed over stands for itself, as if it were labelled.
@@ -76,7 +77,7 @@ class Suggester(QObject):
         state = state.replace(*(i.model_copy(update={"status": "labelled"}) for i in passed))
         refs = list(map(session.ref, state.keys()))
         self._job.start("looking for an image", lambda: suggesting(state, store, refs, known=known))
-        self._asked = session.current, session.strokes
+        self._asked = session.current, session.strokes.count
         self.told.emit("Looking at the images…")
 
     def _on_changed(self) -> None:
@@ -95,7 +96,7 @@ class Suggester(QObject):
 
     def _show(self, suggestion: Suggestion) -> None:
         session = self._session
-        if (session.current, session.strokes) != self._asked:
+        if (session.current, session.strokes.count) != self._asked:
             # The person went on meanwhile, and may be painting.
             self.told.emit(f"{suggestion.why} Ask again to go there.")
             return

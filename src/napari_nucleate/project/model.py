@@ -28,6 +28,8 @@ STATUS_HELP: dict[Status, str] = {
 PAINTED: frozenset[Status] = frozenset({"labelled", "corrected"})
 """Images whose labels are on the annotation layer."""
 HUMAN: frozenset[Status] = PAINTED | {"empty"}
+WAITING: tuple[Status, ...] = ("unlabelled", "predicted", "rejected")
+"""Images that no person labelled, and of which no prediction was accepted."""
 
 
 def rule_of(status: Status, known: Known) -> Known:
@@ -108,6 +110,11 @@ class State(Params):
         chosen = [entry for entry in self.rounds if entry.model == self.chosen]
         newest = (entry for entry in reversed(self.rounds) if not entry.set_aside)
         return chosen[0] if chosen else next(newest, None)
+
+    @property
+    def model(self) -> str:
+        """Name of the model in use; empty before the first training."""
+        return self.used.model if self.used else ""
 
     def ranked(self) -> list[Item]:
         """Images with a prediction, best first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_nucleate.project.model import HUMAN, State
+from napari_nucleate.project.model import HUMAN, WAITING, State
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,7 @@ def plan(situation: Situation) -> Plan:
         confirm_empty=_gate(image, annotation),
         next_unlabelled=_gate(
             image,
-            ""
-            if state.keys("unlabelled", "predicted", "rejected")
-            else "No image is left to label.",
+            "" if state.keys(*WAITING) else "No image is left to label.",
         ),
         train=_gate(busy, image, painted, annotation),
         resume=_gate(busy, image, painted, annotation, interrupted),
