@@ -398,6 +398,7 @@ def _digest(recipe: dict[str, Any]) -> str:
 
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
     folder = Path(napari_nucleate.core.__file__).parent
-    for path in sorted(folder.rglob("*.py")):
+    ours = [HERE / "learners" / name for name in ("with_ours.py", "task.py")]
+    for path in [*sorted(folder.rglob("*.py")), *ours]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:8]

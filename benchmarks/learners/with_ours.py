@@ -26,9 +26,11 @@ from napari_nucleate.core.instances.warm import warm
 from napari_nucleate.core.model import Card, Model
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.predict import predict
+from napari_nucleate.core.pseudo import pseudo_label
 from napari_nucleate.core.recipe import Recipe, Seconds
-from napari_nucleate.core.rounds import SelfTraining, pseudo_label, rounds
+from napari_nucleate.core.rounds import SelfTraining, rounds
 from napari_nucleate.core.training.train import train
+from napari_nucleate.core.zoom import measured_diameter
 from napari_nucleate.io.model import load_model, save_model
 
 
@@ -136,28 +138,38 @@ def self_train(task: tasks.Task) -> None:
     paths = {Path(path).stem: Path(path) for path in task.given["pool"]}
     pool = [Image(tifffile.imread(path), task.ndim, key) for key, path in paths.items()]
     options = SelfTraining.parse({"rounds": 1, **task.given.get("options", {})})
+    diameter = measured_diameter([e.annotation for e in given]) if task.ndim == 2 else 0.0
     warm()
     card = Card(recipe=recipe, spacing=task.spacing)
     steps = rounds(given, pool, first, options, refine=second, card=card)
     models: list[Model] = []
     predicted: dict[str, Prediction] = {}
+    aside, began, pool_seconds = False, 0.0, 0.0
     for event in steps:
         if isinstance(event, Trained):
             models.append(event.model)
+            began = time.perf_counter()
         elif isinstance(event, Prediction):
             predicted[event.key] = event
         elif isinstance(event, Accepted):
+            pool_seconds = time.perf_counter() - began
             task.note(event.note)
-            write_accepted(task, [predicted[key] for key in event.keys], models[0], options)
-        elif isinstance(event, SetAside):
-            task.note(event.note)
-            models.pop()
-        elif isinstance(event, Warned):
-            task.note(event.message)
+            target = models[0].recipe.target
+            labels = {k: pseudo_label(predicted[k], target, options, diameter) for k in event.keys}
+            write_accepted(task, {k: label.annotation.labels for k, label in labels.items()})
+        elif isinstance(event, SetAside | Warned):
+            task.note(event.note if isinstance(event, SetAside) else event.message)
+            aside = aside or isinstance(event, SetAside)
         # What the last model makes of the pool isn't asked for.
         if len(models) == 2 and isinstance(event, Tile):
             break
     steps.close()
+    if aside:
+        models.pop()
+    elif len(models) == 1:
+        task.note("the rest of the time was spent on the labels alone")
+        *_, trained = train(given, second, card=card, initial=models[0])
+        models.append(trained.model)
     model = models[-1]
     save_model(model, task.out / "model", overwrite=True)
     task.write(
@@ -166,6 +178,7 @@ def self_train(task: tasks.Task) -> None:
         asked=task.seconds,
         seconds=round(sum(one.card.record.seconds for one in models), 1),
         steps=[one.card.record.steps for one in models],
+        pool_seconds=round(pool_seconds, 1),
         accepted=len(list((task.out / "accepted").glob("*.tif"))),
     )
 
@@ -176,15 +189,12 @@ def timed(recipe: Recipe, seconds: float) -> Recipe:
     return recipe.model_copy(update={"optimisation": optimisation})
 
 
-def write_accepted(
-    task: tasks.Task, predictions: list[Prediction], model: Model, options: SelfTraining
-) -> None:
+def write_accepted(task: tasks.Task, labels: dict[str, np.ndarray]) -> None:
     """Write the objects that are learned from."""
     folder = task.out / "accepted"
     folder.mkdir()
-    for prediction in predictions:
-        labels = pseudo_label(prediction, model.recipe.target, options).labels
-        tifffile.imwrite(folder / f"{prediction.key}.tif", labels.astype(np.uint16))
+    for key, objects in labels.items():
+        tifffile.imwrite(folder / f"{key}.tif", objects.astype(np.uint16))
 
 
 def clock(task: tasks.Task) -> None:

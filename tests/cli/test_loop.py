@@ -372,7 +372,7 @@ def test_a_round_that_made_it_worse_is_told_and_its_model_not_named(
 ):
     from napari_nucleate.core import rounds
 
-    monkeypatch.setattr(rounds, "lowered", lambda now, before: "Round 1 made it worse.")
+    monkeypatch.setattr(rounds, "lowered", lambda now, earlier: "Round 1 made it worse.")
     images, masks = sample("2d", 3)
     few, out = tmp_path / "few", tmp_path / "p"
     few.mkdir()

@@ -5,9 +5,11 @@ import pytest
 
 from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.events import Trained
+from napari_nucleate.core.model import Record
 from napari_nucleate.core.patches import Example
+from napari_nucleate.core.stacks import stack_of
 from napari_nucleate.core.targets import Semantic
-from napari_nucleate.core.training.held_out import Split, _whole, hold_out, stack_of
+from napari_nucleate.core.training.held_out import Split, _whole, hold_out
 from napari_nucleate.core.training.train import train
 
 
@@ -22,23 +24,6 @@ def grid(key, rows=4, columns=5, pseudo=False, shape=None):
 
 def keys(examples):
     return {e.key for e in examples}
-
-
-@pytest.mark.parametrize(
-    ("key", "stack"),
-    [
-        ("cells", "cells"),
-        ("cells_t3", "cells"),
-        ("cells_t03_z012", "cells"),
-        ("nuclei_n4", "nuclei_n4"),
-        ("nuclei_n4_z1", "nuclei_n4"),
-        ("a_t1_n2", "a_n2"),
-        ("night_train_z", "night_train_z"),
-        ("_t1", "_t1"),
-    ],
-)
-def test_the_stack_is_known_by_the_name(key, stack):
-    assert stack_of(key) == stack
 
 
 class TestWholeImages:
@@ -210,6 +195,74 @@ class TestRegions:
 
 def test_at_least_half_is_left_to_learn_from(tiny):
     keys = [*(f"single {i}" for i in range(4)), *(f"stack_z{i:03}" for i in range(100))]
+    human = [grid(key) for key in keys]
     for seed in range(5):
-        held = _whole(keys, 0.5, np.random.default_rng(seed))
+        held = _whole(human, 0.5, False, np.random.default_rng(seed))
         assert 0 < len(held) <= 52
+
+
+class TestEmptyImages:
+    """An image in which there is nothing tells nothing of how objects are found."""
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_one_is_not_held_out_alone(self, tiny, seed):
+        human = [grid(f"x{i}") for i in range(3)] + [grid(f"empty {i}", 0, 0) for i in range(3)]
+        for example in human[3:]:
+            assert example.annotation.n_objects == 0
+        (held,) = hold_out(human, tiny(validation=0.15, seed=seed)).held_out
+        assert held.startswith("x")
+
+    def test_images_are_added_until_there_are_objects_enough(self, tiny):
+        human = [grid(f"x{i}", 1, 2) for i in range(8)]
+        assert len(hold_out(human, tiny(validation=0.1)).held_out) == 2
+
+    def test_with_too_few_objects_in_all_none_is_held_out(self, tiny):
+        human = [grid(f"x{i}", 1, 2) for i in range(5)]
+        split = hold_out(human, tiny(validation=0.2))
+        assert (split.held_out, split.regions) == ((), {})
+        assert split.note.endswith("too few objects to hold some out.")
+
+
+class TestGoingOn:
+    """What a model that is gone on from has learned is never validated on."""
+
+    def test_what_it_held_out_stays_held_out_and_some_of_what_is_new_is_too(self, tiny):
+        recipe = tiny(validation=0.2)
+        old = [grid(f"x{i}") for i in range(5)]
+        split = hold_out(old, recipe)
+        record = Record(human=tuple(e.key for e in old), held_out=split.held_out)
+        new = [grid(f"y{i}") for i in range(10)]
+        for seed in range(5):
+            again = hold_out([*new, *old], tiny(validation=0.2, seed=seed), record)
+            assert set(again.held_out) >= set(split.held_out)
+            assert not (set(again.held_out) - set(split.held_out)) & keys(old)
+            assert len(again.held_out) == 3
+        assert again.note == "Validated on 3 of 15 labelled images."
+        assert hold_out(old, tiny(validation=0.2, seed=9), record).held_out == split.held_out
+
+    def test_strips_stay_where_they_are(self, tiny):
+        old = [grid("a"), grid("b")]
+        split = hold_out(old, tiny())
+        record = Record(human=("a", "b"), regions=split.regions)
+        again = hold_out([*old, grid("c"), grid("a_z1")], tiny(seed=5), record)
+        assert {k: again.regions[k] for k in "ab"} == split.regions
+        assert set(again.regions) == {"a", "b", "c"}
+
+    def test_where_it_learned_from_all_nothing_can_be_held_out(self, tiny):
+        record = Record(human=("a_z1",), pseudo=("b",))
+        human = [grid("a_z1"), grid("a_z2"), grid("b")]
+        split = hold_out(human, tiny(), record)
+        assert (split.held_out, split.regions) == ((), {})
+        assert split.note == (
+            "Validated on the 3 training image(s): the model that it goes on from learned from "
+            "them already."
+        )
+
+    def test_both_are_said(self, tiny):
+        record = Record(human=("a", "b"), held_out=("b",))
+        split = hold_out([grid("a"), grid("b"), grid("c")], tiny(), record)
+        assert (split.held_out, list(split.regions)) == (("b",), ["c"])
+        assert split.note == (
+            "Validated on 1 of 3 labelled images and on a strip at one side of 1 of 3 labelled "
+            "image(s), which isn't learned from."
+        )

@@ -113,6 +113,19 @@ def test_a_persons_image_is_drawn_more_often_than_a_pseudo_label(tiny):
     assert 0.5 < (weights == 1).mean() < 0.85
 
 
+@pytest.mark.parametrize("predicted", [3, 40])
+def test_however_many_are_predicted_half_of_the_draws_are_a_persons(tiny, predicted):
+    labels = np.zeros((64, 64), np.int32)
+    labels[20:40, 20:40] = 1
+    person = Example("a", np.zeros((1, 64, 64)), annotate(labels))
+    others = [
+        Example(f"{i}", person.image, person.annotation, 0.5, pseudo=True) for i in range(predicted)
+    ]
+    chosen = sampler([person, *others], tiny()).choose(400)
+    human = sum(not one.site.example.pseudo for one in chosen)
+    assert human == pytest.approx(200, abs=40)
+
+
 def test_examples_with_nothing_known_are_left_out(tiny, nuclei):
     nothing = Example("n", np.full((1, 64, 64), 5.0), annotate(np.zeros((64, 64), int), "sparse"))
     batch = sampler([nothing, nuclei()[0]], tiny()).batch(8)

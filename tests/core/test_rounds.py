@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_nucleate.core.annotation import annotate
-from napari_nucleate.core.confidence import Confidence, Scores
+from napari_nucleate.core.confidence import Confidence
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
     Accepted,
@@ -19,8 +19,7 @@ from napari_nucleate.core.events import (
     Trained,
 )
 from napari_nucleate.core.model import Card, Model, Record
-from napari_nucleate.core.rounds import SelfTraining, choose, lowered, pseudo_label, rank, rounds
-from napari_nucleate.core.targets import Boundary, Semantic
+from napari_nucleate.core.rounds import SelfTraining, choose, lowered, rank, rounds, wanted
 
 BOTH = pytest.mark.parametrize("ndim", [2, 3])
 ORDER = [("a", 0.9), ("b", 0.8), ("c", 0.7), ("d", 0.65), ("e", 0.3)]
@@ -49,94 +48,29 @@ class TestRank:
 
 class TestChoose:
     def test_as_many_as_a_person_labelled_join_and_as_many_again_each_round(self):
-        options = SelfTraining(least=0)
-        assert choose(ORDER, options, human=1, number=0).keys == ("a",)
-        assert choose(ORDER, options, human=1, number=1).keys == ("a", "b")
-        assert choose(ORDER, options, human=2, number=1).keys == ("a", "b", "c", "d")
+        assert wanted(SelfTraining(), human=1, number=0) == 1
+        assert wanted(SelfTraining(), human=3, number=1) == 6
 
     def test_a_number_given_takes_the_place_of_the_persons(self):
-        assert choose(ORDER, SelfTraining(best=3), human=1, number=0).keys == ("a", "b", "c")
+        assert wanted(SelfTraining(best=3), human=1, number=0) == 3
+        assert wanted(SelfTraining(best=3), human=1, number=2) == 9
+
+    def test_the_best_of_those_that_are_good_enough_join(self):
+        assert choose(ORDER, "abcde", 2, 0).keys == ("a", "b")
+        assert choose(ORDER, "bde", 2, 1) == Accepted(1, ("b", "d"), "2 of 5 predictions accepted.")
 
     def test_poor_ones_never_join_and_it_is_said(self):
-        got = choose(ORDER, SelfTraining(best=5, least=0.65), human=1, number=0)
+        got = choose(ORDER, "abcd", 5, 0)
         assert got.keys == ("a", "b", "c", "d")
-        assert got.note.startswith("Only 4 of 5 predictions reach a confidence of 0.65, 5 were")
-
-    def test_enough_good_ones_are_counted(self):
-        assert choose(ORDER, SelfTraining(best=2), 1, 0).note == "2 of 5 predictions accepted."
+        assert got.note.startswith("Only 4 of 5 predictions are good enough to learn from, 5 were")
 
     def test_a_pool_smaller_than_wanted_is_no_complaint_about_confidence(self):
-        got = choose(ORDER[:2], SelfTraining(best=9), human=1, number=0)
+        got = choose(ORDER[:2], "ab", 9, 0)
         assert got.keys == ("a", "b")
         assert got.note == "2 of 2 predictions accepted."
 
     def test_an_empty_pool_gives_nothing(self):
-        assert choose([], SelfTraining(), human=3, number=0).keys == ()
-
-
-def prediction(labels, foreground, objects):
-    maps = np.stack([1 - foreground, foreground, np.zeros_like(foreground)]).astype(np.float16)
-    return Prediction("a", maps, labels, Scores(0.9, objects))
-
-
-class TestPseudoLabel:
-    def row(self, values, ndim):
-        return np.broadcast_to(np.asarray(values), (*[5] * (ndim - 1), len(values))).copy()
-
-    @BOTH
-    def test_doubtful_pixels_are_unknown_and_sure_ones_known(self, ndim):
-        labels = self.row([0, 0, 0, 1, 1, 1, 0], ndim).astype(np.int32)
-        foreground = self.row([0.01, 0.3, 0.2, 0.6, 0.9, 0.99, 0.7], ndim)
-        got = pseudo_label(prediction(labels, foreground, {1: 0.9}), Boundary(), SelfTraining())
-        # certainty |2p - 1|: background of 0.3 is doubtful (0.4), of 0.2 is not (0.6)
-        expected = self.row([True, False, True, True, True, True, False], ndim)
-        np.testing.assert_array_equal(got.known, expected)
-        np.testing.assert_array_equal(got.labels, labels)
-
-    @BOTH
-    def test_an_object_of_low_confidence_is_unknown_with_its_surroundings(self, ndim):
-        labels = self.row([0, 0, 0, 1, 0, 0, 0, 2, 2], ndim).astype(np.int32)
-        foreground = (labels > 0).astype(float)
-        scored = prediction(labels, foreground, {1: 0.4, 2: 0.9})
-        got = pseudo_label(scored, Boundary(), SelfTraining(sure=0.6))
-        expected = self.row([True] + [False] * 5 + [True] * 3, ndim)
-        np.testing.assert_array_equal(got.known, expected)
-        assert set(np.unique(got.labels)) == {0, 2}
-        all_trusted = pseudo_label(scored, Boundary(), SelfTraining(sure=0.0))
-        assert all_trusted.known.all()
-        np.testing.assert_array_equal(all_trusted.labels, labels)
-
-    @BOTH
-    def test_a_sure_object_stays_known_beside_a_doubtful_one(self, ndim):
-        labels = self.row([0, 1, 1, 2, 2, 0, 0, 0], ndim).astype(np.int32)
-        scored = prediction(labels, (labels > 0).astype(float), {1: 0.2, 2: 0.9})
-        got = pseudo_label(scored, Boundary(), SelfTraining())
-        assert got.known[labels == 2].all()
-        assert not got.known[labels == 1].any()
-
-    @BOTH
-    def test_bright_pixels_without_an_object_are_no_background(self, ndim):
-        labels = self.row([0, 0, 0, 1], ndim).astype(np.int32)
-        foreground = self.row([0.0, 0.99, 0.0, 0.99], ndim)
-        got = pseudo_label(prediction(labels, foreground, {1: 1.0}), Boundary(), SelfTraining())
-        np.testing.assert_array_equal(got.known, self.row([True, False, True, True], ndim))
-
-    def test_classes_are_labels_too(self):
-        labels = np.array([[0, 1, 2]], np.int32)
-        maps = np.eye(3)[:, np.newaxis].astype(np.float16)
-        scored = Prediction("a", maps, labels, Scores(0.9, {1: 0.9, 2: 0.9}))
-        got = pseudo_label(scored, Semantic(classes=2), SelfTraining())
-        assert got.labels.tolist() == [[0, 1, 2]]
-        assert got.known.all()
-        # A class has a score as if it were an object; that says nothing of its pixels.
-        scored = Prediction("a", maps, labels, Scores(0.5, {1: 0.1, 2: 0.1}))
-        assert pseudo_label(scored, Semantic(classes=2), SelfTraining()).known.all()
-
-    def test_the_prediction_is_not_changed(self):
-        labels = np.array([[0, 1, 1]], np.int32)
-        scored = prediction(labels, (labels > 0).astype(float), {1: 0.1})
-        pseudo_label(scored, Boundary(), SelfTraining())
-        assert scored.labels.tolist() == [[0, 1, 1]]
+        assert choose([], (), 3, 0).keys == ()
 
 
 @pytest.fixture
@@ -165,8 +99,9 @@ def pool(nuclei, picture):
 
 
 def options(**given):
-    once = Confidence(agreement=False)
-    return SelfTraining(**{"rounds": 2, "least": 0, "confidence": once} | given)
+    """Whatever a network draws after two steps is good enough."""
+    few = {"rounds": 2, "least": 0, "sure": 0, "sizes": 1000}
+    return SelfTraining(**few | {"confidence": Confidence(agreement=False)} | given)
 
 
 @BOTH
@@ -243,7 +178,7 @@ def test_where_every_mask_is_poor_no_round_follows_and_it_is_said(nuclei, tiny, 
     events = list(rounds(nuclei(count=2), pool(2, 3), tiny(steps=1), options(rounds=2, least=1)))
     (accepted,) = of(Accepted, events)
     assert accepted.keys == ()
-    assert accepted.note.startswith("None of 3 predictions reaches a confidence of 1: nothing")
+    assert accepted.note.startswith("None of 3 predictions is good enough to learn from: nothing")
     assert [len(examples) for examples, _, _ in trainings] == [2]
     assert [e.number for e in of(RoundFinished, events)] == [0]
 
@@ -314,14 +249,27 @@ class TestLowered:
     )
     def test_only_beyond_noise_and_on_the_same_images(self, update, worse):
         now = self.before.model_copy(update={"round": 2} | update)
-        assert bool(lowered(now, self.before)) == worse
+        assert bool(lowered(now, [self.before])) == worse
 
     def test_where_nothing_was_held_out_nothing_is_said(self):
         before = self.before.model_copy(update={"held_out": ()})
         now = before.model_copy(update={"validation_ap": 0.1})
-        assert lowered(now, before) == ""
+        assert lowered(now, [before]) == ""
         regions = {"regions": {"a": ((0, 5), (0, 5))}}
-        assert lowered(now.model_copy(update=regions), before.model_copy(update=regions))
+        assert lowered(now.model_copy(update=regions), [before.model_copy(update=regions)])
+
+    def test_the_best_that_can_be_compared_counts(self):
+        others = self.before.model_copy(update={"validation_ap": 0.95, "held_out": ("b",)})
+        worse = self.before.model_copy(update={"validation_ap": 0.4})
+        now = self.before.model_copy(update={"round": 3, "validation_ap": 0.5})
+        assert "after 0.600 in round 0" in lowered(now, [others, self.before, worse])
+        assert lowered(now, [others, worse]) == ""
+
+    def test_so_does_what_it_began_with(self):
+        now = self.before.model_copy(update={"validation_ap": 0.5, "initial_ap": 0.7})
+        assert "after 0.700 before it" in lowered(now, [])
+        assert "after 0.700 before it" in lowered(now, [self.before])
+        assert lowered(now.model_copy(update={"initial_ap": 0.51}), []) == ""
 
 
 def test_no_rounds_is_one_training_and_a_prediction_of_the_pool(nuclei, tiny, pool):

@@ -279,7 +279,7 @@ class TestSelfTraining:
     ):
         from napari_nucleate.core import rounds
 
-        monkeypatch.setattr(rounds, "lowered", lambda now, before: "It is worse.")
+        monkeypatch.setattr(rounds, "lowered", lambda now, earlier: "It is worse.")
         known, human, others = self.project(nuclei, tiny, rounds=2)
         pool = [picture(f"pool {i}", e.image) for i, e in enumerate(others)]
         list(self_training(store, human, pool, known))

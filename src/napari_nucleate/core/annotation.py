@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -44,7 +45,7 @@ class Annotation:
                 f"Labels have shape {self.labels.shape} but known pixels {self.known.shape}."
             )
 
-    @property
+    @cached_property
     def n_objects(self) -> int:
         """How many objects have at least one known pixel."""
         return int(np.count_nonzero(np.unique(self.labels[self.known])))

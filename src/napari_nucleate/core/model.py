@@ -34,6 +34,9 @@ class Record(Params):
     validation_ap: float | None = Field(
         None, description="Mean AP at IoU 0.5 to 0.9 on the validation images."
     )
+    initial_ap: float | None = Field(
+        None, description="Mean AP of the model it began with, on the same validation images."
+    )
     validated: int = Field(0, ge=0, description="Objects that were validated on.")
     human: tuple[str, ...] = Field((), description="Images with a person's labels.")
     pseudo: tuple[str, ...] = Field((), description="Images with accepted predictions.")

@@ -40,6 +40,8 @@ class Example:
         True where the labels were predicted and accepted, False where a person painted them.
     excluded : ndarray of bool, shape (*spatial), optional
         Pixels that are validated on: not to be learned from, whatever they look like.
+    ignored : ndarray of bool, shape (*spatial), optional
+        Pixels whose labels tell where objects end, but count nothing in the loss.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class Example:
     weight: float = 1.0
     pseudo: bool = False
     excluded: NDArray[np.bool_] | None = None
+    ignored: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.image.shape[1:] != self.annotation.labels.shape:
@@ -184,7 +187,7 @@ class Sampler:
         weights = target.pixel_weights(annotations)
         site = _Site(example, self._recipe, weights[0] if weights else None)
         for other, changed in zip(others, weights[1:] if weights else (), strict=False):
-            other.weights = changed
+            other.weigh(changed)
         if not site.any_known and not others:
             return 0
         before = self._sites[at].painted if at < len(keys) else None
@@ -231,7 +234,6 @@ class _Site:
         self._patch_shape = recipe.patch_shape
         self.example = example
         self.pixels = recipe.normalisation.apply(example.image)
-        self.weights = weights
         known = example.annotation.known
         # Labels and known pixels in one array, to be warped at once: -1 is unknown.
         self.labels = np.where(known, example.annotation.labels, -1).astype(np.int32)
@@ -248,14 +250,24 @@ class _Site:
             self.labels = resized_labels(self.labels, shape)
             if self.likely is not None:
                 self.likely = resized_labels(self.likely, shape)
-            if weights is not None:
-                self.weights = resized(weights[np.newaxis], shape)[0]
         inside = np.flatnonzero(self.labels > 0)
         # The pixels of each object, side by side after sorting by label.
         order = np.argsort(self.labels.ravel()[inside], kind="stable")
         _, starts = np.unique(self.labels.ravel()[inside[order]], return_index=True)
         self.objects = np.split(inside[order], starts[1:]) if len(starts) else []
         self._known_at = np.flatnonzero(self.labels >= 0)
+        self.weights: NDArray[np.float32] | None = None
+        self.weigh(weights)
+
+    def weigh(self, weights: NDArray[np.float32] | None) -> None:
+        """Let pixels count so much from now on; alike, but for those ignored, without weights."""
+        ignored = self.example.ignored
+        if ignored is not None:
+            counted = (~ignored).astype(np.float32)
+            weights = counted if weights is None else weights * counted
+        if weights is not None and weights.shape != self.labels.shape:
+            weights = resized(weights[np.newaxis], self.labels.shape)[0]
+        self.weights = weights
 
     @property
     def any_known(self) -> bool:
@@ -291,8 +303,12 @@ class _Site:
 
 
 def _shares(sites: Sequence[_Site]) -> NDArray[np.float64]:
-    """How often each image is drawn."""
+    """How often each image is drawn: predicted ones together never more often than a person's."""
     # The square root keeps one crowded image from drowning the others.
     richness = np.sqrt([max(len(s.objects), 1) for s in sites])
-    share = richness * [0.5 if s.example.pseudo else 1.0 for s in sites]
+    pseudo = np.array([s.example.pseudo for s in sites])
+    share = np.where(pseudo, richness / 2, richness)
+    human, predicted = share[~pseudo].sum(), share[pseudo].sum()
+    if 0 < human < predicted:
+        share[pseudo] *= human / predicted
     return np.asarray(share / share.sum())

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
-from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.confidence import Confidence
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
@@ -23,11 +21,19 @@ from napari_nucleate.core.events import (
 )
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.params import Params
-from napari_nucleate.core.patches import Example
+from napari_nucleate.core.pseudo import (
+    PseudoLabel,
+    pseudo_example,
+    pseudo_label,
+    worth_learning,
+)
+from napari_nucleate.core.stacks import apart
+from napari_nucleate.core.zoom import measured_diameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
+    from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Source, Tiling
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.targets.base import TargetBase
@@ -66,7 +72,13 @@ class SelfTraining(Params):
         gt=0,
         le=1,
         description="How much a pixel of a predicted label counts against a person's; besides, "
-        "predicted images are drawn half as often.",
+        "predicted images are drawn half as often, together never more often than a person's.",
+    )
+    sizes: float = Field(
+        3.0,
+        ge=1,
+        le=1000,
+        description="Objects so many times wider or narrower than a person's are ignored (2D).",
     )
     confidence: Confidence = Field(Confidence(), description="How predictions are scored.")
 
@@ -76,91 +88,86 @@ def rank(predictions: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(predictions.items(), key=lambda item: (-item[1], item[0]))
 
 
-def choose(
-    order: Sequence[tuple[str, float]], options: SelfTraining, human: int, number: int
-) -> Accepted:
-    """Take the best of a ranking: N after round 0, N more after each further round.
+def wanted(options: SelfTraining, human: int, number: int) -> int:
+    """How many predictions are to join: N after round 0, N more after each further round. Pure.
 
     Parameters
     ----------
-    order : sequence of (key, confidence)
-        Best first.
     options : SelfTraining
     human : int
         How many images a person labelled, N where `options.best` is 0.
     number : int
         How many rounds there were before the one just predicted.
     """
-    wanted = min((options.best or human) * (number + 1), len(order))
-    good = [key for key, confidence in order if confidence >= options.least]
-    keys = tuple(good[:wanted])
+    return (options.best or human) * (number + 1)
+
+
+def choose(
+    order: Sequence[tuple[str, float]], usable: Collection[str], count: int, number: int
+) -> Accepted:
+    """Take the best of a ranking; of one stack, images that lie apart, see `apart`. Pure.
+
+    Parameters
+    ----------
+    order : sequence of (key, confidence)
+        Best first.
+    usable : collection of str
+        Those that are good enough to learn from.
+    count : int
+        How many to take.
+    number : int
+        The round that predicted them.
+    """
+    count = min(count, len(order))
+    good = [key for key, _ in order if key in usable]
+    keys = tuple(apart(good, count))
     note = f"{len(keys)} of {len(order)} predictions accepted."
     if not order:
         note = "There is no image to predict that a person hasn't labelled: no round follows."
     elif not keys:
         note = (
-            f"None of {len(order)} predictions reaches a confidence of {options.least:g}: nothing "
-            "joins, and no round follows. Label more images, those that are worst predicted first."
+            f"None of {len(order)} predictions is good enough to learn from: nothing joins, and no "
+            "round follows. Label more images, those that are worst predicted first."
         )
-    elif len(keys) < wanted:
+    elif len(keys) < count:
         note = (
-            f"Only {len(keys)} of {len(order)} predictions reach a confidence of "
-            f"{options.least:g}, {wanted} were wanted; label more images to trust more."
+            f"Only {len(keys)} of {len(order)} predictions are good enough to learn from, "
+            f"{count} were wanted; label more images to trust more."
         )
     return Accepted(number, keys, note)
 
 
-def lowered(now: Record, before: Record) -> str:
-    """Say that a model is worse than the one before, beyond noise; nothing where it isn't. Pure.
+def lowered(now: Record, earlier: Sequence[Record]) -> str:
+    """Say that a model is worse than those before, beyond noise; nothing where it isn't. Pure.
 
     Parameters
     ----------
-    now, before : Record
-        Where nothing was held out, or they weren't validated on the same objects, nothing can be
-        said.
+    now : Record
+        Where nothing was held out, nothing can be said.
+    earlier : sequence of Record
+        Of the models that it goes back to. It is compared with the best of those that were
+        validated on the same objects, and with the one it began with, if that was.
     """
-    places = [(r.held_out, r.regions, r.validated) for r in (now, before)]
-    same = places[0] == places[1] and bool(now.held_out or now.regions)
-    ap, old = now.validation_ap, before.validation_ap
-    if not same or ap is None or old is None:
+    ap = now.validation_ap
+    if ap is None or not (now.held_out or now.regions):
         return ""
-    if ap >= old - NOISE / math.sqrt(max(now.validated, 1)):
+    same = [(r.validation_ap, f"in round {r.round}") for r in earlier if _compares(now, r)]
+    best = max(
+        ((old, where) for old, where in [*same, (now.initial_ap, "before it")] if old is not None),
+        default=(0.0, ""),
+    )
+    if ap >= best[0] - NOISE / math.sqrt(max(now.validated, 1)):
         return ""
     return (
         f"Round {now.round} made it worse: mean AP {ap:.3f} on the validation images, after "
-        f"{old:.3f} in round {before.round}. Its model is set aside; the one before stays in use."
+        f"{best[0]:.3f} {best[1]}. Its model is set aside; the one before stays in use."
     )
 
 
-def better(now: Record, before: Record | None) -> Record:
-    """The one of both with the higher AP, the first where there is no other. Pure."""
-    if before is None or (now.validation_ap or 0) >= (before.validation_ap or 0):
-        return now
-    return before
-
-
-def pseudo_label(prediction: Prediction, target: TargetBase, options: SelfTraining) -> Annotation:
-    """Turn a prediction into labels to learn from; everything doubtful becomes unknown. Pure.
-
-    Unknown are pixels whose foreground probability is near one half, and objects of low
-    confidence with their surroundings.
-    """
-    labels = prediction.labels
-    foreground = target.maps(prediction.maps.astype(np.float32)).foreground
-    known = np.abs(2 * foreground - 1) >= options.margin
-    # A class isn't found or missed as an object is: of classes, pixels alone are sure or doubtful.
-    scores = {} if target.semantic else prediction.scores.objects
-    doubtful = [i for i, c in scores.items() if c < options.sure]
-    if doubtful:
-        from scipy.ndimage import binary_dilation
-
-        known &= ~binary_dilation(np.isin(labels, doubtful), iterations=2)
-        labels = np.where(np.isin(labels, doubtful), 0, labels)
-    # Inside an object its labels are as sure as the object: only its surroundings are doubtful.
-    known |= labels > 0
-    # Bright pixels that became no object are no background either.
-    known &= (labels > 0) | (foreground < 0.5)
-    return Annotation(labels.astype(np.int32), known)
+def _compares(one: Record, other: Record) -> bool:
+    """Whether both were validated on the same objects."""
+    places = [(r.held_out, r.regions, r.validated) for r in (one, other)]
+    return places[0] == places[1]
 
 
 def rounds(
@@ -203,7 +210,7 @@ def rounds(
         One that was trained already: the pool is predicted with it, and the rounds follow on its
         own. Without it, round 0 trains the first.
     before : sequence of Record
-        Of that model, and of those it goes back to: no round may be worse than the best of them.
+        Of the models that this one goes back to: no round may be worse than the best of them.
     name : callable
         Gives the name of a round's model by its number.
     tiling : Tiling, optional
@@ -230,9 +237,10 @@ def rounds(
     card = card or Card(recipe=recipe)
     first = model.card.record.round if model else 0
     last = first + options.rounds
-    kept, best = model, None
-    for record in (*before, *([model.card.record] if model else ())):
-        best = better(record, best)
+    flat = recipe.ndim == 2 and not recipe.target.semantic
+    diameter = measured_diameter([e.annotation for e in labelled]) if flat else 0.0
+    kept = model
+    earlier = [*before, *([model.card.record] if model else ())]
     pseudo: list[Example] = []
     for number in range(first, last + 1):
         if kept is None or number > first:
@@ -245,32 +253,63 @@ def rounds(
                 card=card.model_copy(update={"record": record}),
                 initial=kept,
             )
-            if best is not None and (why := lowered(now.card.record, best)):
+            if why := lowered(now.card.record, earlier):
                 yield SetAside(number, now, why)
                 return
-            kept, best = now, better(now.card.record, best)
-        order, labels = yield from _predict_pool(kept, pool, options, tiling)
+            kept = now
+            earlier.append(now.card.record)
+        count = wanted(options, len(labelled), number - first) if number < last else 0
+        best = _Best(options, kept.recipe.target, diameter, count)
+        order = yield from _predict_pool(kept, pool, options, tiling, best)
         yield Ranked(number, tuple(order))
         if number < last:
-            best_ones = choose(order, options, len(labelled), number - first)
-            yield best_ones
+            chosen = choose(order, best.labels, count, number)
+            yield chosen
             pseudo = [
-                Example(k, sources[k].read(), labels[k], options.weight, pseudo=True)
-                for k in best_ones.keys
+                pseudo_example(k, sources[k].read(), best.labels[k], options) for k in chosen.keys
             ]
         yield RoundFinished(number, kept)
         if number < last and not pseudo:
             return  # there is nothing new to learn
 
 
+class _Best:
+    """The pseudo-labels of the best predictions so far: of thousands, memory has room for a few."""
+
+    def __init__(
+        self, options: SelfTraining, target: TargetBase, diameter: float, count: int
+    ) -> None:
+        self._options, self._target, self._diameter = options, target, diameter
+        # More than are wanted: of those the ones are taken that lie apart.
+        self._most = 2 * count + 16 if count else 0
+        self._confidence: dict[str, float] = {}
+        self.labels: dict[str, PseudoLabel] = {}
+
+    def add(self, prediction: Prediction) -> None:
+        """Keep the labels of a prediction, if it is worth learning from and among the best."""
+        if not self._most or prediction.scores.image < self._options.least:
+            return
+        label = pseudo_label(prediction, self._target, self._options, self._diameter)
+        if not worth_learning(prediction, label, self._target):
+            return
+        self.labels[prediction.key] = label
+        self._confidence[prediction.key] = prediction.scores.image
+        if len(self.labels) > self._most:
+            worst, _ = rank(self._confidence)[-1]
+            del self.labels[worst], self._confidence[worst]
+
+
 def _predict_pool(
-    model: Model, pool: Sequence[Source], options: SelfTraining, tiling: Tiling | None
-) -> Generator[PredictEvent, None, tuple[list[tuple[str, float]], dict[str, Annotation]]]:
-    """Predict all images; returns their ranking and the labels of those worth learning from."""
+    model: Model,
+    pool: Sequence[Source],
+    options: SelfTraining,
+    tiling: Tiling | None,
+    best: _Best,
+) -> Generator[PredictEvent, None, list[tuple[str, float]]]:
+    """Predict all images; returns their ranking, and leaves the labels of the best."""
     from napari_nucleate.core.predict import predict
 
     confidences: dict[str, float] = {}
-    labels: dict[str, Annotation] = {}
     predicting = predict(
         model,
         pool,
@@ -282,6 +321,5 @@ def _predict_pool(
         yield event
         if isinstance(event, Prediction):
             confidences[event.key] = event.scores.image
-            if event.scores.image >= options.least:
-                labels[event.key] = pseudo_label(event, model.recipe.target, options)
-    return rank(confidences), labels
+            best.add(event)
+    return rank(confidences)

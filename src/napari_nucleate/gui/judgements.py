@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.edit import Edit
+from napari_nucleate.core.stacks import apart
 from napari_nucleate.gui.edits import Editor
 from napari_nucleate.project.model import HUMAN, Item, Status
 
@@ -61,7 +62,7 @@ class Judgements:
             The images whose status is another one now.
         """
         status: Status = "accepted" if accept else "rejected"
-        self._session.refresh_statuses(*keys)
+        self._session.strokes.refresh(*keys)
         wanted = set(keys)
         items = [i for i in self._session.state.items if i.key in wanted]
         return self._mark(
@@ -69,8 +70,12 @@ class Judgements:
         )
 
     def accept_best(self, count: int) -> list[str]:
-        """Accept the best predictions that nobody judged yet; returns their names."""
-        return self._mark(self._waiting()[:count], "accepted")
+        """Accept the best predictions that nobody judged yet; returns their names.
+
+        Of one stack, images that lie apart.
+        """
+        waiting = {item.key: item for item in self._waiting()}
+        return self._mark([waiting[k] for k in apart(list(waiting), count)], "accepted")
 
     def accept_down_to(self, key: str) -> list[str]:
         """Accept all that nobody judged yet and is ranked as high as an image; returns their names.
@@ -97,7 +102,7 @@ class Judgements:
             If the image has a person's labels, no prediction, or nothing was found in it.
         """
         session = self._session
-        session.refresh_statuses(key)
+        session.strokes.refresh(key)
         item = session.state.item(key)
         if item.status in HUMAN:
             raise NucleateError(f"{key} is {item.status} by a person already; correct it there.")
@@ -176,7 +181,7 @@ class Judgements:
         """Undo the last judgement; returns the images that it still concerns."""
         session = self._session
         keys = [item.key for item in step.after]
-        session.refresh_statuses(*keys)
+        session.strokes.refresh(*keys)
         now = {key: session.state.item(key) for key in keys}
         pairs = zip(step.before, step.after, strict=True)
         back = [before for before, after in pairs if now[after.key] == after]
@@ -214,7 +219,7 @@ class Judgements:
             return Edit(tuple(slice(0, n) for n in image.shape), labels.astype(image.dtype), {})
 
         Editor(session, layer, source.ndim).apply(pixel, make)
-        session.note_painted(key)
+        session.strokes.note(key)
 
 
 def _digest(labels: NDArray[Any]) -> bytes:

@@ -22,7 +22,8 @@ from napari_nucleate.core.events import (
     Validated,
 )
 from napari_nucleate.core.patches import Example
-from napari_nucleate.core.rounds import SelfTraining, lowered, pseudo_label
+from napari_nucleate.core.pseudo import pseudo_example, pseudo_label
+from napari_nucleate.core.rounds import SelfTraining, lowered
 from napari_nucleate.project.beside import Asked
 from napari_nucleate.project.beside import beside as run_beside
 from napari_nucleate.project.model import HUMAN, Item, RoundEntry, State
@@ -77,6 +78,7 @@ def accepted_examples(
     state: State, store: Store, sources: Mapping[str, Source], keys: Sequence[str]
 ) -> list[Example]:
     """Accepted predictions as training data, see `gather`."""
+    # A person accepted all its objects, of any confidence and any size.
     options = state.self_training.model_copy(update={"sure": 0.0})
     pseudo = []
     for key in keys:
@@ -85,8 +87,8 @@ def accepted_examples(
             # The model that drew the maps knows what they mean; the next recipe may want others.
             name = state.item(key).model
             target = store.load_card(name).recipe.target if name else state.recipe.target
-            labels = pseudo_label(prediction, target, options)
-            pseudo.append(Example(key, sources[key].read(), labels, options.weight, pseudo=True))
+            label = pseudo_label(prediction, target, options)
+            pseudo.append(pseudo_example(key, sources[key].read(), label, options))
     return pseudo
 
 
@@ -307,7 +309,7 @@ def entered(state: State, model: Model) -> State:
 def worse(state: State, store: Store) -> str:
     """Say that the newest model is worse than those that it goes back to; nothing where it isn't.
 
-    It is compared with the best of the models that it began with, that these began with, and so on.
+    It is compared with the model that it began with, with that which this began with, and so on.
 
     Parameters
     ----------
@@ -317,12 +319,9 @@ def worse(state: State, store: Store) -> str:
     """
     now = next((entry for entry in reversed(state.rounds) if not entry.set_aside), None)
     before = lineage(state, now)[1:]
-    if now is None or not before:
-        return ""
-    best = max(before, key=lambda entry: entry.validation_ap or 0.0)
-    records = _records(store, [now, best])
-    # Without its record, there is nothing to compare with.
-    return lowered(*records) if len(records) == 2 else ""
+    # Without its record, nothing is known to compare.
+    records = _records(store, [now]) if now is not None and before else []
+    return lowered(records[0], _records(store, before)) if records else ""
 
 
 def lineage(state: State, entry: RoundEntry | None) -> list[RoundEntry]:

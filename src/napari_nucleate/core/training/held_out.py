@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_nucleate.core.annotation import Annotation
+from napari_nucleate.core.stacks import stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,6 @@ FEWEST_OBJECTS = 12
 
 FEWEST_HELD_OUT = 3
 """Fewer objects than that tell nothing."""
-
-_POSITION = re.compile(r"(?:_[ntz]\d+)+$")
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class Split:
         return [e for e in examples if e.annotation.known.any()]
 
 
-def hold_out(examples: Sequence[Example], recipe: Recipe) -> Split:
+def hold_out(examples: Sequence[Example], recipe: Recipe, before: Record | None = None) -> Split:
     """Choose what to validate on; say in words what was done. Pure.
 
     Only a person's labels validate. The choice depends on them and on the seed alone, so that
@@ -113,40 +111,51 @@ def hold_out(examples: Sequence[Example], recipe: Recipe) -> Split:
     examples : sequence of Example
     recipe : Recipe
         Its share, its seed, and whether labels are objects or classes.
+    before : Record, optional
+        Of the model that it goes on from. What that held out stays held out, and what it learned
+        from is never validated on: from its own images nobody learns how good it is. Of those that
+        are new to it some are held out, too.
     """
     human = [e for e in examples if not e.pseudo]
     share = recipe.optimisation.validation
     same = f"Validated on the {len(human or examples)} training image(s)"
     if not share or not human:
         return Split(note=f"{same}.")
-    rng = np.random.default_rng(recipe.optimisation.seed)
-    if len({stack_of(e.key) for e in human}) >= FEWEST_STACKS:
-        keys = _whole([e.key for e in human], share, rng)
-        held = tuple(e.key for e in human if e.key in keys)
-        return Split(held, note=f"Validated on {len(held)} of {len(human)} labelled images.")
-    split = Split(regions=_regions(human, share, recipe.target.semantic, rng))
-    if not split.regions:
+    kept, new = _kept(human, before)
+    fresh = _new(new, share, recipe)
+    regions = kept.regions | fresh.regions
+    held = tuple(e.key for e in human if e.key in {*kept.held_out, *fresh.held_out})
+    parts = []
+    if held:
+        parts.append(f"{len(held)} of {len(human)} labelled images")
+    if regions:
+        strips = f"a strip at one side of {len(regions)} of {len(human)} labelled image(s)"
+        parts.append(f"{strips}, which isn't learned from")
+    if not parts:
+        if len(new) < len(human):
+            return Split(note=f"{same}: the model that it goes on from learned from them already.")
         return Split(note=f"{same}: too few objects to hold some out.")
-    return replace(
-        split,
-        note=f"Validated on a strip at one side of {len(split.regions)} of {len(human)} labelled "
-        "image(s), which isn't learned from.",
-    )
+    return Split(held, regions, f"Validated on {' and on '.join(parts)}.")
 
 
-def stack_of(key: str) -> str:
-    """The stack that an image's name says it belongs to; unrelated images are stacks of their own.
+def _kept(human: Sequence[Example], before: Record | None) -> tuple[Split, list[Example]]:
+    """What a model held out of these images, and those that it knows nothing of."""
+    if before is None:
+        return Split(), list(human)
+    keys = {e.key for e in human}
+    held = tuple(key for key in before.held_out if key in keys)
+    regions = {key: region for key, region in before.regions.items() if key in keys}
+    known = {stack_of(key) for key in (*before.human, *before.pseudo)}
+    return Split(held, regions), [e for e in human if stack_of(e.key) not in known]
 
-    Examples
-    --------
-    >>> stack_of("cells_t03_z12"), stack_of("nuclei_n4"), stack_of("nuclei_n4_z2")
-    ('cells', 'nuclei_n4', 'nuclei_n4')
-    """
-    found = _POSITION.search(key)
-    if found is None:
-        return key
-    unrelated = "".join(re.findall(r"_n\d+", found[0]))
-    return (key[: found.start()] + unrelated) or key
+
+def _new(human: Sequence[Example], share: float, recipe: Recipe) -> Split:
+    """What to hold out of images that nothing was learned from yet."""
+    rng = np.random.default_rng(recipe.optimisation.seed)
+    semantic = recipe.target.semantic
+    if len({stack_of(e.key) for e in human}) < FEWEST_STACKS:
+        return Split(regions=_regions(human, share, semantic, rng))
+    return Split(tuple(_whole(human, share, semantic, rng)))
 
 
 def _inside(region: Region, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -163,19 +172,32 @@ def _only(example: Example, where: NDArray[np.bool_]) -> Example:
     return replace(example, annotation=Annotation(old.labels, old.known & where), excluded=~where)
 
 
-def _whole(keys: Sequence[str], share: float, rng: np.random.Generator) -> set[str]:
-    """Images of whole stacks, about a share of all."""
-    stacks: dict[str, set[str]] = {}
-    for key in keys:
-        stacks.setdefault(stack_of(key), set()).add(key)
-    wanted = max(1, round(share * len(keys)))
+def _whole(
+    human: Sequence[Example], share: float, semantic: bool, rng: np.random.Generator
+) -> set[str]:
+    """Images of whole stacks, about a share of all; none where objects are too few.
+
+    An image in which there is nothing tells little of how well objects are found: it is learned
+    from. Where labels are classes, what is painted on an image counts as an object.
+    """
+    objects: dict[str, dict[str, int]] = {}
+    for example in human:
+        count = example.annotation.n_objects
+        objects.setdefault(stack_of(example.key), {})[example.key] = count
+    total = sum(sum(counts.values()) for counts in objects.values())
+    if not semantic and total < FEWEST_OBJECTS:
+        return set()
+    fewest = 1 if semantic else FEWEST_HELD_OUT
+    wanted = max(1, round(share * len(human)))
     # At least half is left to learn from; unless each stack is more than that.
-    most = max(min(2 * wanted, len(keys) // 2), min(len(images) for images in stacks.values()))
-    chosen: set[str] = set()
-    for name in rng.permutation(sorted(stacks)).tolist():
-        if len(chosen) < wanted and len(chosen) + len(stacks[name]) <= most:
-            chosen |= stacks[name]
-    return chosen
+    smallest = min(len(counts) for counts in objects.values())
+    most = max(min(2 * wanted, len(human) // 2), smallest)
+    chosen: dict[str, int] = {}
+    for name in rng.permutation(sorted(objects)).tolist():
+        enough = len(chosen) >= wanted and sum(chosen.values()) >= fewest
+        if not enough and any(objects[name].values()) and len(chosen | objects[name]) <= most:
+            chosen |= objects[name]
+    return set(chosen) if sum(chosen.values()) >= fewest else set()
 
 
 def _regions(

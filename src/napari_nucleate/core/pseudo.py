@@ -1,0 +1,118 @@
+"""Pseudo-labels: what of a prediction is sure enough to be learned from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from napari_nucleate.core.annotation import Annotation
+from napari_nucleate.core.patches import Example
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.events import Prediction
+    from napari_nucleate.core.rounds import SelfTraining
+    from napari_nucleate.core.targets.base import TargetBase
+
+SURROUNDINGS = 2
+"""So many pixels around an object that isn't learned are unknown as well."""
+
+BESIDE = 3
+"""So near to such an object, in pixels, the rim of another may be a border between both."""
+
+SURE_SHARE = 1 / 3
+"""Where a smaller share of the objects is sure, the rest of an image teaches to find nothing."""
+
+
+class PseudoLabel(NamedTuple):
+    """Labels to learn from.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        The sure objects. Unknown is what may be another object, or part of one.
+    ignored : ndarray of bool, shape (*spatial)
+        Pixels about which nobody is sure on which side of an edge they lie. They are known, so that
+        it is known where the object ends, but nothing is learned from them.
+    objects : int
+        How many are sure.
+    """
+
+    annotation: Annotation
+    ignored: NDArray[np.bool_]
+    objects: int
+
+
+def pseudo_label(
+    prediction: Prediction, target: TargetBase, options: SelfTraining, diameter: float = 0.0
+) -> PseudoLabel:
+    """Turn a prediction into labels to learn from; everything doubtful becomes unknown. Pure.
+
+    Doubtful are objects of low confidence, and those of a size that none of a person's has. In
+    them, in their surroundings, and in bright pixels that became no object, nothing is known. At
+    edges nothing is learned: what a network draws there is noise (Wang et al. 2022).
+
+    Parameters
+    ----------
+    prediction : Prediction
+    target : TargetBase
+        Of the model that predicted.
+    options : SelfTraining
+    diameter : float
+        Median of a person's objects in pixels, see `measured_diameter`; 0 where it isn't known, and
+        for volumes.
+    """
+    maps = prediction.maps.astype(np.float32)
+    labels = prediction.labels.astype(np.int32)
+    if target.semantic:
+        # A class isn't found or missed as an object is: pixels alone are sure or doubtful.
+        likely = np.sort(maps, axis=0)
+        known = likely[-1] - likely[-2] >= options.margin
+        return PseudoLabel(Annotation(labels, known), np.zeros(labels.shape, bool), 0)
+    foreground = target.maps(maps).foreground
+    doubtful = np.isin(labels, _doubtful(prediction, options, diameter))
+    bright = (labels == 0) & (foreground >= 0.5)
+    # Thresholds lie above one half: what is bright beside an object is its soft edge.
+    edge = bright & _dilated(labels > 0, SURROUNDINGS)
+    lost = bright & ~edge
+    labels = np.where(doubtful, 0, labels)
+    unknown = lost | (_dilated(doubtful, SURROUNDINGS) & (labels == 0))
+    ignored = np.abs(2 * foreground - 1) < options.margin
+    ignored |= edge | _dilated(doubtful, BESIDE)
+    annotation = Annotation(labels, ~unknown)
+    return PseudoLabel(annotation, ignored & ~unknown, annotation.n_objects)
+
+
+def worth_learning(prediction: Prediction, label: PseudoLabel, target: TargetBase) -> bool:
+    """Whether enough of a prediction is sure. Pure."""
+    if target.semantic:
+        return bool(label.annotation.known.any())
+    return label.objects >= max(1, SURE_SHARE * len(prediction.scores.objects))
+
+
+def pseudo_example(
+    key: str, image: NDArray[np.generic], label: PseudoLabel, options: SelfTraining
+) -> Example:
+    """An image with its pseudo-label, as training data. Pure."""
+    return Example(key, image, label.annotation, options.weight, pseudo=True, ignored=label.ignored)
+
+
+def _doubtful(prediction: Prediction, options: SelfTraining, diameter: float) -> list[int]:
+    """The objects that aren't to be learned."""
+    unsure = {i for i, c in prediction.scores.objects.items() if c < options.sure}
+    if diameter and prediction.labels.ndim == 2:
+        sizes = np.bincount(prediction.labels.ravel())
+        relative = 2 * np.sqrt(sizes / np.pi) / diameter
+        odd = (relative > options.sizes) | (relative < 1 / options.sizes)
+        unsure |= {int(i) for i in np.flatnonzero(odd & (sizes > 0)) if i}
+    return sorted(unsure)
+
+
+def _dilated(where: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    from scipy.ndimage import binary_dilation
+
+    if not where.any():
+        return where
+    return np.asarray(binary_dilation(where, iterations=pixels))

@@ -1,0 +1,60 @@
+"""Which images belong to one stack, and which of them are taken together."""
+
+import pytest
+
+from napari_nucleate.core.rounds import choose
+from napari_nucleate.core.stacks import apart, stack_of
+
+
+@pytest.mark.parametrize(
+    ("key", "stack"),
+    [
+        ("cells", "cells"),
+        ("cells_t3", "cells"),
+        ("cells_t03_z012", "cells"),
+        ("nuclei_n4", "nuclei_n4"),
+        ("nuclei_n4_z1", "nuclei_n4"),
+        ("a_t1_n2", "a_n2"),
+        ("night_train_z", "night_train_z"),
+        ("_t1", "_t1"),
+    ],
+)
+def test_the_stack_is_known_by_the_name(key, stack):
+    assert stack_of(key) == stack
+
+
+def slices(*numbers, stack="a"):
+    return [f"{stack}_z{n}" for n in numbers]
+
+
+class TestApart:
+    def test_neighbours_of_the_best_are_left_out_while_there_are_others(self):
+        ranked = slices(20, 21, 19, 22, 18, *range(17), *range(23, 40))
+        assert apart(ranked, 4) == slices(20, 0, 5, 10)
+
+    def test_numbers_are_no_words(self):
+        ranked = slices(9, 10, 2, 1, 3, 4, 5, 6)
+        assert apart(ranked, 2) == slices(9, 2)
+
+    def test_images_of_their_own_go_by_the_ranking_alone(self):
+        ranked = [f"{n}" for n in (5, 4, 6, 3, 7)]
+        assert apart(ranked, 3) == ranked[:3]
+
+    def test_stacks_do_not_hinder_each_other(self):
+        ranked = [*slices(3, 4, 2, 1), *slices(3, 4, 2, 1, stack="b")]
+        assert apart(ranked, 2) == slices(3, 1)
+        assert apart(ranked, 4) == [*slices(3, 4, 2, 1)]
+
+    def test_where_too_few_lie_apart_the_best_of_the_others_follow(self):
+        ranked = slices(1, 4, 7, 10, 2, 0, 3, 5, 6, 8, 9)
+        assert apart(ranked, 5) == slices(1, 4, 7, 10, 2)
+        assert apart(ranked, 20) == ranked
+
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_few(self, count):
+        assert apart(["a", "b"], count) == ["a", "b"][:count]
+        assert apart([], count) == []
+
+    def test_self_training_takes_them_so(self):
+        order = [(key, 0.9 - i / 100) for i, key in enumerate(slices(4, 5, 3, 1, 2, 0))]
+        assert choose(order, dict(order), 2, 0).keys == tuple(slices(4, 1))
