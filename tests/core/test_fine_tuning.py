@@ -153,3 +153,82 @@ def test_the_weights_see_objects_as_large_as_before(nuclei, tiny, random_model):
         initial = Model(model.card.model_copy(update={"recipe": recipe}), model.weights)
         trained = list(train(nuclei(), tiny(steps=1), initial=initial))[-1].model
         assert trained.recipe.zoom == initial.recipe.zoom
+
+
+@pytest.fixture(scope="module")
+def learned(nuclei, tiny):
+    """A model that finds objects; one of six images is held out."""
+    recipe = tiny(steps=60, learning_rate=0.01, validation=0.2, tune=False)
+    return list(train(nuclei(count=6), recipe))[-1].model
+
+
+class TestBefore:
+    """How good a model is before it goes on learning."""
+
+    def test_it_is_measured_before_the_first_step_and_not_offered(self, learned, nuclei, tiny):
+        recipe = tiny(steps=2, validation=0.2)
+        events = list(train(nuclei(count=6), recipe, initial=learned))
+        first = next(i for i, e in enumerate(events) if isinstance(e, Validated))
+        assert not of(Step, events[:first])
+        before = events[first]
+        assert (before.step, before.fraction, before.model) == (0, 0.0, None)
+        record = learned.card.record
+        assert before.loss == pytest.approx(record.validation_loss, rel=1e-3)
+        assert before.ap == pytest.approx(record.validation_ap, abs=1e-3)
+
+    def test_that_it_was_better_before_is_said_and_on_record(self, learned, nuclei, tiny):
+        assert learned.card.record.validation_ap > 0.3
+        recipe = tiny(steps=8, learning_rate=1.0, averaging=0, validation=0.2, tune=False)
+        events = list(train(nuclei(count=6), recipe, initial=learned))
+        record = events[-1].model.card.record
+        assert record.best_step > 0
+        assert record.initial_ap == of(Validated, events)[0].ap
+        assert record.validation_ap < record.initial_ap
+        (warning,) = (w for w in of(Warned, events) if w.message.startswith("What it was before"))
+        assert "Go on with the model 'model', label more" in warning.message
+
+    def test_not_by_images_that_it_learned_from(self, learned, nuclei, tiny):
+        record = learned.card.record.model_copy(update={"held_out": ()})
+        model = Model(learned.card.model_copy(update={"record": record}), learned.weights)
+        events = list(train(nuclei(count=6), tiny(steps=2, validation=0.2), initial=model))
+        assert of(Validated, events)[0].step > 0
+        assert events[-1].model.card.record.initial_ap is None
+
+    def test_not_where_the_head_begins_anew(self, learned, nuclei, tiny):
+        recipe = tiny(steps=2, validation=0.2, target=StarConvexTarget(rays=8))
+        events = train(nuclei(count=6), recipe, initial=learned)
+        assert next(e.step for e in of(Validated, events)) > 0
+
+    def test_what_goes_on_is_not_measured_again(self, learned, nuclei, tiny):
+        snapshots = []
+        recipe = tiny(steps=4, validation=0.2)
+        events = train(nuclei(count=6), recipe, initial=learned, keep=snapshots.append)
+        while not isinstance(next(events), Step):
+            pass
+        events.close()
+        again = of(Validated, train(nuclei(count=6), recipe, snapshot=snapshots[-1]))
+        whole = of(Validated, train(nuclei(count=6), recipe, initial=learned))
+        assert [(e.step, e.ap, e.loss) for e in whole[1:]] == [
+            (e.step, e.ap, e.loss) for e in again
+        ]
+
+
+def test_frozen_parts_thaw_one_after_the_other_from_the_maps_to_the_image(tiny):
+    network = build(tiny(network=UNet(width=4, levels=3)))
+    freezing = Freezing(network, tiny(frozen="all-but-head", thaw=0.4).optimisation, tuned=True)
+    parts = network.parts()
+    modules = [*parts["encoder"], *parts["decoder"]]
+    counts = []
+    for fraction in (0, 0.39, 0.4, 0.5, 0.6, 0.69, 0.7, 0.99):
+        freezing.apply(fraction)
+        learning = [m.training for m in modules]
+        # The ones that learn are those nearest to the maps.
+        assert learning == sorted(learning)
+        assert all(p.requires_grad == m.training for m in modules for p in m.parameters())
+        assert all(m.training for m in parts["head"])
+        counts.append(sum(learning))
+    assert counts[:3] == [0, 0, 1]
+    assert counts[2:] == sorted(counts[2:])
+    assert counts[5] == len(modules) - 1
+    assert counts[6:] == [len(modules)] * 2
+    assert len(set(counts[2:7])) == 5

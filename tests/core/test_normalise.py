@@ -101,3 +101,19 @@ def test_a_large_image_is_sampled_with_the_same_result():
     low, high = np.percentile(image, [1.0, 99.8])
     expected = (image - low) / (high - low)
     np.testing.assert_allclose(Normalisation().apply(image), expected, atol=0.02)
+
+
+def test_a_part_is_scaled_as_in_the_whole():
+    image = np.random.default_rng(0).normal(100, 20, (2, 50, 60))
+    image[0, :20] = 7
+    image[1, 3, 3] = np.nan
+    options = Normalisation()
+    where = np.s_[:, 5:30, 10:40]
+    part = options.apply(image[where], options.limits(image))
+    np.testing.assert_array_equal(part, options.apply(image)[where])
+    assert not np.allclose(part, options.apply(image[where]))
+
+
+def test_nothing_has_no_limits():
+    assert Normalisation().limits(np.full((1, 3, 3), np.nan)).tolist() == [[0, 0]]
+    assert Normalisation().limits(np.zeros((0, 3, 3))).shape == (0, 2)

@@ -447,6 +447,18 @@ class TestPreview:
             assert preview.foreground.shape == region.shape[1:]
             assert 0 <= preview.foreground.min() <= preview.foreground.max() <= 1
 
+    def test_a_part_is_scaled_as_the_whole_image_is(self, nuclei, tiny):
+        image = nuclei(count=1)[0].image
+        limits = tiny().normalisation.limits(image)
+        for part in (image, image[:, :, :40]):
+            seen = Viewed("seen", (0, 0), part, limits)
+            events = train(nuclei(count=1), tiny(steps=1), view=lambda seen=seen: seen)
+            (preview,) = of(Preview, events)
+            if part is image:
+                whole = preview.foreground
+        # Far from the cut, whose padding differs, the network sees the same.
+        np.testing.assert_allclose(preview.foreground[:, :16], whole[:, :16], atol=1e-3)
+
 
 class TestWhatIsRefused:
     def test_nothing_labelled(self, tiny):

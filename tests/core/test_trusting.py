@@ -58,11 +58,12 @@ def few(monkeypatch):
     monkeypatch.setattr(trust_module, "FEWEST", 1)
 
     def compared(self, model, learner):
-        for pixels, maps, annotation in self._cases:
-            assert pixels.shape[0] == 1
+        for case in self._cases:
+            assert case.pixels.shape[0] == 1
             assert learner.device.type == "cpu"
-            labels = np.asarray(annotation.labels, np.int32)
-            yield Compared(maps, labels, [labels, labels]), annotation
+            labels = np.asarray(case.annotation.labels, np.int32)
+            maps = model.recipe.target.encode(case.annotation)
+            yield Compared(maps, labels, [labels, labels]), case.annotation
 
     monkeypatch.setattr(Judge, "compared", compared)
 

@@ -45,7 +45,8 @@ class Validated:
     """The averaged weights were measured on the validation images.
 
     `loss` is the cross-entropy of the foreground, `ap` the mean AP at IoU 0.5 to 0.9. `model` has
-    the weights where they are the best so far, and is None elsewhere; who listens keeps it.
+    the weights where they are the best so far, and is None elsewhere; who listens keeps it. Step 0
+    is the model that the training begins with.
     `learning_rate` is that of the step before.
     """
 
@@ -67,11 +68,15 @@ class Warned:
 
 @dataclass(frozen=True)
 class Viewed:
-    """What a person looks at: pixels (C, *spatial) from `offset` on in the image `key`."""
+    """What a person looks at: pixels (C, *spatial) from `offset` on in the image `key`.
+
+    `limits` are those of the whole image, see `Normalisation.limits`; the part's own without them.
+    """
 
     key: str
     offset: tuple[int, ...]
     image: NDArray[np.generic] = field(repr=False)
+    limits: NDArray[np.float64] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,8 @@ class Optimisation(Params):
         1.0,
         ge=0,
         le=1,
-        description="Share of the training for which frozen parts stay so; 1 is all of it.",
+        description="Share of the training for which frozen parts stay so; then they thaw one "
+        "after the other, from the maps to the image, until midway to the end. 1 is all of it.",
     )
     encoder_rate: float = Field(
         1.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class Eye:
         self._lock = threading.Lock()
         self._looked: tuple[ImageRef, tuple[slice, ...]] | None = None
         self._next = 0.0
+        # The limits of the image that was drawn last: reading all of it takes long.
+        self._measured: tuple[Any, ...] = (None, None)
 
     def look(self) -> None:
         """Note the image in view and its visible part; on the GUI's side.
@@ -70,9 +72,17 @@ class Eye:
         if looked is None:
             return None
         ref, region = looked
-        image = ref.read()[(slice(None), *region)]
+        whole = ref.read()
+        normalisation = self._session.state.recipe.normalisation
+        what = ref.key, id(ref.stack), normalisation
+        if self._measured[0] != what:
+            # Of a part alone, an empty corner would be stretched until its noise looks like cells.
+            self._measured = what, normalisation.limits(whole)
+        limits = self._measured[1]
         self._next = now + SECONDS_APART
-        return Viewed(ref.key, tuple(s.start for s in region), image)
+        return Viewed(
+            ref.key, tuple(s.start for s in region), whole[(slice(None), *region)], limits
+        )
 
     @staticmethod
     def _visible(source: LayerSource) -> tuple[slice, ...]:

@@ -32,8 +32,9 @@ log = logging.getLogger(__name__)
 NICENESS = 5
 """Where both want a core, the window gets it."""
 
-PATIENCE = 60.0
-"""Seconds that a process has for its last step, once it was asked to stop."""
+PATIENCE = 300.0
+"""Seconds that a process has for its last step, once it was asked to stop: validating large volumes
+takes minutes."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class _There:
     ) -> None:
         self._process = process
         self._calls = calls
-        self._over = False
+        self._over = self._late = False
 
     def send(self, *message: Any) -> None:
         """Send a message; what isn't heard any more is told by the end of the answers."""
@@ -188,7 +189,7 @@ class _There:
         wrong = ""
         if not self._over:
             self.send("stop")
-            late = threading.Timer(PATIENCE, self._process.kill)
+            late = threading.Timer(PATIENCE, self._end_it)
             late.start()
             try:
                 # What it says now comes too late, but whether something was wrong is to be told.
@@ -210,6 +211,10 @@ class _There:
             self._process.kill()
         return wrong
 
+    def _end_it(self) -> None:
+        self._late = True
+        self._process.kill()
+
     def _next(self) -> tuple[Any, ...]:
         """The next event, or the end; questions are answered on the way."""
         while True:
@@ -229,6 +234,11 @@ class _There:
         except (EOFError, pickle.UnpicklingError) as error:
             self._over = True
             status = self._process.wait()
+            if self._late:
+                raise NucleateError(
+                    f"It didn't stop within {PATIENCE / 60:g} minutes and was ended; what it kept "
+                    "before is there."
+                ) from error
             raise NucleateError(
                 f"The process that worked beside the window ended by itself (status {status}); "
                 "where memory is short, close other programs or choose smaller patches."
@@ -314,7 +324,7 @@ class _Here:
 
         def ask(*args: Any) -> Any:
             nonlocal last
-            if time.monotonic() - last < every:
+            if time.monotonic() - last < every and not self._stopping.is_set():
                 return otherwise
             self.say("question", name, args)
             kind, answer = self._answers.get()

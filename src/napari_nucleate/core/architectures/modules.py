@@ -36,7 +36,7 @@ class Network(nn.Module):
 
     @abstractmethod
     def parts(self) -> dict[Part, list[nn.Module]]:
-        """Its modules, each in one part, for those that go on learning from other images.
+        """Its modules, each in one part, from the image to the maps, for those that go on learning.
 
         The encoder sees, the decoder puts together what was seen, and the head draws the maps:
         another target needs another head.
@@ -88,10 +88,12 @@ class UNetModule(Network):
 
     def parts(self) -> dict[Part, list[nn.Module]]:
         """The way down, the way up, and the last convolution."""
-        up: list[nn.Module] = [self.up, self.join]
+        levels = zip(self.up, self.join, strict=True)
+        decoder: list[nn.Module] = [module for level in levels for module in level]
         if self.restore is not None:
-            up.append(self.restore)
-        return {"encoder": [self.stem, self.first, self.down], "decoder": up, "head": [self.head]}
+            decoder.append(self.restore)
+        encoder = [self.stem, self.first, *self.down]
+        return {"encoder": encoder, "decoder": decoder, "head": [self.head]}
 
     def forward(self, image: Tensor) -> Tensor:
         """From (B, C, *spatial) to (B, K, *spatial)."""

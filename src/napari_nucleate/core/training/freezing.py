@@ -19,7 +19,9 @@ FROZEN: dict[str, tuple[Part, ...]] = {
 
 
 class Freezing:
-    """Keeps parts of a network as they are, their running statistics too.
+    """Keeps parts of a network as they are, their running statistics too, until they thaw.
+
+    They thaw one after the other, from the maps to the image (Howard & Ruder 2018).
 
     Parameters
     ----------
@@ -33,8 +35,12 @@ class Freezing:
 
     def __init__(self, network: Network, options: Optimisation, tuned: bool) -> None:
         self._network = network
-        self._frozen = FROZEN[options.frozen] if tuned else ()
-        self._thaw = options.thaw
+        frozen = FROZEN[options.frozen] if tuned else ()
+        parts = network.parts()
+        # From the maps to the image: what is next to a new head has most to learn anew.
+        modules = [m for part in reversed(frozen) for m in reversed(parts[part])]
+        late = (1 - options.thaw) / 2 / max(len(modules) - 1, 1)
+        self._thaws = {id(m): options.thaw + late * i for i, m in enumerate(modules)}
         self._encoder_rate = options.encoder_rate if tuned else 1.0
 
     def factors(self, parameters: list[Tensor]) -> list[float]:
@@ -44,10 +50,10 @@ class Freezing:
 
     def apply(self, fraction: float) -> None:
         """Make the network ready for a step, when so much of the training is done."""
-        frozen = self._frozen if fraction < self._thaw else ()
         self._network.train()
-        for part, modules in self._network.parts().items():
+        for modules in self._network.parts().values():
             for module in modules:
-                module.requires_grad_(part not in frozen)
-                if part in frozen:
+                learns = fraction >= self._thaws.get(id(module), 0)
+                module.requires_grad_(learns)
+                if not learns:
                     module.eval()

@@ -35,6 +35,12 @@ def check_fits(initial: Model, recipe: Recipe) -> None:
             )
 
 
+def draws_the_same(initial: Model, recipe: Recipe) -> bool:
+    """Whether the maps of a model are those of the recipe: its head can go on learning. Pure."""
+    old, new = initial.recipe.target, recipe.target
+    return (old.kind, old.n_maps) == (new.kind, new.n_maps)
+
+
 def start_from(initial: Model, recipe: Recipe, device: torch.device) -> tuple[Network, str]:
     """The recipe's network with the weights of a model.
 
@@ -52,10 +58,9 @@ def start_from(initial: Model, recipe: Recipe, device: torch.device) -> tuple[Ne
         As `check_fits` does.
     """
     check_fits(initial, recipe)
-    old, name = initial.recipe, initial.card.record.name
+    drawn, wanted, name = initial.recipe.target, recipe.target, initial.card.record.name
     learned = initial.network(device)
-    drawn, wanted = ((r.target.kind, r.target.n_maps) for r in (old, recipe))
-    if drawn == wanted:
+    if draws_the_same(initial, recipe):
         return learned, ""
     network = build(recipe).to(device)
     # The tensors of a state are new objects each time, but lie where the network's do.
@@ -71,6 +76,6 @@ def start_from(initial: Model, recipe: Recipe, device: torch.device) -> tuple[Ne
     }
     network.load_state_dict(kept)
     return network, (
-        f"Model {name!r} draws other maps ({drawn[0]}, {drawn[1]} of them) than the recipe's "
-        f"({wanted[0]}, {wanted[1]}): the head of the network begins anew, all else is kept."
+        f"Model {name!r} draws other maps ({drawn.kind}, {drawn.n_maps} of them) than the recipe's "
+        f"({wanted.kind}, {wanted.n_maps}): the head of the network begins anew, all else is kept."
     )

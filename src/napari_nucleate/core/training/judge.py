@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.corrected import changed
 from napari_nucleate.core.metrics import evaluate
 from napari_nucleate.core.training.snapshot import Judged
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.model import Model
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Compared
@@ -36,6 +36,55 @@ class Verdict:
     ap: float
     dice: float
     objects: int
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What is looked at of an image: normalised pixels (C, *spatial), and their labels.
+
+    Where a part of an image is known, that part with as much around it as the network sees.
+    """
+
+    pixels: NDArray[np.float32]
+    annotation: Annotation
+
+    @classmethod
+    def of(cls, example: Example, recipe: Recipe) -> _Case:
+        """Normalise the whole image, and cut out what is known."""
+        annotation = example.annotation
+        if recipe.target.semantic:  # labels that are no class are refused before the first step
+            recipe.target.encode(annotation)
+        where = known_part(annotation.known, recipe)
+        pixels = recipe.normalisation.apply(example.image)[(slice(None), *where)]
+        return cls(
+            np.ascontiguousarray(pixels),
+            Annotation(annotation.labels[where], annotation.known[where]),
+        )
+
+
+def known_part(known: NDArray[np.bool_], recipe: Recipe) -> tuple[slice, ...]:
+    """The part of an image that the network has to see, to draw what is known. Pure.
+
+    Parameters
+    ----------
+    known : ndarray of bool, shape (*spatial)
+        At least one pixel is.
+    recipe : Recipe
+
+    Returns
+    -------
+    tuple of slice
+        One an axis; it begins where pooling does in the whole image.
+    """
+    n = recipe.architecture.multiple
+    margin = math.ceil(recipe.architecture.halo / recipe.zoom)
+    parts = []
+    for axis, size in enumerate(known.shape):
+        others = tuple(a for a in range(known.ndim) if a != axis)
+        at = np.flatnonzero(known.any(others))
+        start = max(int(at[0]) - margin, 0) // n * n
+        parts.append(slice(start, min(int(at[-1]) + 1 + margin, size)))
+    return tuple(parts)
 
 
 class Judge:
@@ -57,14 +106,8 @@ class Judge:
         self._recipe = recipe
         self.judged = judged or Judged()
         self._keys = [examples[i].key for i in chosen]
-        self._cases = [
-            (
-                recipe.normalisation.apply(examples[i].image),
-                recipe.target.encode(examples[i].annotation),
-                examples[i].annotation,
-            )
-            for i in chosen
-        ]
+        self._cases = [_Case.of(examples[i], recipe) for i in chosen]
+        self._whole = [examples[i].annotation for i in chosen]
 
     @property
     def images(self) -> int:
@@ -84,12 +127,11 @@ class Judge:
         if example.key not in self._keys or not example.annotation.known.any():
             return 0
         at = self._keys.index(example.key)
-        pixels, _, old = self._cases[at]
-        new = example.annotation
+        old, new = self._whole[at], example.annotation
         count = changed(np.where(old.known, old.labels, -1), np.where(new.known, new.labels, -1))
         if not count.size and np.array_equal(old.known, new.known):
             return 0
-        self._cases[at] = pixels, self._recipe.target.encode(new), new
+        self._cases[at], self._whole[at] = _Case.of(example, self._recipe), new
         self.judged = Judged()
         return int(count.size)
 
@@ -102,7 +144,9 @@ class Judge:
         """
         if not (math.isfinite(verdict.loss) and math.isfinite(verdict.ap)):
             return False
-        error = 0.5 / math.sqrt(max(verdict.objects, 1))
+        # Of classes, the objects counted are a few large areas: they tell nothing of chance.
+        semantic = self._recipe.target.semantic
+        error = 0.0 if semantic else 0.5 / math.sqrt(max(verdict.objects, 1))
         return verdict.ap >= self.judged.highest - error
 
     def note(self, verdict: Verdict) -> None:
@@ -130,32 +174,30 @@ class Judge:
         """What a model draws of the images validated on, in half precision, and their labels."""
         network = model.network(learner.device)
         return [
-            (learner.predict(pixels, network).astype(np.float16), annotation)
-            for pixels, _, annotation in self._cases
+            (learner.predict(case.pixels, network).astype(np.float16), case.annotation)
+            for case in self._cases
         ]
 
     def compared(self, model: Model, learner: Learner) -> Iterator[tuple[Compared, Annotation]]:
         """What a model makes of the images validated on by two views, and their labels."""
         network = model.network(learner.device)
-        for pixels, _, annotation in self._cases:
-            yield learner.compare(pixels, network, model.recipe), annotation
+        for case in self._cases:
+            yield learner.compare(case.pixels, network, model.recipe), case.annotation
 
     def judge(self, learner: Learner) -> Verdict:
         """Predict and compare with the annotations, where pixels are known."""
         target = self._recipe.target
         losses, cases = [], []
-        for pixels, wanted, annotation in self._cases:
-            maps = learner.predict(pixels)
-            known = annotation.known
+        for case in self._cases:
+            maps = learner.predict(case.pixels)
+            known, labels = case.annotation.known, case.annotation.labels
             foreground = target.maps(maps).foreground[known].clip(1e-4, 1 - 1e-4)
-            truth = target.maps(wanted).foreground[known]
-            losses.append(
-                float(-(truth * np.log(foreground) + (1 - truth) * np.log(1 - foreground)).mean())
-            )
+            truth = labels[known] > 0
+            losses.append(float(-np.log(np.where(truth, foreground, 1 - foreground)).mean()))
             cases.append(
                 (
                     "",
-                    np.where(known, annotation.labels, 0),
+                    np.where(known, labels, 0),
                     np.where(known, target.decode(maps), 0),
                 )
             )

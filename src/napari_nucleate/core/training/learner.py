@@ -69,6 +69,8 @@ class Learner:
         options = recipe.optimisation
         self.recipe = self.drawn = recipe
         self.device = choose_device(options.device)
+        if self.device.type == "cuda":  # all patches have one shape: what is fastest is tried once
+            torch.backends.cudnn.benchmark = True
         self.told: list[str] = []
         self._tiling = Tiling()
         if initial is None:
@@ -124,7 +126,7 @@ class Learner:
 
     def preview(self, viewed: Viewed, step: int) -> Preview:
         """Predict what is in view with the averaged weights."""
-        maps = self.predict(self.recipe.normalisation.apply(viewed.image))
+        maps = self.predict(self.recipe.normalisation.apply(viewed.image, viewed.limits))
         target = self.recipe.target
         return Preview(step, viewed.key, viewed.offset, target.maps(maps).foreground)
 

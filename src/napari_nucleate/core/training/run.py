@@ -16,6 +16,7 @@ from napari_nucleate.core.model import Card, Model, Record, weights_of
 from napari_nucleate.core.patches import Sampler
 from napari_nucleate.core.training.ahead import Ahead
 from napari_nucleate.core.training.held_out import Split, hold_out
+from napari_nucleate.core.training.initial import draws_the_same
 from napari_nucleate.core.training.judge import Judge
 from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.renewal import Changed, Renewal
@@ -66,12 +67,25 @@ class Run:
         self._seen: dict[str, tuple[Example, Seen]] = {}
         self._counted: dict[str, tuple[Example, int]] = {}
         at = snapshot.progress if snapshot else None
-        split = Split.recorded(snapshot.card.record) if snapshot else hold_out(examples, recipe)
+        split = (
+            Split.recorded(snapshot.card.record)
+            if snapshot
+            else hold_out(examples, recipe, initial.card.record if initial else None)
+        )
         self._split = split
         self._learned = split.learned(examples)
+        self._comparable = (
+            snapshot is None
+            and initial is not None
+            and draws_the_same(initial, recipe)
+            and bool(split.held_out or split.regions)
+        )
         self.learner = Learner(recipe, initial, at.learned if at else None)
         self._timetable = Timetable(recipe, at.timed if at else None)
-        self._rng = np.random.default_rng(recipe.optimisation.seed)
+        seed = [recipe.optimisation.seed]
+        if initial is not None:  # what goes on learning is to see other patches than it saw
+            seed += [initial.card.record.round, initial.card.record.steps]
+        self._rng = np.random.default_rng(seed[0] if initial is None else seed)
         self._sampler = Sampler(self._learned, self.learner.drawn, self._rng)
         self._ahead = Ahead(self._sampler, self._rng)
         self._refused: list[str] = []
@@ -167,14 +181,33 @@ class Run:
             yield Warned(self._refused.pop(0))
         yield Step(self.step, loss, self.learner.rate, self.fraction, self.seconds)
 
+    def before(self) -> Generator[Validated, None, None]:
+        """Measure the model that it begins with, by what neither learns from.
+
+        That takes nothing of the training's time.
+        """
+        if not self._comparable:
+            return
+        began = time.perf_counter()
+        verdict = self._judge.judge(self.learner)
+        self._began += time.perf_counter() - began
+        self._note(initial_ap=verdict.ap)
+        yield Validated(0, verdict.loss, verdict.ap, verdict.dice, 0.0, None)
+
+    def take_up(self) -> None:
+        """Take up what was painted last, without a word: nobody listens any more."""
+        for _ in self._renewal.take_up():
+            continue
+
     def validate(self) -> Validated:
         """Measure the averaged weights; keep them if they are the best."""
         verdict = self._judge.judge(self.learner)
         better = self._judge.prefers(verdict)
         self._judge.note(verdict)
         now = time.perf_counter() - self._began
-        self._timetable.took(self.fraction, now - self.seconds)
-        self.seconds = now
+        free = self._timetable.took(self.fraction, now - self.seconds)
+        self._began += free
+        self.seconds = now = now - free
         if better:
             update = {
                 "seconds": now,
@@ -198,11 +231,18 @@ class Run:
         )
 
     def warned_at_end(self) -> Generator[Warned, None, None]:
-        """Say why it ends before its time, if it does."""
+        """Say why it ends before its time, and that it was better before, if so."""
         if self.fraction < 1:
             yield Warned(
                 f"Stopped early, at {self.fraction:.0%}: the last {self._judge.judged.waited} "
                 "validation(s) brought no rise."
+            )
+        record = self.model.card.record
+        if record.initial_ap is not None and (record.validation_ap or 0) < record.initial_ap:
+            yield Warned(
+                f"What it was before was better: mean AP {record.initial_ap:.3f} on the validation "
+                f"images, {record.validation_ap or 0:.3f} now. Go on with the model "
+                f"{record.initial!r}, label more, or train longer or at a lower rate."
             )
 
     @property
@@ -311,6 +351,10 @@ class Run:
             }
         )
         return card.model_copy(update={"recipe": self._recipe, "record": record})
+
+    def _note(self, **changes: object) -> None:
+        record = self._card.record.model_copy(update=changes)
+        self._card = self._card.model_copy(update={"record": record})
 
     def _noted(self) -> Record:
         """The record as it is now, with what changed meanwhile."""

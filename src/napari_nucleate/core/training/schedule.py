@@ -15,7 +15,8 @@ VALIDATE_AT = (0.02, 0.05, *(tenth / 10 for tenth in range(1, 11)))
 """Shares of the training after which it is validated; early ones, so that Stop keeps a model."""
 
 VALIDATION_SHARE = 0.15
-"""Of a training that has so many seconds, validations take no more than about this share."""
+"""Of a training that has so many seconds, validations take about this share at most; what a slow
+one takes beyond it comes on top."""
 
 
 def one_cycle(fraction: float) -> float:
@@ -44,7 +45,9 @@ class Timetable:
     """
 
     def __init__(self, recipe: Recipe, timed: Timed | None = None) -> None:
-        self._limited = isinstance(recipe.optimisation.budget, Seconds)
+        budget = recipe.optimisation.budget
+        self._limited = isinstance(budget, Seconds)
+        self._budget = float(budget.value)
         self.timed = timed or Timed()
 
     def due(self, fraction: float, seconds: float) -> bool:
@@ -54,6 +57,15 @@ class Timetable:
         late = self._limited and self.timed.spent > VALIDATION_SHARE * seconds
         return fraction == 1 or not late
 
-    def took(self, fraction: float, seconds: float) -> None:
-        """Note a validation after so much of the training, and how long it took."""
+    def took(self, fraction: float, seconds: float) -> float:
+        """Note a validation after so much of the training, and how long it took.
+
+        Returns
+        -------
+        float
+            How much of it the budget doesn't pay for: seconds beyond the share of validations.
+        """
+        paid = VALIDATION_SHARE * self._budget
+        over = max(self.timed.spent + seconds - paid, 0) - max(self.timed.spent - paid, 0)
         self.timed = Timed(done=fraction, spent=self.timed.spent + seconds)
+        return over if self._limited else 0.0

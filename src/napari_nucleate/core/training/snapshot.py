@@ -93,7 +93,8 @@ class Seen(Params):
         """Take the fingerprints of an example."""
         known = np.packbits(example.annotation.known)
         said = np.array([example.weight, example.pseudo], np.float64)
-        labels = _digest(example.annotation.labels, known, said)
+        ignored = [] if example.ignored is None else [np.packbits(example.ignored)]
+        labels = _digest(example.annotation.labels, known, said, *ignored)
         anything = bool(example.annotation.known.any())
         return cls(key=example.key, image=_digest(example.image), labels=labels, known=anything)
 

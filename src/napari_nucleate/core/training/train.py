@@ -49,7 +49,9 @@ def train(
     card : Card, optional
         Names, voxel size and record to go with the model; its recipe is replaced.
     initial : Model, optional
-        Weights to start from, instead of random ones.
+        Weights to start from, instead of random ones. Where they never saw what is held out, they
+        are measured first (a `Validated` of step 0, without a model), and come back if all that
+        is learned is worse.
     view : callable, optional
         Asked between steps for what to preview.
     changed : callable, optional
@@ -91,6 +93,7 @@ def train(
     try:
         yield run.started
         yield from run.warnings()
+        yield from run.before()
         while not run.over:
             if run.due:
                 yield run.validate()
@@ -103,6 +106,7 @@ def train(
                 yield run.learner.preview(viewed, run.step)
     except GeneratorExit:
         if keep is not None and run.step:
+            run.take_up()
             keep(run.snapshot())
         raise
     finally:

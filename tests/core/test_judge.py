@@ -1,0 +1,133 @@
+"""What is validated on is seen as in the whole image, and costs no more than it has to."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_nucleate.core.annotation import Annotation, annotate
+from napari_nucleate.core.events import Step, Validated
+from napari_nucleate.core.patches import Example
+from napari_nucleate.core.predict import predict_maps
+from napari_nucleate.core.recipe import Epochs, Seconds
+from napari_nucleate.core.targets import Semantic, StarConvexTarget
+from napari_nucleate.core.training.judge import Judge, Verdict, known_part
+from napari_nucleate.core.training.schedule import VALIDATION_SHARE, Timetable
+from napari_nucleate.core.training.train import train
+
+CPU = torch.device("cpu")
+BOTH = pytest.mark.parametrize("ndim", [2, 3])
+
+
+def known_in(shape, region):
+    known = np.zeros(shape, bool)
+    known[region] = True
+    return known
+
+
+@BOTH
+@pytest.mark.parametrize("diameter", [0, 20.0])
+def test_a_part_is_drawn_as_in_the_whole_image(tiny, random_model, ndim, diameter):
+    recipe = tiny(ndim).model_copy(update={"diameter": diameter if ndim == 2 else 0})
+    shape = (300, 310) if ndim == 2 else (30, 140, 150)
+    region = (..., slice(150, 170), slice(9, 40)) if ndim == 2 else (..., slice(70, 80), slice(9))
+    known = known_in(shape, region)
+    where = known_part(known, recipe)
+    assert known[where].sum() == known.sum()
+    assert known[where].size < known.size / 2
+    assert all(part.start % recipe.architecture.multiple == 0 for part in where)
+    pixels = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+    network = random_model(recipe).network(CPU)
+    whole = predict_maps(network, recipe, pixels, CPU)[:, known]
+    part = predict_maps(network, recipe, pixels[(slice(None), *where)], CPU)
+    # Resampling begins elsewhere: then it is nearly the same.
+    close = 1e-5 if recipe.zoom == 1 else 0.05
+    assert np.abs(part[:, known[where]] - whole).mean() < close
+
+
+def test_all_is_seen_where_all_is_known(tiny):
+    assert known_part(np.ones((50, 60), bool), tiny()) == (slice(0, 50), slice(0, 60))
+
+
+def test_a_judge_remembers_pixels_and_labels_and_no_rays(nuclei, tiny):
+    judge = Judge(nuclei(count=1), tiny(2, StarConvexTarget(rays=32)))
+    (case,) = judge._cases
+    assert case.pixels.shape == nuclei(count=1)[0].image.shape
+    assert case.annotation.labels.shape == case.pixels.shape[1:]
+
+
+def test_new_labels_elsewhere_are_seen_too(nuclei, tiny):
+    image = np.random.default_rng(0).random((1, 400, 400))
+    labels = np.zeros((400, 400), np.int32)
+    labels[5:15, 5:15] = 1
+    first = Example("a", image, Annotation(labels, known_in((400, 400), np.s_[:20, :20])))
+    judge = Judge([first], tiny())
+    assert judge._cases[0].pixels.shape[1] < 200
+    more = labels.copy()
+    more[380:390, 380:390] = 2
+    assert judge.renew(Example("a", image, annotate(more))) == 400 * 400 - 20 * 20
+    assert judge._cases[0].pixels.shape == (1, 400, 400)
+    assert judge.renew(Example("a", image, annotate(more))) == 0
+
+
+def test_of_classes_weights_that_find_less_are_not_preferred(nuclei, tiny):
+    classes = [
+        Example(e.key, e.image, annotate(np.minimum(e.annotation.labels, 1)))
+        for e in nuclei(count=2)
+    ]
+    for examples, target, kept in ((classes, Semantic(), False), (nuclei(count=2), None, True)):
+        judge = Judge(examples, tiny(2, target))
+        judge.note(Verdict(0.1, 0.9, 0.9, 2))
+        assert judge.prefers(Verdict(0.1, 0.7, 0.8, 2)) is kept
+        assert judge.prefers(Verdict(0.1, 0.9, 0.9, 2))
+
+
+class TestTime:
+    def test_what_validations_take_beyond_their_share_is_not_the_trainings(self, tiny):
+        table = Timetable(tiny().model_copy(update={"optimisation": timed(100)}))
+        paid = VALIDATION_SHARE * 100
+        assert table.took(0.02, paid - 5) == 0
+        assert table.took(0.05, 8) == pytest.approx(3)
+        assert table.took(0.1, 2) == pytest.approx(2)
+        assert table.timed.spent == pytest.approx(paid + 5)
+
+    def test_the_next_waits_for_its_time(self, tiny):
+        table = Timetable(tiny().model_copy(update={"optimisation": timed(100)}))
+        assert table.due(0.02, 2)
+        table.took(0.02, 6)
+        assert not table.due(0.05, 11)
+        assert table.due(0.05, 41)
+        assert table.due(1, 41)
+
+    def test_steps_and_epochs_take_what_they_take(self, tiny):
+        for optimisation in (tiny().optimisation, timed(3, Epochs)):
+            table = Timetable(tiny().model_copy(update={"optimisation": optimisation}))
+            assert table.took(0.02, 1000) == 0
+            assert table.due(0.05, 0)
+
+    def test_a_slow_validation_leaves_the_training_its_time(self, nuclei, tiny, monkeypatch):
+        recipe = tiny().model_copy(update={"optimisation": timed(1)})
+        now = [0.0]
+        from napari_nucleate.core.training import run
+
+        monkeypatch.setattr(run.time, "perf_counter", lambda: now[0])
+        true = Judge.judge
+
+        def slow(self, learner):
+            now[0] += 10
+            return true(self, learner)
+
+        monkeypatch.setattr(Judge, "judge", slow)
+        events = []
+        for event in train(nuclei(count=1), recipe):
+            events.append(event)
+            now[0] += 0.05 * isinstance(event, Step)
+        steps = [e for e in events if isinstance(e, Step)]
+        assert len(steps) > 15
+        assert steps[-1].seconds < 1.2
+        assert len([e for e in events if isinstance(e, Validated)]) == 2
+
+
+def timed(value, budget=Seconds):
+    from napari_nucleate.core.recipe import Optimisation
+
+    return Optimisation(budget=budget(value=value), batch=1, patch=32, device="cpu")
