@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from napari_nucleate.core.augment import Augmentation
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Corrected, Step
 from napari_nucleate.core.recipe import Optimisation, Recipe, Steps, UNet
 from napari_nucleate.gui import session as sessions
 from napari_nucleate.gui.job import Stopped
 from napari_nucleate.gui.train import TrainDock
 from napari_nucleate.project import run
+from napari_nucleate.project.run import load_training
 
 TINY = Recipe(
     architecture=UNet(width=4, levels=2),
@@ -127,12 +129,23 @@ def test_boxes_count_once_they_are_drawn(project, training, qtbot):
     assert example.annotation.labels[30, 30] == 9
 
 
+def test_where_the_last_box_is_deleted_nothing_is_known_any_more(project, training, qtbot):
+    project.session.set_known("boxes")
+    project.session.boxes.add_rectangles(square(0, 0, 40))
+    got = training("boxes")
+    project.session.boxes.selected_data = {0}
+    project.session.boxes.remove_selected()
+    qtbot.waitUntil(lambda: bool(got), timeout=120_000)
+    assert got[0].key == "nuclei_n0"
+    assert not got[0].annotation.known.any()
+
+
 def test_an_erased_image_is_not_known_any_more(project, training, qtbot):
     project.session.annotation.data[1] = project.session.annotation.data[0]
     got = training()
     project.session.go_to("nuclei_n1")
     project.session.annotation.data[1] = 0
-    project.session._on_painted()
+    project.session.strokes._on_painted()
     qtbot.waitUntil(lambda: any(e.key == "nuclei_n1" for e in got), timeout=120_000)
     assert not got[-1].annotation.known.any()
 
@@ -148,12 +161,12 @@ def test_an_empty_image_is_background(project, training, qtbot):
 
 def test_nothing_is_collected_between_trainings(project, qtbot):
     stroke(project, "n0")
-    assert not project.session._changes._timer.isActive()
-    project.session._changes.begin(["nuclei_n0"], "dense")
+    assert not project.session.changes._timer.isActive()
+    project.session.changes.begin(["nuclei_n0"], "dense")
     stroke(project, "n0")
-    project.session._changes.end()
+    project.session.changes.end()
     qtbot.wait(500)
-    assert project.session._changes() == []
+    assert project.session.changes() == []
 
 
 def test_the_annotation_may_go_meanwhile(project, training, qtbot):
@@ -188,3 +201,58 @@ def test_a_real_training_takes_it_up_and_the_dock_says_so(project, qtbot, monkey
     session.stop()
     qtbot.waitUntil(lambda: bool(ended), timeout=30_000)
     assert isinstance(ended[0], Stopped)
+
+
+def test_what_was_painted_last_is_in_what_can_be_gone_on_with(project, qtbot, monkeypatch):
+    monkeypatch.setattr(sessions, "possible", lambda: True)
+    session = project.session
+    session.set_recipe(TINY)
+    steps, ended = [], []
+    session.happened.connect(lambda e: steps.append(e) if isinstance(e, Step) else None)
+    session.ended.connect(ended.append)
+    session.train()
+    qtbot.waitUntil(lambda: len(steps) > 3, timeout=120_000)
+    stroke(project, "n2")  # still in view
+    session.stop()
+    qtbot.waitUntil(lambda: bool(ended), timeout=60_000)
+    snapshot = session.store.load_snapshot(session.interrupted)
+    assert "nuclei_n2" in [seen.key for seen in snapshot.progress.seen]
+    ended.clear()
+    session.resume()
+    qtbot.waitUntil(lambda: bool(ended) or len(steps) > 8, timeout=120_000)
+    session.stop()
+    qtbot.waitUntil(lambda: bool(ended), timeout=60_000)
+    assert isinstance(ended[0], Stopped)
+
+
+def test_the_next_training_finds_torch_loaded(project, qtbot, monkeypatch):
+    prepared = []
+    monkeypatch.setattr(sessions, "prepare", prepared.append)
+    session = project.session
+    session.set_recipe(TINY)
+    ended = []
+    session.ended.connect(ended.append)
+    session.train()
+    monkeypatch.setattr(sessions, "possible", lambda: True)
+    session.stop()
+    qtbot.waitUntil(lambda: bool(ended), timeout=60_000)
+    assert prepared == [load_training]
+
+
+def test_an_eye_tells_the_limits_of_the_whole_image(project, monkeypatch):
+    eye = project.session._eye
+    eye.look()
+    monkeypatch.setattr("napari_nucleate.gui.eye.SECONDS_APART", 0)
+    seen = eye()
+    normalisation = project.session.state.recipe.normalisation
+    image = project.session.ref("nuclei_n0").read()
+    np.testing.assert_array_equal(seen.limits, normalisation.limits(image))
+    assert eye().limits is seen.limits
+    project.session.go_to("nuclei_n3")
+    assert not np.array_equal(eye().limits, seen.limits)
+
+
+def test_a_box_that_is_missing_is_told_with_its_image(project):
+    project.session.set_known("boxes")
+    with pytest.raises(NucleateError, match="nuclei_n0: Boxes are chosen but none is drawn"):
+        project.session.annotation_of("nuclei_n0")

@@ -61,12 +61,14 @@ def test_a_removed_annotation_layer_comes_back_with_its_labels(project):
     np.testing.assert_array_equal(again.data, before)
 
 
-def test_boxes_are_kept(project):
+def test_boxes_are_kept_by_themselves(project, qtbot):
     session = project.session
     session.set_known("boxes")
     session.boxes.add_rectangles(np.array([[0, 2, 4], [0, 2, 20], [0, 30, 20], [0, 30, 4]]))
-    session.save()
-    kept = json.loads(written(project, "annotations/boxes.json").read_text("utf-8"))
+    path = written(project, "annotations/boxes.json")
+    qtbot.waitUntil(path.is_file, timeout=10_000)
+    assert session.store.load_state().known == "boxes"
+    kept = json.loads(path.read_text("utf-8"))
     assert kept == {"nuclei_n0": [[[2, 4], [30, 20]]]}
 
 

@@ -250,7 +250,7 @@ def test_a_round_that_made_it_worse_is_set_aside_and_it_is_said(dock, project, q
     wait(qtbot, project.session)
     said = []
     monkeypatch.setattr(session_module, "show_warning", said.append)
-    monkeypatch.setattr(run, "lowered", lambda now, before: "Round 1 made it worse.")
+    monkeypatch.setattr(run, "lowered", lambda now, earlier: "Round 1 made it worse.")
     project.session.train(further=True, number=1)
     wait(qtbot, project.session)
     assert [r.set_aside for r in project.session.state.rounds] == ["", "Round 1 made it worse."]

@@ -78,6 +78,7 @@ class Interrupt:
         now = time.monotonic()
         if self._asked is None:
             self._asked = now
+            console.print("Stopping after this step; Ctrl+C again doesn't wait for it.")
         elif now > self._asked + AT_ONCE and not self._saving:
             raise KeyboardInterrupt
 

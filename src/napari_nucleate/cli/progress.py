@@ -133,10 +133,11 @@ class Follower:
             self._to(event.fraction, f"step {event.step}, loss {event.loss:.3f}")
         elif isinstance(event, Validated):
             kept = ", kept" if event.model else ""
+            now = f"step {event.step}" if event.step else "before training"
+            rate = f", learning rate {event.learning_rate:.1e}" if event.step else ""
             self.say(
-                f"  {event.fraction:4.0%}  step {event.step}, validation loss {event.loss:.3f}, "
-                f"mean AP {event.ap:.3f}, Dice {event.dice:.3f}, learning rate "
-                f"{event.learning_rate:.1e}{kept}"
+                f"  {event.fraction:4.0%}  {now}, validation loss {event.loss:.3f}, "
+                f"mean AP {event.ap:.3f}, Dice {event.dice:.3f}{rate}{kept}"
             )
         else:
             self._predicted = 0

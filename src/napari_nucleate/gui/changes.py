@@ -70,6 +70,8 @@ class Changes(QObject):
         self._ready: dict[str, _Painted] = {}
         self._begun: set[str] | None = None
         self._rule: Known = "dense"
+        # Images of which something was known by a box.
+        self._boxed: set[str] = set()
         self._noted: set[str] = set()
         self._watched: set[str] = set()
         self._timer = QTimer(self)
@@ -83,6 +85,7 @@ class Changes(QObject):
             self._ready = {}
         self._noted = set()
         self._begun, self._rule = set(keys), rule
+        self._boxed = set(self._begun)
 
     def end(self) -> None:
         """The training is over; nothing is collected until the next."""
@@ -128,6 +131,10 @@ class Changes(QObject):
             status = session.state.item(key).status
             rule = rule_of(status, self._rule) if status in HUMAN else None
             boxes = boxes_of(session.boxes, source, ref)
+            if boxes:
+                self._boxed.add(key)
+            elif rule == "boxes" and key in self._boxed:
+                rule = None  # its last box was deleted
             painted = _Painted(ref, session.painted(key), rule, boxes)
             with self._lock:
                 self._ready[key] = painted

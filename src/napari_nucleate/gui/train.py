@@ -35,14 +35,11 @@ from napari_nucleate.gui.reliability import ReliabilityChart
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.widgets import GatedButton, Sentence
 from napari_nucleate.gui.work_bar import WorkBar
+from napari_nucleate.project.model import WAITING
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
     from napari import Viewer
-
-    from napari_nucleate.project.model import Status
-
-WAITING: tuple[Status, ...] = ("unlabelled", "predicted", "rejected")
 
 
 class TrainDock(QWidget):
@@ -83,7 +80,7 @@ class TrainDock(QWidget):
         self.best = Sentence()
         self.folder = QLabel()
         self._kept: Validated | None = None
-        self._task = ""
+        self._task = self._warned = ""
         self._goes_on = False
         self._lay_out()
         self.recipe.edited.connect(self._on_recipe)
@@ -140,7 +137,7 @@ class TrainDock(QWidget):
             self.session.set_recipe(self.recipe.value)
 
     def _on_started(self, what: str) -> None:
-        self._task = what
+        self._task, self._warned = what, ""
         self.status.say(f"{what.capitalize()} starts.")
         if what == "training" and not self._goes_on:
             self._kept = None
@@ -161,6 +158,7 @@ class TrainDock(QWidget):
         elif isinstance(event, Started):
             self.status.say(started_in_words(event))
         elif isinstance(event, Warned):
+            self._warned = event.message
             self.status.warn(event.message)
         elif isinstance(event, Corrected):
             self.status.say(corrected_in_words(event))
@@ -173,6 +171,10 @@ class TrainDock(QWidget):
     def _on_ended(self, ending: Ending) -> None:
         if isinstance(ending, Failed):
             self.status.warn(ending.message)
+        elif self._warned and not self._aside:
+            # What came last is nothing to miss.
+            words = self._ended_in_words(isinstance(ending, Stopped))
+            self.status.warn(f"{words} {self._warned}")
         else:
             self.status.say(self._ended_in_words(isinstance(ending, Stopped)))
         if self._task == "training":
@@ -188,7 +190,8 @@ class TrainDock(QWidget):
             return f"{self._task.capitalize()} {'stopped' if stopped else 'finished'}."
         models = [entry.model for entry in self.session.state.rounds]
         if stopped and self._kept is None and self.session.interrupted not in models:
-            return "Stopped before the first validation: no weights were kept to predict with."
+            on = " Press Continue to go on." * bool(self.session.interrupted)
+            return f"Stopped before the first validation: no weights were kept.{on}"
         if self._aside:
             return self._aside
         if stopped:
@@ -289,7 +292,11 @@ def validated_in_words(event: Validated) -> str:
     --------
     >>> validated_in_words(Validated(120, 0.314, 0.412, 0.805, 0.3, None, 0.0021))
     'Now: loss 0.31, AP 0.41, Dice 0.81 at step 120, learning rate 0.0021.'
+    >>> validated_in_words(Validated(0, 0.314, 0.412, 0.805, 0.0, None))
+    'Before: loss 0.31, AP 0.41, Dice 0.81.'
     """
+    if event.step == 0:
+        return f"Before: loss {event.loss:.2f}, AP {event.ap:.2f}, Dice {event.dice:.2f}."
     return f"Now: loss {event.loss:.2f}, {_scores(event)}, learning rate {event.learning_rate:.2g}."
 
 
