@@ -154,8 +154,8 @@ def self_train(task: tasks.Task) -> None:
         elif isinstance(event, Accepted):
             pool_seconds = time.perf_counter() - began
             task.note(event.note)
-            target = models[0].recipe.target
-            labels = {k: pseudo_label(predicted[k], target, options, diameter) for k in event.keys}
+            used = models[0].recipe
+            labels = {k: pseudo_label(predicted[k], used, options, diameter) for k in event.keys}
             write_accepted(task, {k: label.annotation.labels for k, label in labels.items()})
         elif isinstance(event, SetAside | Warned):
             task.note(event.note if isinstance(event, SetAside) else event.message)

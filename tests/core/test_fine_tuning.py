@@ -194,6 +194,26 @@ class TestBefore:
         assert of(Validated, events)[0].step > 0
         assert events[-1].model.card.record.initial_ap is None
 
+    def test_where_labels_held_out_change_meanwhile_it_says_nothing_any_more(
+        self, learned, nuclei, tiny
+    ):
+        (key,) = learned.card.record.held_out
+        held = next(e for e in nuclei(count=6) if e.key == key)
+        erased = held.annotation.labels.copy()
+        erased[:, :30] = 0
+        waiting = [[Example(key, held.image, annotate(erased))]]
+        recipe = tiny(steps=3, validation=0.2)
+        for changes, known in (([], True), (waiting, False)):
+            events = train(
+                nuclei(count=6),
+                recipe,
+                initial=learned,
+                changed=lambda changes=changes: changes.pop() if changes else (),
+            )
+            record = list(events)[-1].model.card.record
+            assert (record.initial_ap is not None) is known
+            assert set(record.images) == {e.key for e in nuclei(count=6)}
+
     def test_not_where_the_head_begins_anew(self, learned, nuclei, tiny):
         recipe = tiny(steps=2, validation=0.2, target=StarConvexTarget(rays=8))
         events = train(nuclei(count=6), recipe, initial=learned)

@@ -1,5 +1,7 @@
 """What is validated on: whole stacks, or regions, chosen by labels and seed alone."""
 
+import zlib
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from napari_nucleate.core.patches import Example
 from napari_nucleate.core.stacks import stack_of
 from napari_nucleate.core.targets import Semantic
 from napari_nucleate.core.training.held_out import Split, _whole, hold_out
+from napari_nucleate.core.training.snapshot import fingerprint
 from napari_nucleate.core.training.train import train
 
 
@@ -19,7 +22,9 @@ def grid(key, rows=4, columns=5, pseudo=False, shape=None):
     for i in range(rows * columns):
         y, x = 10 * (i // columns) + 2, 10 * (i % columns) + 2
         labels[..., y : y + 6, x : x + 6] = i + 1
-    return Example(key, np.ones((1, *labels.shape)), annotate(labels), pseudo=pseudo)
+    # No two images have the same pixels.
+    image = np.full((1, *labels.shape), zlib.crc32(key.encode()))
+    return Example(key, image, annotate(labels), pseudo=pseudo)
 
 
 def keys(examples):
@@ -216,6 +221,13 @@ class TestEmptyImages:
         human = [grid(f"x{i}", 1, 2) for i in range(8)]
         assert len(hold_out(human, tiny(validation=0.1)).held_out) == 2
 
+    @pytest.mark.parametrize("seed", range(6))
+    def test_where_few_images_have_most_objects_strips_are_held_out(self, tiny, seed):
+        human = [grid(f"x{i}", 1, 1) for i in range(4)] + [grid("many", 4, 5)]
+        split = hold_out(human, tiny(seed=seed))
+        assert split.held_out == ()
+        assert set(split.regions) == {"many"}
+
     def test_with_too_few_objects_in_all_none_is_held_out(self, tiny):
         human = [grid(f"x{i}", 1, 2) for i in range(5)]
         split = hold_out(human, tiny(validation=0.2))
@@ -223,14 +235,22 @@ class TestEmptyImages:
         assert split.note.endswith("too few objects to hold some out.")
 
 
+def given(*examples):
+    """What is on record of images that a model was given."""
+    return {e.key: fingerprint(e.image) for e in examples}
+
+
 class TestGoingOn:
     """What a model that is gone on from has learned is never validated on."""
 
-    def test_what_it_held_out_stays_held_out_and_some_of_what_is_new_is_too(self, tiny):
+    @pytest.mark.parametrize("pixels", [True, False], ids=["pixels", "names"])
+    def test_what_it_held_out_stays_held_out_and_some_of_what_is_new_is_too(self, tiny, pixels):
         recipe = tiny(validation=0.2)
         old = [grid(f"x{i}") for i in range(5)]
         split = hold_out(old, recipe)
         record = Record(human=tuple(e.key for e in old), held_out=split.held_out)
+        if pixels:
+            record = record.model_copy(update={"images": given(*old)})
         new = [grid(f"y{i}") for i in range(10)]
         for seed in range(5):
             again = hold_out([*new, *old], tiny(validation=0.2, seed=seed), record)
@@ -255,8 +275,31 @@ class TestGoingOn:
         assert (split.held_out, split.regions) == ((), {})
         assert split.note == (
             "Validated on the 3 training image(s): the model that it goes on from learned from "
-            "them already."
+            "them already. Begin anew to hold some out."
         )
+
+    def test_images_of_others_may_have_the_same_names(self, tiny):
+        old = [grid("a"), grid("b")]
+        record = Record(human=("a", "b"), regions=hold_out(old, tiny()).regions)
+        record = record.model_copy(update={"images": given(*old)})
+        others = [Example(e.key, e.image + i + 1, e.annotation) for i, e in enumerate(old)]
+        assert hold_out(others, tiny(seed=3), record) == hold_out(others, tiny(seed=3))
+        assert hold_out(old, tiny(seed=3), record).regions == record.regions
+
+    def test_what_was_learned_by_a_model_further_back_is_known_too(self, tiny):
+        old, once = grid("a"), grid("pseudo")
+        once = Example("pseudo", once.image * 2, once.annotation)
+        record = Record(human=("a",), images=given(old, once))
+        assert set(hold_out([old, once], tiny(), record).regions) == set()
+
+    def test_where_labels_were_erased_there_nothing_is_held_out(self, tiny):
+        old = [grid("a"), grid("b")]
+        split = hold_out(old, tiny())
+        record = Record(human=("a", "b"), regions=split.regions, images=given(*old))
+        learned = split.parts(old[0])[0].annotation
+        erased = Example("a", old[0].image, learned)
+        assert set(hold_out([erased, old[1]], tiny(), record).regions) == {"b"}
+        assert hold_out([erased], tiny(), record).note.endswith("Begin anew to hold some out.")
 
     def test_both_are_said(self, tiny):
         record = Record(human=("a", "b"), held_out=("b",))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_nucleate.core.annotation import annotate
-from napari_nucleate.core.confidence import Confidence
+from napari_nucleate.core.confidence import Confidence, Scores
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
     Accepted,
@@ -19,7 +19,15 @@ from napari_nucleate.core.events import (
     Trained,
 )
 from napari_nucleate.core.model import Card, Model, Record
-from napari_nucleate.core.rounds import SelfTraining, choose, lowered, rank, rounds, wanted
+from napari_nucleate.core.rounds import (
+    SelfTraining,
+    _Best,
+    choose,
+    lowered,
+    rank,
+    rounds,
+    wanted,
+)
 
 BOTH = pytest.mark.parametrize("ndim", [2, 3])
 ORDER = [("a", 0.9), ("b", 0.8), ("c", 0.7), ("d", 0.65), ("e", 0.3)]
@@ -323,3 +331,20 @@ def test_the_persons_labels_are_not_changed(nuclei, tiny, pool):
     list(rounds([example], pool(2, 2), tiny(steps=2), options(rounds=1)))
     np.testing.assert_array_equal(example.annotation.labels, before.labels)
     assert example.annotation.known.all()
+
+
+def test_of_many_the_pseudo_labels_of_the_best_that_lie_apart_are_kept(tiny):
+    labels = np.zeros((8, 8), np.int32)
+    labels[2:6, 2:6] = 1
+    maps = np.stack([labels == 0, labels > 0, labels > 1]).astype(np.float16)
+    pool = [f"a_z{z}" for z in range(100)]
+    best = _Best(options(), tiny(), 0.0, 2, pool, [])
+    for z in range(100):
+        found = Scores(1 - abs(z - 40) / 100, {1: 0.9})
+        best.add(Prediction(pool[z], maps, labels, found))
+    assert len(best.labels) == 20
+    order = rank({pool[z]: 1 - abs(z - 40) / 100 for z in range(100)})
+    assert choose(order, best.labels, 2, 0).keys == ("a_z40", "a_z65")
+    none = _Best(options(), tiny(), 0.0, 0, pool, [])
+    none.add(Prediction(pool[0], maps, labels, Scores(0.9, {1: 0.9})))
+    assert not none.labels

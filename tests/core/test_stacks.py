@@ -40,6 +40,22 @@ class TestApart:
         ranked = [f"{n}" for n in (5, 4, 6, 3, 7)]
         assert apart(ranked, 3) == ranked[:3]
 
+    def test_neighbours_of_what_is_learned_already_are_left_out_too(self):
+        ranked = slices(19, 21, 20, *range(18), *range(22, 40))
+        assert apart(ranked, 1, taken=["other"]) == slices(19)
+        assert apart(ranked, 1, taken=slices(20)) == slices(0)
+        # However few of them are ranked, they are few of many.
+        assert apart(slices(19, 21, 25, 38), 1, slices(*range(40)), slices(20)) == slices(38)
+
+    def test_planes_of_neighbouring_times_are_neighbours(self):
+        ranked = [f"a_t{t}_z{z}" for t in range(4) for z in range(8)]
+        assert apart(ranked, 2) == ["a_t0_z0", "a_t0_z2"]
+        assert apart(ranked, 8) == ranked[:8]
+        assert apart(["a_t1_z5", "a_t0_z7"], 1, ranked, ["a_t0_z5"]) == ["a_t0_z7"]
+
+    def test_places_are_counted_not_read(self):
+        assert apart(slices(100, 110, 120, 130, 140, 150), 2) == slices(100, 120)
+
     def test_stacks_do_not_hinder_each_other(self):
         ranked = [*slices(3, 4, 2, 1), *slices(3, 4, 2, 1, stack="b")]
         assert apart(ranked, 2) == slices(3, 1)

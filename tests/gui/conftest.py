@@ -11,6 +11,7 @@ from napari_nucleate.core.samples import NucleiSample
 from napari_nucleate.gui import session as sessions
 from napari_nucleate.gui import warming
 from napari_nucleate.gui.session import session_of
+from napari_nucleate.project.beside import dismiss
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,8 @@ def nothing_compiles_beside(monkeypatch):
 def nothing_trains_beside(monkeypatch):
     """Trainings run in a thread, where loading torch costs once; tests of processes say so."""
     monkeypatch.setattr(sessions, "possible", lambda: False)
+    yield
+    dismiss()
 
 
 class Project:

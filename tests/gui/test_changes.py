@@ -133,6 +133,7 @@ def test_where_the_last_box_is_deleted_nothing_is_known_any_more(project, traini
     project.session.set_known("boxes")
     project.session.boxes.add_rectangles(square(0, 0, 40))
     got = training("boxes")
+    project.session.go_to("nuclei_n0")
     project.session.boxes.selected_data = {0}
     project.session.boxes.remove_selected()
     qtbot.waitUntil(lambda: bool(got), timeout=120_000)
@@ -241,6 +242,7 @@ def test_the_next_training_finds_torch_loaded(project, qtbot, monkeypatch):
 
 def test_an_eye_tells_the_limits_of_the_whole_image(project, monkeypatch):
     eye = project.session._eye
+    project.session.go_to("nuclei_n0")
     eye.look()
     monkeypatch.setattr("napari_nucleate.gui.eye.SECONDS_APART", 0)
     seen = eye()

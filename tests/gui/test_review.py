@@ -316,6 +316,23 @@ def test_accepts_the_best_that_wait(project, dock, qtbot):
     assert dock.count.value() == 2
 
 
+def test_of_a_stack_planes_are_accepted_that_lie_apart(make_napari_viewer, home, qtbot):
+    viewer = make_napari_viewer()
+    layer = viewer.add_image(np.zeros((9, 16, 16)), name="cells", axis_labels=("z", "y", "x"))
+    session = session_of(viewer)
+    session.choose_layer(layer, "ZYX", 2)
+    keys = session.state.keys()
+    best = [0.5, 0.6, 0.7, 0.8, 0.9, 0.85, 0.75, 0.65, 0.55]
+    items = [
+        session.state.item(key).model_copy(update={"status": "predicted", "confidence": c})
+        for key, c in zip(keys, best, strict=True)
+    ]
+    session.set_items(*items)
+    assert session.judgements.accept_best(2) == [keys[4], keys[7]]
+    # Those accepted before count as well.
+    assert session.judgements.accept_best(1) == [keys[2]]
+
+
 def test_double_click_opens_in_the_viewer(project, dock, qtbot):
     project.predict(n1=0.9, n4=0.8)
     project.session.prediction.visible = False

@@ -55,7 +55,22 @@ def whose():
     yield os.nice(0) if hasattr(os, "nice") else 0
 
 
-FUNCTIONS = (counting, failing, dying, dying_at_the_end, patient, whose)
+def deaf():
+    yield 1
+    time.sleep(600)
+
+
+def asking(said):
+    """Asks until it is told to stop, and once more then."""
+    try:
+        while True:
+            time.sleep(0.005)
+            yield said("before")
+    finally:
+        said("after")
+
+
+FUNCTIONS = (deaf, asking, counting, failing, dying, dying_at_the_end, patient, whose)
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +124,24 @@ def test_questions_are_answered_in_this_thread():
 def test_questions_are_as_rare_as_said():
     asked = {"said": Asked(lambda i: "asked", every=1000, otherwise="not asked")}
     assert drained(beside(counting, 3, asked=asked))[0] == ["asked", "not asked", "not asked"]
+
+
+def test_once_it_is_to_stop_all_questions_are_asked():
+    heard = []
+    asked = {"said": Asked(heard.append, every=1000)}
+    steps = beside(asking, asked=asked)
+    for _ in range(3):
+        next(steps)
+    steps.close()
+    assert heard == ["before", "after"]
+
+
+def test_what_does_not_stop_is_ended_and_it_is_said(monkeypatch):
+    steps = beside(deaf, asked={})
+    next(steps)
+    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    with pytest.raises(NucleateError, match=r"didn't stop within .* minutes and was ended"):
+        steps.close()
 
 
 def test_files_of_the_folder_it_is_started_in_are_no_modules(tmp_path, monkeypatch):

@@ -24,6 +24,8 @@ Event = TypeVar("Event")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+STOPPING = "Stopping after this step; Ctrl+C again doesn't wait for it."
+
 AT_ONCE = 1.0
 """Seconds in which a second Ctrl+C isn't one."""
 
@@ -78,7 +80,8 @@ class Interrupt:
         now = time.monotonic()
         if self._asked is None:
             self._asked = now
-            console.print("Stopping after this step; Ctrl+C again doesn't wait for it.")
+            # The thread that was interrupted may be writing itself, and hold what a line needs.
+            threading.Thread(target=console.print, args=(STOPPING,), daemon=True).start()
         elif now > self._asked + AT_ONCE and not self._saving:
             raise KeyboardInterrupt
 

@@ -55,6 +55,20 @@ def autocast(device: torch.device) -> AbstractContextManager[None]:
 
 
 @contextmanager
+def same_shapes(device: torch.device) -> Iterator[None]:
+    """Within the block cuDNN tries, once a shape, which of its algorithms is fastest.
+
+    That pays where one shape comes again and again, as patches do.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = device.type == "cuda" or before
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+@contextmanager
 def precision(half: bool) -> Iterator[None]:
     """Within the block `autocast` takes bfloat16, or float32, whatever is faster.
 

@@ -42,6 +42,9 @@ class Record(Params):
     pseudo: tuple[str, ...] = Field((), description="Images with accepted predictions.")
     human_objects: int | None = Field(None, ge=0, description="Objects that a person labelled.")
     pseudo_objects: int | None = Field(None, ge=0, description="Objects in accepted predictions.")
+    images: dict[str, str] = Field(
+        {}, description="Fingerprints of the images that it, or one it goes back to, was given."
+    )
     initial: str = Field("", description="The model whose weights it began with; empty: none.")
     held_out: tuple[str, ...] = Field((), description="Images validated on, not trained on.")
     regions: dict[str, tuple[tuple[int, int], tuple[int, int]]] = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,14 +14,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_nucleate.core.events import Prediction
+    from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.rounds import SelfTraining
     from napari_nucleate.core.targets.base import TargetBase
 
 SURROUNDINGS = 2
-"""So many pixels around an object that isn't learned are unknown as well."""
-
-BESIDE = 3
-"""So near to such an object, in pixels, the rim of another may be a border between both."""
+"""So many pixels around an object that isn't learned are unknown as well; at the network's size."""
 
 SURE_SHARE = 1 / 3
 """Where a smaller share of the objects is sure, the rest of an image teaches to find nothing."""
@@ -46,25 +45,25 @@ class PseudoLabel(NamedTuple):
 
 
 def pseudo_label(
-    prediction: Prediction, target: TargetBase, options: SelfTraining, diameter: float = 0.0
+    prediction: Prediction, recipe: Recipe, options: SelfTraining, diameter: float = 0.0
 ) -> PseudoLabel:
     """Turn a prediction into labels to learn from; everything doubtful becomes unknown. Pure.
 
-    Doubtful are objects of low confidence, and those of a size that none of a person's has. In
+    Doubtful are objects of low confidence, and those much wider or narrower than a person's. In
     them, in their surroundings, and in bright pixels that became no object, nothing is known. At
     edges nothing is learned: what a network draws there is noise (Wang et al. 2022).
 
     Parameters
     ----------
     prediction : Prediction
-    target : TargetBase
+    recipe : Recipe
         Of the model that predicted.
     options : SelfTraining
     diameter : float
         Median of a person's objects in pixels, see `measured_diameter`; 0 where it isn't known, and
         for volumes.
     """
-    maps = prediction.maps.astype(np.float32)
+    maps, target = prediction.maps.astype(np.float32), recipe.target
     labels = prediction.labels.astype(np.int32)
     if target.semantic:
         # A class isn't found or missed as an object is: pixels alone are sure or doubtful.
@@ -75,12 +74,15 @@ def pseudo_label(
     doubtful = np.isin(labels, _doubtful(prediction, options, diameter))
     bright = (labels == 0) & (foreground >= 0.5)
     # Thresholds lie above one half: what is bright beside an object is its soft edge.
-    edge = bright & _dilated(labels > 0, SURROUNDINGS)
+    around = math.ceil(SURROUNDINGS / recipe.zoom)
+    edge = bright & _dilated(labels > 0, around)
     lost = bright & ~edge
     labels = np.where(doubtful, 0, labels)
-    unknown = lost | (_dilated(doubtful, SURROUNDINGS) & (labels == 0))
+    unknown = lost | (_dilated(doubtful, around) & (labels == 0))
     ignored = np.abs(2 * foreground - 1) < options.margin
-    ignored |= edge | _dilated(doubtful, BESIDE)
+    # There, the rim of a sure object may be a border between both.
+    border = math.ceil((getattr(target, "width", SURROUNDINGS) + 1) / recipe.zoom)
+    ignored |= edge | _dilated(doubtful, border)
     annotation = Annotation(labels, ~unknown)
     return PseudoLabel(annotation, ignored & ~unknown, annotation.n_objects)
 
@@ -111,8 +113,7 @@ def _doubtful(prediction: Prediction, options: SelfTraining, diameter: float) ->
 
 
 def _dilated(where: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    from scipy.ndimage import binary_dilation
+    """All pixels in a square around those."""
+    from scipy.ndimage import maximum_filter
 
-    if not where.any():
-        return where
-    return np.asarray(binary_dilation(where, iterations=pixels))
+    return np.asarray(maximum_filter(where, 2 * pixels + 1)) if where.any() else where

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -28,21 +27,15 @@ from napari_nucleate.core.pseudo import (
     worth_learning,
 )
 from napari_nucleate.core.stacks import apart
+from napari_nucleate.core.training.judge import worse
 from napari_nucleate.core.zoom import measured_diameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Source, Tiling
     from napari_nucleate.core.recipe import Recipe
-    from napari_nucleate.core.targets.base import TargetBase
-
-
-NOISE = 0.6
-"""How much lower the AP of a model may be by chance, were it validated on a single object: two
-standard errors, where of ten objects one is found by one of both models only. It falls with the
-root of how many objects there are."""
 
 
 class SelfTraining(Params):
@@ -78,7 +71,8 @@ class SelfTraining(Params):
         3.0,
         ge=1,
         le=1000,
-        description="Objects so many times wider or narrower than a person's are ignored (2D).",
+        description="Objects so many times wider or narrower than the median of a person's are "
+        "ignored (2D).",
     )
     confidence: Confidence = Field(Confidence(), description="How predictions are scored.")
 
@@ -103,7 +97,11 @@ def wanted(options: SelfTraining, human: int, number: int) -> int:
 
 
 def choose(
-    order: Sequence[tuple[str, float]], usable: Collection[str], count: int, number: int
+    order: Sequence[tuple[str, float]],
+    usable: Collection[str],
+    count: int,
+    number: int,
+    learned: Iterable[str] = (),
 ) -> Accepted:
     """Take the best of a ranking; of one stack, images that lie apart, see `apart`. Pure.
 
@@ -117,10 +115,12 @@ def choose(
         How many to take.
     number : int
         The round that predicted them.
+    learned : iterable of str
+        Images with labels.
     """
     count = min(count, len(order))
     good = [key for key, _ in order if key in usable]
-    keys = tuple(apart(good, count))
+    keys = tuple(apart(good, count, [key for key, _ in order], learned))
     note = f"{len(keys)} of {len(order)} predictions accepted."
     if not order:
         note = "There is no image to predict that a person hasn't labelled: no round follows."
@@ -156,7 +156,7 @@ def lowered(now: Record, earlier: Sequence[Record]) -> str:
         ((old, where) for old, where in [*same, (now.initial_ap, "before it")] if old is not None),
         default=(0.0, ""),
     )
-    if ap >= best[0] - NOISE / math.sqrt(max(now.validated, 1)):
+    if not worse(now, best[0]):
         return ""
     return (
         f"Round {now.round} made it worse: mean AP {ap:.3f} on the validation images, after "
@@ -239,6 +239,7 @@ def rounds(
     last = first + options.rounds
     flat = recipe.ndim == 2 and not recipe.target.semantic
     diameter = measured_diameter([e.annotation for e in labelled]) if flat else 0.0
+    known = [e.key for e in (*labelled, *accepted)]
     kept = model
     earlier = [*before, *([model.card.record] if model else ())]
     pseudo: list[Example] = []
@@ -253,17 +254,17 @@ def rounds(
                 card=card.model_copy(update={"record": record}),
                 initial=kept,
             )
-            if why := lowered(now.card.record, earlier):
+            if kept is not None and (why := lowered(now.card.record, earlier)):
                 yield SetAside(number, now, why)
                 return
             kept = now
             earlier.append(now.card.record)
         count = wanted(options, len(labelled), number - first) if number < last else 0
-        best = _Best(options, kept.recipe.target, diameter, count)
+        best = _Best(options, kept.recipe, diameter, count, list(sources), known)
         order = yield from _predict_pool(kept, pool, options, tiling, best)
         yield Ranked(number, tuple(order))
         if number < last:
-            chosen = choose(order, best.labels, count, number)
+            chosen = choose(order, best.labels, count, number, known)
             yield chosen
             pseudo = [
                 pseudo_example(k, sources[k].read(), best.labels[k], options) for k in chosen.keys
@@ -277,10 +278,16 @@ class _Best:
     """The pseudo-labels of the best predictions so far: of thousands, memory has room for a few."""
 
     def __init__(
-        self, options: SelfTraining, target: TargetBase, diameter: float, count: int
+        self,
+        options: SelfTraining,
+        recipe: Recipe,
+        diameter: float,
+        count: int,
+        pool: Sequence[str],
+        learned: Sequence[str],
     ) -> None:
-        self._options, self._target, self._diameter = options, target, diameter
-        # More than are wanted: of those the ones are taken that lie apart.
+        self._options, self._recipe, self._diameter = options, recipe, diameter
+        self._count, self._pool, self._learned = count, pool, learned
         self._most = 2 * count + 16 if count else 0
         self._confidence: dict[str, float] = {}
         self.labels: dict[str, PseudoLabel] = {}
@@ -289,13 +296,16 @@ class _Best:
         """Keep the labels of a prediction, if it is worth learning from and among the best."""
         if not self._most or prediction.scores.image < self._options.least:
             return
-        label = pseudo_label(prediction, self._target, self._options, self._diameter)
-        if not worth_learning(prediction, label, self._target):
+        label = pseudo_label(prediction, self._recipe, self._options, self._diameter)
+        if not worth_learning(prediction, label, self._recipe.target):
             return
         self.labels[prediction.key] = label
         self._confidence[prediction.key] = prediction.scores.image
         if len(self.labels) > self._most:
-            worst, _ = rank(self._confidence)[-1]
+            # Those that lie apart stay, the best of the others, too.
+            order = [key for key, _ in rank(self._confidence)]
+            chosen = set(apart(order, self._count, self._pool, self._learned))
+            worst = next(key for key in reversed(order) if key not in chosen)
             del self.labels[worst], self._confidence[worst]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _POSITION = re.compile(r"(?:_[ntz]\d+)+$")
 
@@ -26,7 +27,9 @@ def stack_of(key: str) -> str:
     return (key[: found.start()] + unrelated) or key
 
 
-def apart(ranked: Sequence[str], count: int) -> list[str]:
+def apart(
+    ranked: Sequence[str], count: int, among: Sequence[str] = (), taken: Iterable[str] = ()
+) -> list[str]:
     """Take the first of a ranking, but none that lies close to one of its stack. Pure.
 
     Slices beside each other show the same: who learned from one learns little from the next. They
@@ -39,6 +42,10 @@ def apart(ranked: Sequence[str], count: int) -> list[str]:
         Names of images, the best first.
     count : int
         How many to take; all where there are fewer.
+    among : sequence of str
+        All images that there are to choose from, those ranked or more.
+    taken : iterable of str
+        What is learned from already.
 
     Returns
     -------
@@ -49,26 +56,45 @@ def apart(ranked: Sequence[str], count: int) -> list[str]:
     --------
     >>> apart(["a_z4", "a_z5", "a_z3", "a_z1", "a_z2", "a_z0"], 2)
     ['a_z4', 'a_z1']
+    >>> apart(["a_z4", "a_z5", "a_z3", "a_z1", "a_z2", "a_z0"], 1, taken=["a_z3"])
+    ['a_z5']
     >>> apart(["d", "b", "a", "c"], 2)
     ['d', 'b']
     """
-    stacks: dict[str, list[str]] = {}
-    for key in sorted(ranked, key=_position):
-        stacks.setdefault(stack_of(key), []).append(key)
-    places = {key: at for keys in stacks.values() for at, key in enumerate(keys)}
-    near = -(-len(ranked) // max(2 * count, 1))
-    taken: list[str] = []
+    learned = list(taken)
+    pool = dict.fromkeys([*ranked, *among])
+    places = _places([*pool, *learned])
+    share = (len(pool) + len(learned)) / max(count + len(learned), 1)
+    kept = [(stack_of(key), places[key]) for key in learned]
+    chosen: list[str] = []
     for key in ranked:
-        if len(taken) == count:
+        if len(chosen) == count:
             break
-        others = (places[k] for k in taken if stack_of(k) == stack_of(key))
-        if all(abs(places[key] - other) >= near for other in others):
-            taken.append(key)
-    left = [key for key in ranked if key not in set(taken)]
-    chosen = {*taken, *left[: max(count - len(taken), 0)]}
-    return [key for key in ranked if key in chosen]
+        stack, place = stack_of(key), places[key]
+        near = math.ceil(share ** (1 / max(len(place), 1)) / 2)
+        if all(_distance(place, other) >= near for where, other in kept if where == stack):
+            chosen.append(key)
+            kept.append((stack, place))
+    left = [key for key in ranked if key not in set(chosen)]
+    both = {*chosen, *left[: max(count - len(chosen), 0)]}
+    return [key for key in ranked if key in both]
 
 
-def _position(key: str) -> tuple[int, ...]:
-    found = _POSITION.search(key)
-    return tuple(int(n) for n in re.findall(r"\d+", found[0])) if found else ()
+def _places(keys: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Where each image lies in its stack: how many planes and times come before it."""
+    stacks: dict[str, dict[str, tuple[int, ...]]] = {}
+    for key in keys:
+        found = _POSITION.search(key)
+        numbers = tuple(int(n) for n in re.findall(r"_[tz](\d+)", found[0])) if found else ()
+        stacks.setdefault(stack_of(key), {})[key] = numbers
+    places = {}
+    for positions in stacks.values():
+        axes = [sorted(set(axis)) for axis in zip(*positions.values(), strict=False)]
+        for key, numbers in positions.items():
+            places[key] = tuple(a.index(n) for a, n in zip(axes, numbers, strict=False))
+    return places
+
+
+def _distance(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """Steps along the axis on which they are farthest apart."""
+    return max((abs(a - b) for a, b in zip(one, other, strict=False)), default=0)

@@ -30,15 +30,21 @@ class Eye:
     ----------
     session : Session
         Whose viewer and image are looked at.
+
+    Attributes
+    ----------
+    normalisation : Normalisation
+        That of the training.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = threading.Lock()
         self._looked: tuple[ImageRef, tuple[slice, ...]] | None = None
+        self.normalisation = session.state.recipe.normalisation
         self._next = 0.0
         # The limits of the image that was drawn last: reading all of it takes long.
-        self._measured: tuple[Any, ...] = (None, None)
+        self._measured: tuple[Any, ...] = (None, None, None)
 
     def look(self) -> None:
         """Note the image in view and its visible part; on the GUI's side.
@@ -72,17 +78,13 @@ class Eye:
         if looked is None:
             return None
         ref, region = looked
-        whole = ref.read()
-        normalisation = self._session.state.recipe.normalisation
-        what = ref.key, id(ref.stack), normalisation
-        if self._measured[0] != what:
+        stack, what, limits = self._measured
+        if stack is not ref.stack or what != (ref.key, self.normalisation):
             # Of a part alone, an empty corner would be stretched until its noise looks like cells.
-            self._measured = what, normalisation.limits(whole)
-        limits = self._measured[1]
+            what, limits = (ref.key, self.normalisation), self.normalisation.limits(ref.read())
+            self._measured = ref.stack, what, limits
         self._next = now + SECONDS_APART
-        return Viewed(
-            ref.key, tuple(s.start for s in region), whole[(slice(None), *region)], limits
-        )
+        return Viewed(ref.key, tuple(s.start for s in region), ref.read(region), limits)
 
     @staticmethod
     def _visible(source: LayerSource) -> tuple[slice, ...]:

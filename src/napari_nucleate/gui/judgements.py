@@ -12,7 +12,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.edit import Edit
 from napari_nucleate.core.stacks import apart
 from napari_nucleate.gui.edits import Editor
-from napari_nucleate.project.model import HUMAN, Item, Status
+from napari_nucleate.project.model import HUMAN, WAITING, Item, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,10 +72,13 @@ class Judgements:
     def accept_best(self, count: int) -> list[str]:
         """Accept the best predictions that nobody judged yet; returns their names.
 
-        Of one stack, images that lie apart.
+        Of one stack, images that lie apart, from those labelled and accepted before as well.
         """
+        state = self._session.state
         waiting = {item.key: item for item in self._waiting()}
-        return self._mark([waiting[k] for k in apart(list(waiting), count)], "accepted")
+        learned = state.keys(*HUMAN, "accepted")
+        chosen = apart(list(waiting), count, state.keys(*WAITING), learned)
+        return self._mark([waiting[key] for key in chosen], "accepted")
 
     def accept_down_to(self, key: str) -> list[str]:
         """Accept all that nobody judged yet and is ranked as high as an image; returns their names.

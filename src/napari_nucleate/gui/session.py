@@ -344,6 +344,7 @@ class Session(QObject):
             # napari takes a third of a second to add a layer: now, while a click is answered, and
             # not in the middle of a stroke.
             self._show(blank)
+        self._eye.normalisation = state.recipe.normalisation
         self.job.start("training", work)
         self._learning = card.record.name if card else interrupted
         self.changes.begin(annotations, state.known)

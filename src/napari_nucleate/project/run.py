@@ -86,8 +86,8 @@ def accepted_examples(
         if prediction is not None:
             # The model that drew the maps knows what they mean; the next recipe may want others.
             name = state.item(key).model
-            target = store.load_card(name).recipe.target if name else state.recipe.target
-            label = pseudo_label(prediction, target, options)
+            recipe = store.load_card(name).recipe if name else state.recipe
+            label = pseudo_label(prediction, recipe, options)
             pseudo.append(pseudo_example(key, sources[key].read(), label, options))
     return pseudo
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.stacks import stack_of
+from napari_nucleate.core.training.snapshot import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,9 +113,9 @@ def hold_out(examples: Sequence[Example], recipe: Recipe, before: Record | None 
     recipe : Recipe
         Its share, its seed, and whether labels are objects or classes.
     before : Record, optional
-        Of the model that it goes on from. What that held out stays held out, and what it learned
-        from is never validated on: from its own images nobody learns how good it is. Of those that
-        are new to it some are held out, too.
+        Of the model that it goes on from. What that held out stays held out, what it learned from
+        isn't: from its own images nobody learns how good it is. Of those that are new to it some
+        are held out, too. Where nothing is left, the training images are validated on.
     """
     human = [e for e in examples if not e.pseudo]
     share = recipe.optimisation.validation
@@ -133,29 +134,54 @@ def hold_out(examples: Sequence[Example], recipe: Recipe, before: Record | None 
         parts.append(f"{strips}, which isn't learned from")
     if not parts:
         if len(new) < len(human):
-            return Split(note=f"{same}: the model that it goes on from learned from them already.")
+            return Split(
+                note=f"{same}: the model that it goes on from learned from them already. Begin "
+                "anew to hold some out."
+            )
         return Split(note=f"{same}: too few objects to hold some out.")
     return Split(held, regions, f"Validated on {' and on '.join(parts)}.")
 
 
 def _kept(human: Sequence[Example], before: Record | None) -> tuple[Split, list[Example]]:
-    """What a model held out of these images, and those that it knows nothing of."""
+    """What a model held out of these images, and those that are new to it."""
     if before is None:
         return Split(), list(human)
-    keys = {e.key for e in human}
-    held = tuple(key for key in before.held_out if key in keys)
-    regions = {key: region for key, region in before.regions.items() if key in keys}
-    known = {stack_of(key) for key in (*before.human, *before.pseudo)}
-    return Split(held, regions), [e for e in human if stack_of(e.key) not in known]
+    known = [e for e in human if _knew(before, e)]
+    keys = {e.key for e in known}
+    kept = Split(
+        tuple(key for key in before.held_out if key in keys),
+        {key: region for key, region in before.regions.items() if key in keys},
+    )
+    # Labels may have been erased there since.
+    left = {part.key for e in known if (part := kept.parts(e)[1]) and part.annotation.known.any()}
+    held = tuple(key for key in kept.held_out if key in left)
+    regions = {key: region for key, region in kept.regions.items() if key in left}
+    return Split(held, regions), [e for e in human if e.key not in keys]
+
+
+def _knew(before: Record, example: Example) -> bool:
+    """Whether a model, or one it goes back to, was given an image, or another of its stack.
+
+    By the pixels: images of other people may have the same names.
+    """
+    if not before.images:  # of an earlier version
+        stacks = {stack_of(key) for key in (*before.human, *before.pseudo)}
+        return stack_of(example.key) in stacks
+    stack = stack_of(example.key)
+    if stack != example.key and stack in map(stack_of, before.images):
+        return True
+    return fingerprint(example.image) in before.images.values()
 
 
 def _new(human: Sequence[Example], share: float, recipe: Recipe) -> Split:
     """What to hold out of images that nothing was learned from yet."""
     rng = np.random.default_rng(recipe.optimisation.seed)
     semantic = recipe.target.semantic
-    if len({stack_of(e.key) for e in human}) < FEWEST_STACKS:
-        return Split(regions=_regions(human, share, semantic, rng))
-    return Split(tuple(_whole(human, share, semantic, rng)))
+    if len({stack_of(e.key) for e in human}) >= FEWEST_STACKS:
+        whole = _whole(human, share, semantic, rng)
+        if whole:
+            return Split(tuple(whole))
+    return Split(regions=_regions(human, share, semantic, rng))
 
 
 def _inside(region: Region, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -194,9 +220,11 @@ def _whole(
     most = max(min(2 * wanted, len(human) // 2), smallest)
     chosen: dict[str, int] = {}
     for name in rng.permutation(sorted(objects)).tolist():
+        more = chosen | objects[name]
         enough = len(chosen) >= wanted and sum(chosen.values()) >= fewest
-        if not enough and any(objects[name].values()) and len(chosen | objects[name]) <= most:
-            chosen |= objects[name]
+        fits = len(more) <= most and 2 * sum(more.values()) <= total
+        if not enough and fits and any(objects[name].values()):
+            chosen = more
     return set(chosen) if sum(chosen.values()) >= fewest else set()
 
 

@@ -15,6 +15,7 @@ from napari_nucleate.core.device import (
     half_precision_pays,
     is_out_of_memory,
     precision,
+    same_shapes,
 )
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Preview, Viewed
@@ -69,8 +70,6 @@ class Learner:
         options = recipe.optimisation
         self.recipe = self.drawn = recipe
         self.device = choose_device(options.device)
-        if self.device.type == "cuda":  # all patches have one shape: what is fastest is tried once
-            torch.backends.cudnn.benchmark = True
         self.told: list[str] = []
         self._tiling = Tiling()
         if initial is None:
@@ -106,12 +105,14 @@ class Learner:
         self.rate = options.learning_rate * 0.5**self._now.failures * one_cycle(fraction)
         self._freezing.apply(fraction)
         try:
-            loss = self._loss(batches.batch(self._now.batch))
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                return value, self._recover()
-            self._optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            batch = batches.batch(self._now.batch)
+            with same_shapes(self.device):
+                loss = self._loss(batch)
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    return value, self._recover()
+                self._optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
             # A finite loss can have gradients that aren't; they would spoil every weight.
             if not math.isfinite(float(norm)):

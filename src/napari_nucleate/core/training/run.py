@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from napari_nucleate.core.patches import Sampler
 from napari_nucleate.core.training.ahead import Ahead
 from napari_nucleate.core.training.held_out import Split, hold_out
 from napari_nucleate.core.training.initial import draws_the_same
-from napari_nucleate.core.training.judge import Judge
+from napari_nucleate.core.training.judge import Judge, worse
 from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
@@ -65,7 +65,8 @@ class Run:
         self._recipe = recipe
         self._examples = {e.key: e for e in examples}
         self._seen: dict[str, tuple[Example, Seen]] = {}
-        self._counted: dict[str, tuple[Example, int]] = {}
+        before = snapshot.card.record if snapshot else initial.card.record if initial else None
+        self._known_before = before.images if before else {}
         at = snapshot.progress if snapshot else None
         split = (
             Split.recorded(snapshot.card.record)
@@ -238,7 +239,7 @@ class Run:
                 "validation(s) brought no rise."
             )
         record = self.model.card.record
-        if record.initial_ap is not None and (record.validation_ap or 0) < record.initial_ap:
+        if record.initial_ap is not None and worse(record, record.initial_ap):
             yield Warned(
                 f"What it was before was better: mean AP {record.initial_ap:.3f} on the validation "
                 f"images, {record.validation_ap or 0:.3f} now. Go on with the model "
@@ -359,20 +360,18 @@ class Run:
     def _noted(self) -> Record:
         """The record as it is now, with what changed meanwhile."""
         record = self._renewal.noted(self._card.record)
+        images = self._known_before | {k: self._seen_of(e).image for k, e in self._examples.items()}
+        update: dict[str, Any] = {"images": images}
+        if self._judge.renewed:  # it was measured by other labels
+            update["initial_ap"] = None
+        record = record.model_copy(update=update)
         if self._recipe.target.semantic:  # classes aren't objects
             return record
         counts = [0, 0]
         for key, example in self._examples.items():
-            counts[key in record.pseudo] += self._objects_of(example)
+            counts[key in record.pseudo] += example.annotation.n_objects
         update = {"human_objects": counts[0], "pseudo_objects": counts[1]}
         return record.model_copy(update=update)
-
-    def _objects_of(self, example: Example) -> int:
-        """How many objects it has, counted once as long as its labels stay."""
-        taken = self._counted.get(example.key)
-        if taken is None or taken[0] is not example:
-            taken = self._counted[example.key] = example, example.annotation.n_objects
-        return taken[1]
 
     def _seen_of(self, example: Example) -> Seen:
         """Its fingerprints, taken once as long as its labels stay."""

@@ -49,9 +49,8 @@ def train(
     card : Card, optional
         Names, voxel size and record to go with the model; its recipe is replaced.
     initial : Model, optional
-        Weights to start from, instead of random ones. Where they never saw what is held out, they
-        are measured first (a `Validated` of step 0, without a model), and come back if all that
-        is learned is worse.
+        Weights to start from, instead of random ones. What they held out stays held out, and they
+        are measured on it first: a `Validated` of step 0, without a model.
     view : callable, optional
         Asked between steps for what to preview.
     changed : callable, optional
@@ -106,8 +105,10 @@ def train(
                 yield run.learner.preview(viewed, run.step)
     except GeneratorExit:
         if keep is not None and run.step:
-            run.take_up()
-            keep(run.snapshot())
+            try:
+                run.take_up()
+            finally:
+                keep(run.snapshot())
         raise
     finally:
         run.close()
