@@ -183,6 +183,7 @@ class TestBefore:
         record = events[-1].model.card.record
         assert record.best_step > 0
         assert record.initial_ap == of(Validated, events)[0].ap
+        assert 0 < record.initial_noise < 1
         assert record.validation_ap < record.initial_ap
         (warning,) = (w for w in of(Warned, events) if w.message.startswith("What it was before"))
         assert "Go on with the model 'model', label more" in warning.message

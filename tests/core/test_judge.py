@@ -137,3 +137,33 @@ def timed(value, budget=Seconds):
     from napari_nucleate.core.recipe import Optimisation
 
     return Optimisation(budget=budget(value=value), batch=1, patch=32, device="cpu")
+
+
+class TestNoise:
+    def test_it_is_what_differs_between_objects(self):
+        rng = np.random.default_rng(0)
+        before = rng.random(400)
+        now = before.copy()
+        now[:40] = rng.random(40)
+        noise = Verdict(0.1, 0.5, 0.5, 400, now).noise(before)
+        assert noise == pytest.approx(2 * np.std(now - before) / 20)
+        assert noise < 0.02
+
+    def test_a_single_object_is_no_more_than_that(self):
+        assert Verdict(0.1, 0.5, 0.5, 10, np.ones(10)).noise(np.ones(10)) == 0.1
+
+    def test_other_objects_can_not_be_compared(self):
+        assert Verdict(0.1, 0.5, 0.5, 10, np.ones(10)).noise(np.ones(9)) is None
+        assert Verdict(0.1, 0.5, 0.5, 0).noise(np.empty(0)) is None
+
+    def test_a_judge_tells_which_objects_are_found(self, nuclei, tiny, monkeypatch):
+        example = nuclei(count=1)[0]
+        judge = Judge([example], tiny())
+
+        class Knows:
+            def predict(self, pixels):
+                return tiny().target.encode(example.annotation)
+
+        verdict = judge.judge(Knows())
+        assert len(verdict.found) == verdict.objects == example.annotation.n_objects
+        assert verdict.found.mean() > 0.8

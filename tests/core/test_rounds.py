@@ -278,6 +278,9 @@ class TestLowered:
         assert "after 0.700 before it" in lowered(now, [])
         assert "after 0.700 before it" in lowered(now, [self.before])
         assert lowered(now.model_copy(update={"initial_ap": 0.51}), []) == ""
+        # Object by object, less is seen.
+        surer = now.model_copy(update={"initial_ap": 0.51, "initial_noise": 0.005})
+        assert "after 0.510 before it" in lowered(surer, [])
 
 
 def test_no_rounds_is_one_training_and_a_prediction_of_the_pool(nuclei, tiny, pool):

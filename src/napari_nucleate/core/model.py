@@ -37,6 +37,9 @@ class Record(Params):
     initial_ap: float | None = Field(
         None, description="Mean AP of the model it began with, on the same validation images."
     )
+    initial_noise: float | None = Field(
+        None, description="How much lower than that its own may be by chance."
+    )
     validated: int = Field(0, ge=0, description="Objects that were validated on.")
     human: tuple[str, ...] = Field((), description="Images with a person's labels.")
     pseudo: tuple[str, ...] = Field((), description="Images with accepted predictions.")

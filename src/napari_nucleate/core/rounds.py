@@ -151,16 +151,16 @@ def lowered(now: Record, earlier: Sequence[Record]) -> str:
     ap = now.validation_ap
     if ap is None or not (now.held_out or now.regions):
         return ""
-    same = [(r.validation_ap, f"in round {r.round}") for r in earlier if _compares(now, r)]
-    best = max(
-        ((old, where) for old, where in [*same, (now.initial_ap, "before it")] if old is not None),
-        default=(0.0, ""),
-    )
-    if not worse(now, best[0]):
+    same: list[tuple[float | None, float | None, str]]
+    same = [(r.validation_ap, None, f"in round {r.round}") for r in earlier if _compares(now, r)]
+    same.append((now.initial_ap, now.initial_noise, "before it"))
+    higher = [(old, at) for old, noise, at in same if old is not None and worse(now, old, noise)]
+    if not higher:
         return ""
+    old, where = max(higher)
     return (
         f"Round {now.round} made it worse: mean AP {ap:.3f} on the validation images, after "
-        f"{best[0]:.3f} {best[1]}. Its model is set aside; the one before stays in use."
+        f"{old:.3f} {where}. Its model is set aside; the one before stays in use."
     )
 
 

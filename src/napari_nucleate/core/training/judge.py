@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.corrected import changed
-from napari_nucleate.core.metrics import evaluate
+from napari_nucleate.core.metrics import AVERAGED, agreement, evaluate
 from napari_nucleate.core.training.snapshot import Judged
 
 if TYPE_CHECKING:
@@ -34,20 +34,64 @@ standard errors, where of ten objects one is found by one of both models only. I
 root of how many objects there are."""
 
 
-def worse(now: Record, before: float) -> bool:
-    """Whether a model's AP is lower than an earlier one on the same objects, beyond noise. Pure."""
+def worse(now: Record, before: float, noise: float | None = None) -> bool:
+    """Whether a model's AP is lower than an earlier one on the same objects, beyond noise. Pure.
+
+    Parameters
+    ----------
+    now : Record
+    before : float
+        The earlier AP.
+    noise : float, optional
+        How much lower it may be by chance, where both were compared object by object.
+    """
     ap = now.validation_ap
-    return ap is not None and ap < before - NOISE / math.sqrt(max(now.validated, 1))
+    usual = NOISE / math.sqrt(max(now.validated, 1))
+    return ap is not None and ap < before - (usual if noise is None else noise)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Cross-entropy of the foreground, mean AP at IoU 0.5 to 0.9, Dice, number of objects."""
+    """What validating weights gave.
+
+    Parameters
+    ----------
+    loss : float
+        Cross-entropy of the foreground.
+    ap : float
+        Mean AP at IoU 0.5 to 0.9.
+    dice : float
+    objects : int
+        How many true objects there are.
+    found : ndarray of float, shape (objects,)
+        At how many of these IoUs each is found, 0 to 1.
+    """
 
     loss: float
     ap: float
     dice: float
     objects: int
+    found: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False)
+
+    def noise(self, before: NDArray[np.float64]) -> float | None:
+        """Two standard errors of the difference from earlier weights, object by object. Pure.
+
+        Most objects are found by both or by neither: that says much more than two APs do.
+
+        Parameters
+        ----------
+        before : ndarray of float
+            `found` of the earlier ones.
+
+        Returns
+        -------
+        float or None
+            At least what a single object makes; None where these are other objects, or none.
+        """
+        n = len(self.found)
+        if not n or len(before) != n:
+            return None
+        return max(2 * float(np.std(self.found - before)) / math.sqrt(n), 1 / n)
 
 
 @dataclass(frozen=True)
@@ -208,20 +252,20 @@ class Judge:
     def judge(self, learner: Learner) -> Verdict:
         """Predict and compare with the annotations, where pixels are known."""
         target = self._recipe.target
-        losses, cases = [], []
+        losses, cases, found = [], [], []
         for case in self._cases:
             maps = learner.predict(case.pixels)
             known, labels = case.annotation.known, case.annotation.labels
             foreground = target.maps(maps).foreground[known].clip(1e-4, 1 - 1e-4)
-            truth = labels[known] > 0
-            losses.append(float(-np.log(np.where(truth, foreground, 1 - foreground)).mean()))
-            cases.append(
-                (
-                    "",
-                    np.where(known, labels, 0),
-                    np.where(known, target.decode(maps), 0),
-                )
-            )
+            likely = np.where(labels[known] > 0, foreground, 1 - foreground)
+            losses.append(float(-np.log(likely).mean()))
+            truth, drawn = (np.where(known, a, 0) for a in (labels, target.decode(maps)))
+            cases.append(("", truth, drawn))
+            best = np.array(list(agreement(truth, drawn).values()))
+            found.append((best[:, np.newaxis] >= AVERAGED).mean(1))
         total = evaluate(cases).total
         objects = total.at(0.5).tp + total.at(0.5).fn
-        return Verdict(float(np.mean(losses)), total.mean_ap, total.pixels.dice, objects)
+        loss = float(np.mean(losses))
+        return Verdict(
+            loss, total.mean_ap, total.pixels.dice, objects, np.concatenate([np.empty(0), *found])
+        )

@@ -28,9 +28,14 @@ from napari_nucleate.core.training.tuning import Cases, tuned
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from numpy.typing import NDArray
+
     from napari_nucleate.core.events import Corrected
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.recipe import Recipe
+
+FOUND = "before/found"
+"""Name in a snapshot of what the model that it began with found."""
 
 KEEP_EVERY = 60.0
 """Seconds between snapshots at least; writing one takes a part of a second."""
@@ -67,6 +72,7 @@ class Run:
         self._seen: dict[str, tuple[Example, Seen]] = {}
         before = snapshot.card.record if snapshot else initial.card.record if initial else None
         self._known_before = before.images if before else {}
+        self._found_before: NDArray[np.float64] | None = None
         at = snapshot.progress if snapshot else None
         split = (
             Split.recorded(snapshot.card.record)
@@ -193,6 +199,7 @@ class Run:
         verdict = self._judge.judge(self.learner)
         self._began += time.perf_counter() - began
         self._note(initial_ap=verdict.ap)
+        self._found_before = verdict.found
         yield Validated(0, verdict.loss, verdict.ap, verdict.dice, 0.0, None)
 
     def take_up(self) -> None:
@@ -210,7 +217,7 @@ class Run:
         self._began += free
         self.seconds = now = now - free
         if better:
-            update = {
+            update: dict[str, Any] = {
                 "seconds": now,
                 "steps": self.step,
                 "best_step": self.step,
@@ -218,7 +225,10 @@ class Run:
                 "validation_ap": verdict.ap,
                 "validated": verdict.objects,
             }
-            record = self._noted().model_copy(update=update)
+            record = self._noted()
+            if record.initial_ap is not None and self._found_before is not None:
+                update["initial_noise"] = verdict.noise(self._found_before)
+            record = record.model_copy(update=update)
             card = self._card.model_copy(update={"record": record})
             self.best = Model(card, weights_of(self.learner.average))
         return Validated(
@@ -239,7 +249,7 @@ class Run:
                 "validation(s) brought no rise."
             )
         record = self.model.card.record
-        if record.initial_ap is not None and worse(record, record.initial_ap):
+        if record.initial_ap is not None and worse(record, record.initial_ap, record.initial_noise):
             yield Warned(
                 f"What it was before was better: mean AP {record.initial_ap:.3f} on the validation "
                 f"images, {record.validation_ap or 0:.3f} now. Go on with the model "
@@ -297,6 +307,8 @@ class Run:
     def snapshot(self) -> Snapshot:
         """All of its state; a copy."""
         arrays = self.learner.arrays()
+        if self._found_before is not None:
+            arrays[FOUND] = self._found_before
         if self.best is not None:
             arrays |= {f"best/{k}": v for k, v in self.best.weights.items()}
         progress = Progress(
@@ -325,6 +337,8 @@ class Run:
 
     def _go_on(self, snapshot: Snapshot) -> None:
         self.learner.restore(snapshot.arrays)
+        if FOUND in snapshot.arrays:
+            self._found_before = snapshot.arrays[FOUND].astype(np.float64)
         snapshot.progress.draws.put(self._rng)
         self.best = snapshot.best
         record = snapshot.card.record

@@ -128,7 +128,8 @@ class Snapshot:
     progress : Progress
     arrays : dict of str to ndarray
         By names that begin with what they are: "network/", "average/", "mean/", "square/" and
-        "steps/", of the optimiser; "best/", the weights of the best model so far.
+        "steps/", of the optimiser; "best/", the weights of the best model so far; "before/", what
+        the model that it began with found.
     """
 
     card: Card
