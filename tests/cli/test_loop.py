@@ -13,6 +13,7 @@ from PIL import Image
 
 from napari_nucleate.core.images import Stack
 from napari_nucleate.core.instances.tune import Tuned
+from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.io.read import read_images, read_stack
 from napari_nucleate.project import tune as project_tune
 from napari_nucleate.project.model import Item, State
@@ -169,6 +170,10 @@ def test_scores_are_printed_with_whole_names_on_a_narrow_terminal(nucleate, samp
         assert name in text
 
 
+ALL_GOOD = ("--least", 0, "--sure", 0, "--sizes", 1000)
+"""Whatever a network draws after two steps is learned from."""
+
+
 def some_masks(masks, folder, count):
     folder.mkdir()
     for path in sorted(masks.glob("*.tif"))[:count]:
@@ -185,7 +190,7 @@ def test_self_training_makes_a_project_that_can_be_read(
     out = tmp_path / "project"
     options = ["--images", images, "--masks", few, "--out", out, *ndim(kind), *tiny_options]
     done = nucleate(
-        "self-train", *options, "--patch-depth", 8, "--rounds", 2, "--least", 0, "--json"
+        "self-train", *options, "--patch-depth", 8, "--rounds", 2, *ALL_GOOD, "--json"
     ).json
     assert [(r["number"], r["human"], r["pseudo"]) for r in done["rounds"]] == [
         (0, 1, 0),
@@ -241,7 +246,7 @@ def test_a_project_is_gone_on_with(nucleate, tmp_path, sample, tiny_options, kin
         Store(out).save_state(State(items=tuple(items)).mark(keys[2], "labelled"))
     before = weights_written(out)
     monkeypatch.chdir(tmp_path)  # from wherever it is run
-    options = [*tiny_options, "--rounds", 2, "--best", 2, "--least", 0]
+    options = [*tiny_options, "--rounds", 2, "--best", 2, *ALL_GOOD]
     done = nucleate("self-train", "project", *options, "--json").json
     assert [(r["number"], r["human"], r["pseudo"]) for r in done["rounds"]] == [
         (0, 1, 0),
@@ -263,7 +268,7 @@ def test_an_image_confirmed_to_be_empty_is_learned_from(nucleate, tmp_path, samp
     store = Store(out)
     key = store.load_state().ranked()[0].key
     store.save_state(store.load_state().mark(key, "empty"))
-    nucleate("self-train", out, *tiny_options, "--rounds", 1, "--least", 0)
+    nucleate("self-train", out, *tiny_options, "--rounds", 1, *ALL_GOOD)
     state = store.load_state()
     assert state.item(key).status == "empty"
     assert key in store.load_card(state.used.model).record.human
@@ -281,7 +286,7 @@ def test_what_a_person_accepted_is_learned_from_as_it_is(nucleate, tmp_path, sam
     before = store.load_prediction(item.key)
     nucleate("self-train", out, *tiny_options, "--rounds", 0)
     assert store.load_state().item(item.key) == taken
-    nucleate("self-train", out, *tiny_options, "--rounds", 1, "--best", 1, "--least", 0)
+    nucleate("self-train", out, *tiny_options, "--rounds", 1, "--best", 1, *ALL_GOOD)
     after = store.load_state()
     assert after.item(item.key) == taken
     np.testing.assert_array_equal(store.load_prediction(item.key).labels, before.labels)
@@ -322,7 +327,7 @@ def test_what_was_rejected_is_not_learned_from(nucleate, tmp_path, sample, tiny_
     state = store.load_state()
     best = state.ranked()[0].key
     store.save_state(state.mark(best, "rejected"))
-    nucleate("self-train", out, *tiny_options, "--rounds", 1, "--best", 9, "--least", 0)
+    nucleate("self-train", out, *tiny_options, "--rounds", 1, "--best", 9, *ALL_GOOD)
     after = store.load_state()
     assert after.item(best).status == "rejected"
     assert len(store.load_card(after.used.model).record.pseudo) == 2
@@ -378,7 +383,7 @@ def test_a_round_that_made_it_worse_is_told_and_its_model_not_named(
     few.mkdir()
     shutil.copy(next(masks.iterdir()), few)
     options = ["--images", images, "--masks", few, "--out", out, *tiny_options]
-    said = nucleate("self-train", *options, "--rounds", 2, "--least", 0)
+    said = nucleate("self-train", *options, "--rounds", 2, *ALL_GOOD)
     assert "Round 1 made it worse." in said.err
     assert str(out / "models" / "round-0") in said.err.replace("\n", "")
     assert names(out / "models") == ["round-0", "round-1"]
@@ -412,6 +417,14 @@ def check_demo(out, labelled, images):
     return scores
 
 
+@pytest.fixture
+def all_good(monkeypatch):
+    """Whatever a network draws after a few steps is learned from."""
+    options = SelfTraining(rounds=1, least=0, sure=0, sizes=1000)
+    monkeypatch.setattr("napari_nucleate.cli.demo.SelfTraining", lambda rounds: options)
+
+
+@pytest.mark.usefixtures("all_good")
 def test_demo_runs_the_loop_on_given_images(nucleate, tmp_path, sample):
     images, masks = sample("2d", 6)
     out = tmp_path / "demo"
@@ -433,7 +446,7 @@ def test_demo_runs_the_loop_on_given_images(nucleate, tmp_path, sample):
 
 
 @pytest.fixture
-def quick(monkeypatch, tiny):
+def quick(monkeypatch, tiny, all_good):
     """Demos train a tiny network for two steps."""
     monkeypatch.setattr("napari_nucleate.cli.demo._recipe", lambda seconds, seed: tiny(steps=2))
 
@@ -470,6 +483,7 @@ def test_demo_makes_its_own_sample_in_a_folder_of_its_own(nucleate, tmp_path, mo
         check_demo(tmp_path / expected, 3, 4)
 
 
+@pytest.mark.usefixtures("all_good")
 @pytest.mark.skipif(
     not (SHARED / "data" / "dsb2018_fluo").is_dir(), reason="../shared/data isn't here"
 )
@@ -594,7 +608,7 @@ def test_only_what_lies_in_boxes_counts(nucleate, tmp_path, sample, tiny_options
     assert store.load_state().known == "boxes"
     assert store.load_boxes() == {key: [[[0.0, 0.0], [40.0, 40.0]]]}
     # The project knows them from now on.
-    nucleate("self-train", out, *tiny_options, "--rounds", 1, "--least", 0)
+    nucleate("self-train", out, *tiny_options, "--rounds", 1, *ALL_GOOD)
     record = store.load_card(store.load_state().used.model).record
     assert record.human_objects == some["human_objects"]
 

@@ -139,6 +139,7 @@ def test_once_it_is_to_stop_all_questions_are_asked():
 def test_what_does_not_stop_is_ended_and_it_is_said(monkeypatch):
     steps = beside(deaf, asked={})
     next(steps)
+    time.sleep(1)  # until it doesn't hear
     monkeypatch.setattr(module, "PATIENCE", 0.5)
     with pytest.raises(NucleateError, match=r"didn't stop within .* minutes and was ended"):
         steps.close()

@@ -51,6 +51,7 @@ from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.project.store import Store
 
 GO_ON = "The same command with --resume goes on where it was interrupted."
+ROUNDS = ("rounds", "best", "least", "sure", "sizes", "margin", "weight")
 LOST = "It was interrupted before there was anything to go on with."
 
 
@@ -189,7 +190,7 @@ def predict(
 
 
 @with_options("tiling", Tiling, "views")
-@with_options("rounds", SelfTraining, "rounds", "best", "least", "sure", "margin", "weight")
+@with_options("rounds", SelfTraining, *ROUNDS)
 @with_options("given", Recipe, *RECIPE_PATHS)
 def self_train(
     given: dict[str, Any],
