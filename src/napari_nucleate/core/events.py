@@ -46,8 +46,7 @@ class Validated:
 
     `loss` is the cross-entropy of the foreground, `ap` the mean AP at IoU 0.5 to 0.9. `model` has
     the weights where they are the best so far, and is None elsewhere; who listens keeps it. Step 0
-    is the model that the training begins with.
-    `learning_rate` is that of the step before.
+    is the model that the training begins with. `learning_rate` is that of the step before.
     """
 
     step: int

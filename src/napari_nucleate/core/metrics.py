@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,11 +120,16 @@ class Score:
         Counts at each IoU threshold.
     pixels : Pixels
         Counts of foreground pixels.
+    best_iou : ndarray of float, shape (objects,)
+        Of each true object, with the predicted object that it overlaps best.
     """
 
     name: str
     matches: tuple[tuple[float, Matches], ...]
     pixels: Pixels
+    best_iou: NDArray[np.float64] = field(
+        default_factory=lambda: np.empty(0), compare=False, repr=False
+    )
 
     def at(self, threshold: float) -> Matches:
         """Give the counts at one of the thresholds that were evaluated.
@@ -260,7 +265,8 @@ def evaluate(
         (t, sum((s.matches[k][1] for s in images), Matches())) for k, t in enumerate(thresholds)
     )
     pixels = sum((s.pixels for s in images), Pixels())
-    return Evaluation(images, Score("total", tuple(sums), pixels))
+    best_iou = np.concatenate([np.empty(0), *(s.best_iou for s in images)])
+    return Evaluation(images, Score("total", tuple(sums), pixels, best_iou))
 
 
 def count_pixels(truth: Labels, pred: Labels) -> Pixels:
@@ -305,9 +311,7 @@ def agreement(a: Labels, b: Labels) -> dict[int, float]:
     {4: 1.0, 9: 0.0}
     """
     overlaps = _overlaps(a, b)
-    best = np.zeros(len(overlaps.labels))
-    np.maximum.at(best, overlaps.rows, overlaps.iou)
-    return dict(zip(overlaps.labels.tolist(), best.tolist(), strict=True))
+    return dict(zip(overlaps.labels.tolist(), overlaps.best_iou.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -319,6 +323,13 @@ class _Overlaps:
     rows: NDArray[np.int64]  # (k,) indices of the true objects
     cols: NDArray[np.int64]  # (k,) indices of the predicted objects
     iou: NDArray[np.float64]  # (k,)
+
+    @property
+    def best_iou(self) -> NDArray[np.float64]:
+        """Of each true object; 0 where nothing overlaps it."""
+        best = np.zeros(len(self.labels))
+        np.maximum.at(best, self.rows, self.iou)
+        return best
 
 
 def _overlaps(truth: Labels, pred: Labels) -> _Overlaps:
@@ -404,7 +415,7 @@ def _score(name: str, truth: Labels, pred: Labels, thresholds: Sequence[float]) 
     except NucleateError as error:
         raise NucleateError(f"{name}: {error}") from error
     matches = tuple((t, _match(overlaps, t)) for t in thresholds)
-    return Score(name, matches, count_pixels(truth, pred))
+    return Score(name, matches, count_pixels(truth, pred), overlaps.best_iou)
 
 
 def _check(truth: Labels, pred: Labels) -> None:

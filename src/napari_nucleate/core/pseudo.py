@@ -35,13 +35,15 @@ class PseudoLabel(NamedTuple):
     ignored : ndarray of bool, shape (*spatial)
         Pixels about which nobody is sure on which side of an edge they lie. They are known, so that
         it is known where the object ends, but nothing is learned from them.
-    objects : int
-        How many are sure.
     """
 
     annotation: Annotation
     ignored: NDArray[np.bool_]
-    objects: int
+
+    @property
+    def objects(self) -> int:
+        """How many objects are sure; where labels are classes, how many of these there are."""
+        return self.annotation.n_objects
 
 
 def pseudo_label(
@@ -69,7 +71,7 @@ def pseudo_label(
         # A class isn't found or missed as an object is: pixels alone are sure or doubtful.
         likely = np.sort(maps, axis=0)
         known = likely[-1] - likely[-2] >= options.margin
-        return PseudoLabel(Annotation(labels, known), np.zeros(labels.shape, bool), 0)
+        return PseudoLabel(Annotation(labels, known), np.zeros(labels.shape, bool))
     foreground = target.maps(maps).foreground
     doubtful = np.isin(labels, _doubtful(prediction, options, diameter))
     bright = (labels == 0) & (foreground >= 0.5)
@@ -83,8 +85,7 @@ def pseudo_label(
     # There, the rim of a sure object may be a border between both.
     border = math.ceil((getattr(target, "width", SURROUNDINGS) + 1) / recipe.zoom)
     ignored |= edge | _dilated(doubtful, border)
-    annotation = Annotation(labels, ~unknown)
-    return PseudoLabel(annotation, ignored & ~unknown, annotation.n_objects)
+    return PseudoLabel(Annotation(labels, ~unknown), ignored & ~unknown)
 
 
 def worth_learning(prediction: Prediction, label: PseudoLabel, target: TargetBase) -> bool:

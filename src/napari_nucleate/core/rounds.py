@@ -26,7 +26,7 @@ from napari_nucleate.core.pseudo import (
     pseudo_label,
     worth_learning,
 )
-from napari_nucleate.core.stacks import apart
+from napari_nucleate.core.stacks import Spread, apart
 from napari_nucleate.core.training.judge import worse
 from napari_nucleate.core.zoom import measured_diameter
 
@@ -287,7 +287,7 @@ class _Best:
         learned: Sequence[str],
     ) -> None:
         self._options, self._recipe, self._diameter = options, recipe, diameter
-        self._count, self._pool, self._learned = count, pool, learned
+        self._count, self._spread = count, Spread(pool, learned)
         self._most = 2 * count + 16 if count else 0
         self._confidence: dict[str, float] = {}
         self.labels: dict[str, PseudoLabel] = {}
@@ -304,7 +304,7 @@ class _Best:
         if len(self.labels) > self._most:
             # Those that lie apart stay, the best of the others, too.
             order = [key for key, _ in rank(self._confidence)]
-            chosen = set(apart(order, self._count, self._pool, self._learned))
+            chosen = set(self._spread.first(order, self._count))
             worst = next(key for key in reversed(order) if key not in chosen)
             del self.labels[worst], self._confidence[worst]
 

@@ -61,37 +61,59 @@ def apart(
     >>> apart(["d", "b", "a", "c"], 2)
     ['d', 'b']
     """
-    learned = list(taken)
-    pool = dict.fromkeys([*ranked, *among])
-    places = _places([*pool, *learned])
-    share = (len(pool) + len(learned)) / max(count + len(learned), 1)
-    kept = [(stack_of(key), places[key]) for key in learned]
-    chosen: list[str] = []
-    for key in ranked:
-        if len(chosen) == count:
-            break
-        stack, place = stack_of(key), places[key]
-        near = math.ceil(share ** (1 / max(len(place), 1)) / 2)
-        if all(_distance(place, other) >= near for where, other in kept if where == stack):
-            chosen.append(key)
-            kept.append((stack, place))
-    left = [key for key in ranked if key not in set(chosen)]
-    both = {*chosen, *left[: max(count - len(chosen), 0)]}
-    return [key for key in ranked if key in both]
+    return Spread([*ranked, *among], taken).first(ranked, count)
 
 
-def _places(keys: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """Where each image lies in its stack: how many planes and times come before it."""
+class Spread:
+    """Where images lie in their stacks, found once, to choose among them again and again.
+
+    Parameters
+    ----------
+    pool : iterable of str
+        All images that there are to choose from.
+    learned : iterable of str
+        What is learned from already.
+    """
+
+    def __init__(self, pool: Iterable[str], learned: Iterable[str] = ()) -> None:
+        self._learned = list(learned)
+        different = dict.fromkeys(pool)
+        self._size = len(different) + len(self._learned)
+        self._places = _places([*different, *self._learned])
+
+    def first(self, ranked: Sequence[str], count: int) -> list[str]:
+        """The first of a ranking of some of the pool that lie apart, see `apart`."""
+        share = self._size / max(count + len(self._learned), 1)
+        kept = [self._places[key] for key in self._learned]
+        chosen: set[str] = set()
+        for key in ranked:
+            if len(chosen) == count:
+                break
+            stack, place = self._places[key]
+            near = math.ceil(share ** (1 / max(len(place), 1)) / 2)
+            if all(_distance(place, other) >= near for where, other in kept if where == stack):
+                chosen.add(key)
+                kept.append((stack, place))
+        left = [key for key in ranked if key not in chosen]
+        chosen.update(left[: max(count - len(chosen), 0)])
+        return [key for key in ranked if key in chosen]
+
+
+def _places(keys: Iterable[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The stack of each image, and how many planes and times come before it there."""
     stacks: dict[str, dict[str, tuple[int, ...]]] = {}
     for key in keys:
         found = _POSITION.search(key)
         numbers = tuple(int(n) for n in re.findall(r"_[tz](\d+)", found[0])) if found else ()
         stacks.setdefault(stack_of(key), {})[key] = numbers
     places = {}
-    for positions in stacks.values():
-        axes = [sorted(set(axis)) for axis in zip(*positions.values(), strict=False)]
+    for stack, positions in stacks.items():
+        axes = [
+            {number: at for at, number in enumerate(sorted(set(axis)))}
+            for axis in zip(*positions.values(), strict=False)
+        ]
         for key, numbers in positions.items():
-            places[key] = tuple(a.index(n) for a, n in zip(axes, numbers, strict=False))
+            places[key] = stack, tuple(a[n] for a, n in zip(axes, numbers, strict=False))
     return places
 
 

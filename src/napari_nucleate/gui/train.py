@@ -171,12 +171,13 @@ class TrainDock(QWidget):
     def _on_ended(self, ending: Ending) -> None:
         if isinstance(ending, Failed):
             self.status.warn(ending.message)
-        elif self._warned and not self._aside:
-            # What came last is nothing to miss.
-            words = self._ended_in_words(isinstance(ending, Stopped))
-            self.status.warn(f"{words} {self._warned}")
         else:
-            self.status.say(self._ended_in_words(isinstance(ending, Stopped)))
+            words = self._ended_in_words(isinstance(ending, Stopped))
+            # What was warned of last is nothing to miss.
+            if self._warned and not self._aside:
+                self.status.warn(f"{words} {self._warned}")
+            else:
+                self.status.say(words)
         if self._task == "training":
             kept = None if self._aside else self._kept
             self.now.say("")
@@ -296,9 +297,10 @@ def validated_in_words(event: Validated) -> str:
     'Before: loss 0.31, AP 0.41, Dice 0.81.'
     """
     if event.step == 0:
-        return f"Before: loss {event.loss:.2f}, AP {event.ap:.2f}, Dice {event.dice:.2f}."
+        return f"Before: loss {event.loss:.2f}, {_scores(event)}."
     return f"Now: loss {event.loss:.2f}, {_scores(event)}, learning rate {event.learning_rate:.2g}."
 
 
 def _scores(event: Validated) -> str:
-    return f"AP {event.ap:.2f}, Dice {event.dice:.2f} at step {event.step}"
+    at = f" at step {event.step}" if event.step else ""
+    return f"AP {event.ap:.2f}, Dice {event.dice:.2f}{at}"

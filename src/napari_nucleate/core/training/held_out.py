@@ -146,7 +146,7 @@ def _kept(human: Sequence[Example], before: Record | None) -> tuple[Split, list[
     """What a model held out of these images, and those that are new to it."""
     if before is None:
         return Split(), list(human)
-    known = [e for e in human if _knew(before, e)]
+    known = _known(human, before)
     keys = {e.key for e in known}
     kept = Split(
         tuple(key for key in before.held_out if key in keys),
@@ -159,18 +159,23 @@ def _kept(human: Sequence[Example], before: Record | None) -> tuple[Split, list[
     return Split(held, regions), [e for e in human if e.key not in keys]
 
 
-def _knew(before: Record, example: Example) -> bool:
-    """Whether a model, or one it goes back to, was given an image, or another of its stack.
+def _known(human: Sequence[Example], before: Record) -> list[Example]:
+    """The images that a model, or one it goes back to, was given, and others of their stacks.
 
     By the pixels: images of other people may have the same names.
     """
     if not before.images:  # of an earlier version
         stacks = {stack_of(key) for key in (*before.human, *before.pseudo)}
-        return stack_of(example.key) in stacks
-    stack = stack_of(example.key)
-    if stack != example.key and stack in map(stack_of, before.images):
-        return True
-    return fingerprint(example.image) in before.images.values()
+        return [e for e in human if stack_of(e.key) in stacks]
+    stacks = {stack_of(key) for key in before.images}
+    images = set(before.images.values())
+
+    def is_known(example: Example) -> bool:
+        stack = stack_of(example.key)
+        of_a_stack = stack != example.key and stack in stacks
+        return of_a_stack or fingerprint(example.image) in images
+
+    return [e for e in human if is_known(e)]
 
 
 def _new(human: Sequence[Example], share: float, recipe: Recipe) -> Split:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.corrected import changed
-from napari_nucleate.core.metrics import AVERAGED, agreement, evaluate
+from napari_nucleate.core.metrics import AVERAGED, evaluate
 from napari_nucleate.core.training.snapshot import Judged
 
 if TYPE_CHECKING:
@@ -98,11 +98,13 @@ class Verdict:
 class _Case:
     """What is looked at of an image: normalised pixels (C, *spatial), and their labels.
 
-    Where a part of an image is known, that part with as much around it as the network sees.
+    Where a part of an image is known, that part with as much around it as the network sees. Beside
+    them, the labels of the whole image, to tell what changes.
     """
 
     pixels: NDArray[np.float32]
     annotation: Annotation
+    whole: Annotation
 
     @classmethod
     def of(cls, example: Example, recipe: Recipe) -> _Case:
@@ -115,6 +117,7 @@ class _Case:
         return cls(
             np.ascontiguousarray(pixels),
             Annotation(annotation.labels[where], annotation.known[where]),
+            annotation,
         )
 
 
@@ -172,7 +175,6 @@ class Judge:
         self._keys = [examples[i].key for i in chosen]
         self._cases = [_Case.of(examples[i], recipe) for i in chosen]
         self.renewed = False
-        self._whole = [examples[i].annotation for i in chosen]
 
     @property
     def images(self) -> int:
@@ -192,11 +194,11 @@ class Judge:
         if example.key not in self._keys or not example.annotation.known.any():
             return 0
         at = self._keys.index(example.key)
-        old, new = self._whole[at], example.annotation
+        old, new = self._cases[at].whole, example.annotation
         count = changed(np.where(old.known, old.labels, -1), np.where(new.known, new.labels, -1))
         if not count.size and np.array_equal(old.known, new.known):
             return 0
-        self._cases[at], self._whole[at] = _Case.of(example, self._recipe), new
+        self._cases[at] = _Case.of(example, self._recipe)
         self.judged, self.renewed = Judged(), True
         return int(count.size)
 
@@ -252,7 +254,7 @@ class Judge:
     def judge(self, learner: Learner) -> Verdict:
         """Predict and compare with the annotations, where pixels are known."""
         target = self._recipe.target
-        losses, cases, found = [], [], []
+        losses, cases = [], []
         for case in self._cases:
             maps = learner.predict(case.pixels)
             known, labels = case.annotation.known, case.annotation.labels
@@ -261,11 +263,7 @@ class Judge:
             losses.append(float(-np.log(likely).mean()))
             truth, drawn = (np.where(known, a, 0) for a in (labels, target.decode(maps)))
             cases.append(("", truth, drawn))
-            best = np.array(list(agreement(truth, drawn).values()))
-            found.append((best[:, np.newaxis] >= AVERAGED).mean(1))
         total = evaluate(cases).total
         objects = total.at(0.5).tp + total.at(0.5).fn
-        loss = float(np.mean(losses))
-        return Verdict(
-            loss, total.mean_ap, total.pixels.dice, objects, np.concatenate([np.empty(0), *found])
-        )
+        found = (total.best_iou[:, np.newaxis] >= AVERAGED).mean(1)
+        return Verdict(float(np.mean(losses)), total.mean_ap, total.pixels.dice, objects, found)
