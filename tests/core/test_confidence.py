@@ -71,7 +71,7 @@ def test_an_object_that_the_turned_image_lacks_is_not_trusted(ndim):
     assert got.objects == pytest.approx({1: 1, 2: 0, 3: 1})
     # Two are right, one is wrong, so that one lacks; and a half for that the views disagree.
     assert got.image == pytest.approx(2 / (2 + 1 + 1.5))
-    assert got.reason == "the turned image gives other objects"
+    assert got.reason == "it changes when the image is turned"
 
 
 @BOTH

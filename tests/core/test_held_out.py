@@ -1,9 +1,11 @@
 """What is validated on: whole stacks, or regions, chosen by labels and seed alone."""
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.events import Trained
@@ -11,7 +13,7 @@ from napari_nucleate.core.model import Record
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.stacks import stack_of
 from napari_nucleate.core.targets import Semantic
-from napari_nucleate.core.training.held_out import Split, _whole, hold_out
+from napari_nucleate.core.training.held_out import MOST_VALIDATED, Split, _whole, hold_out
 from napari_nucleate.core.training.snapshot import fingerprint
 from napari_nucleate.core.training.train import train
 
@@ -50,6 +52,34 @@ class TestWholeImages:
         assert keys(pseudo) < keys(hold_out(mixed, recipe).learned(mixed))
         others = {hold_out(human, tiny(validation=0.25, seed=s)).held_out for s in range(9)}
         assert len(others) > 2
+
+    def test_no_more_are_held_out_than_are_looked_at(self, tiny):
+        human = [grid(f"image {i}") for i in range(200)]
+        split = hold_out(human, tiny(validation=0.25))
+        assert len(split.held_out) == MOST_VALIDATED
+        assert split.note == f"Validated on {MOST_VALIDATED} of 200 labelled images."
+        large = [grid(f"s{s}_z{z}") for s in range(6) for z in range(20)]
+        split = hold_out(large, tiny(validation=0.25))
+        assert len(split.held_out) == 20
+        assert split.note == "Validated on 16 of 20 of 120 labelled images."
+
+    def test_slices_with_any_names_are_never_on_both_sides(self, tiny):
+        rng = np.random.default_rng(0)
+        human, stack = [], {}
+        for s in range(6):
+            noise = gaussian_filter(rng.normal(size=(4, 40, 50)), (1, 2, 2))
+            for plane in noise:
+                key = f"{rng.integers(10**9)}"
+                stack[key] = s
+                human.append(replace(grid(key), image=plane[np.newaxis]))
+        for seed in range(4):
+            split = hold_out(human, tiny(validation=0.2, seed=seed))
+            held, learned = (
+                {stack[e.key] for e in part}
+                for part in (split.validated(human), split.learned(human))
+            )
+            assert held
+            assert not held & learned
 
     def test_planes_of_one_stack_are_never_on_both_sides(self, tiny):
         human = [grid(f"s{s}_t{t}_z{z}") for s in range(6) for t in range(2) for z in range(2)]
@@ -202,8 +232,10 @@ def test_at_least_half_is_left_to_learn_from(tiny):
     keys = [*(f"single {i}" for i in range(4)), *(f"stack_z{i:03}" for i in range(100))]
     human = [grid(key) for key in keys]
     for seed in range(5):
-        held = _whole(human, 0.5, False, np.random.default_rng(seed))
-        assert 0 < len(held) <= 52
+        stacks = {key: stack_of(key) for key in keys}
+        held = _whole(human, stacks, 0.5, False, np.random.default_rng(seed))
+        assert held
+        assert len(held) <= 52
 
 
 class TestEmptyImages:

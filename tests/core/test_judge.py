@@ -75,6 +75,17 @@ def test_new_labels_elsewhere_are_seen_too(nuclei, tiny):
     assert judge.renew(Example("a", image, annotate(more))) == 0
 
 
+def test_an_image_whose_labels_are_erased_judges_no_more(nuclei, tiny):
+    examples = nuclei(count=2)
+    judge = Judge(examples, tiny())
+    for example, left in zip(examples, (1, 1), strict=True):
+        labels = example.annotation.labels
+        erased = Annotation(np.zeros_like(labels), np.zeros(labels.shape, bool))
+        assert judge.renew(Example(example.key, example.image, erased)) == 0
+        assert judge.images == left
+    assert judge.renewed
+
+
 def test_of_classes_weights_that_find_less_are_not_preferred(nuclei, tiny):
     classes = [
         Example(e.key, e.image, annotate(np.minimum(e.annotation.labels, 1)))
@@ -161,7 +172,10 @@ class TestNoise:
         judge = Judge([example], tiny())
 
         class Knows:
-            def predict(self, pixels):
+            def predictor(self):
+                return None
+
+            def predict(self, pixels, network):
                 return tiny().target.encode(example.annotation)
 
         verdict = judge.judge(Knows())

@@ -37,6 +37,59 @@ def test_the_same_seed_draws_the_same_patches(nuclei, tiny, ndim):
     assert not np.allclose(one.image, other.image)
 
 
+class TestBesideWhatIsUnknown:
+    """Whether an object touches another isn't known there: neither inside nor border is taught."""
+
+    def site(self, recipe, labels, known):
+        still = Augmentation(flip=False, turn=False, scale=0, elastic=0)
+        image = np.zeros((1, *labels.shape))
+        example = Example("a", image, Annotation(labels.astype(np.int32), known))
+        recipe = recipe.model_copy(update={"augmentation": still})
+        (site,) = sampler([example], recipe)._sites
+        return site
+
+    @pytest.mark.parametrize(("width", "diameter", "deep"), [(2, 0, 3), (5, 0, 6), (2, 96, 12)])
+    def test_the_rim_of_an_object_counts_nothing(self, tiny, width, diameter, deep):
+        labels, known = np.zeros((64, 64)), np.ones((64, 64), bool)
+        labels[20:40, 20:52], known[:, :20] = 1, False
+        recipe = tiny(2, Boundary(width=width), likely_background=False)
+        recipe = recipe.model_copy(update={"diameter": float(diameter)})
+        site = self.site(recipe, labels, known)
+        row = np.repeat(site.weights[round(30 * recipe.zoom)], round(1 / recipe.zoom))
+        assert not row[20 : 20 + deep].any()
+        assert row[20 + deep :].all()
+        # Of background it is known what it is.
+        assert site.weights[:2, round(20 * recipe.zoom) :].all()
+
+    def test_a_thin_stroke_is_the_inside_of_an_object(self, tiny):
+        labels = np.zeros((64, 64))
+        labels[10:13, 5:50], labels[30:50, 30:50] = 1, 2
+        site = self.site(tiny(likely_background=False), labels, labels > 0)
+        assert site.weights[10:13, 5:50].all()
+        assert not site.weights[30:33, 30:50].any()
+        assert site.weights[34:46, 34:46].all()
+
+    def test_in_depth_a_border_is_one_plane(self, tiny):
+        labels, known = np.zeros((12, 40, 40)), np.ones((12, 40, 40), bool)
+        labels[4:10, 10:30, 10:30], known[:4] = 1, False
+        site = self.site(tiny(3, likely_background=False), labels, known)
+        assert not site.weights[4, 10:30, 10:30].any()
+        assert site.weights[5:].all()
+
+    def test_where_all_is_known_all_counts(self, nuclei, tiny):
+        for example in nuclei():
+            assert (
+                self.site(tiny(), example.annotation.labels, example.annotation.known).weights
+                is None
+            )
+
+    def test_rays_know_by_themselves_how_far_they_are_known(self, tiny):
+        labels, known = np.zeros((64, 64)), np.ones((64, 64), bool)
+        labels[20:40, 20:52], known[:, :20] = 1, False
+        recipe = tiny(2, StarConvexTarget(rays=8), likely_background=False)
+        assert self.site(recipe, labels, known).weights is None
+
+
 @pytest.mark.parametrize(
     ("target", "ndim"),
     [(Semantic(), 2), (Semantic(), 3), (Boundary(), 2), (Boundary(), 3), (StarConvexTarget(), 2)],

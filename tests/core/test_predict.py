@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_nucleate.core.architectures import UNet
+from napari_nucleate.core.architectures.modules import UNetModule
 from napari_nucleate.core.confidence import Confidence
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Tile
@@ -25,6 +26,10 @@ ONCE = Confidence(agreement=False)
 def full_precision(monkeypatch):
     """bfloat16 rounds at a hundredth: it would hide what these tests look for."""
     monkeypatch.setattr("napari_nucleate.core.device.half_precision_pays", lambda kind: False)
+
+
+def of_kind(kind, events):
+    return [e for e in events if isinstance(e, kind)]
 
 
 def noise(*shape, seed=0):
@@ -192,7 +197,7 @@ def test_four_views_are_compared_one_by_one(tiny, random_model, picture):
     assert [(t.done, t.total) for t in tiles] == [(i, 4) for i in range(1, 5)]
     assert got.scores.objects
     assert min(got.scores.objects.values()) < 0.5 * max(got.scores.objects.values())
-    assert got.scores.reason == "the turned image gives other objects"
+    assert got.scores.reason == "it changes when the image is turned"
 
 
 @pytest.mark.parametrize(
@@ -237,9 +242,41 @@ def test_running_out_of_memory_is_told_with_advice(tiny, random_model, picture, 
     monkeypatch.setattr("napari_nucleate.core.architectures.modules.UNetModule.forward", broken)
     model = random_model(tiny())
     with pytest.raises(
-        NucleateError, match=r"Memory ran out while predicting big .* smaller tiles"
+        NucleateError, match=r"Memory ran out while predicting big .* thinner network"
     ):
         list(predict(model, [picture("big", noise(1, 40, 40))], device="cpu"))
+
+
+def test_without_memory_tiles_get_smaller_until_they_fit(tiny, random_model, picture, monkeypatch):
+    model, pixels = random_model(tiny()), noise(1, 300, 300)
+    (whole,) = of_kind(Prediction, predict(model, [picture("a", pixels)], device="cpu"))
+    true, sides = UNetModule.forward, []
+
+    def forward(self, image):
+        sides.append(max(image.shape))
+        if sides[-1] > 220:
+            raise MemoryError
+        return true(self, image)
+
+    monkeypatch.setattr(UNetModule, "forward", forward)
+    sources = [picture(key, pixels) for key in "ab"]
+    one, other = of_kind(Prediction, predict(model, sources, device="cpu"))
+    assert sum(side > 220 for side in sides) <= 4  # once for each size, and never again
+    for found in (one, other):
+        np.testing.assert_array_equal(found.labels, whole.labels)
+
+
+def test_without_batch_normalisation_it_draws_the_same(tiny, random_model):
+    for ndim in (2, 3):
+        model = random_model(tiny(ndim))
+        whole, folded = model.network(CPU), model.predictor(CPU)
+        image = torch.from_numpy(noise(1, 1, *(16,) * ndim))
+        with torch.no_grad():
+            torch.testing.assert_close(folded(image), whole(image), rtol=1e-4, atol=1e-4)
+        norms = [m for m in folded.modules() if "BatchNorm" in type(m).__name__]
+        assert not norms
+        assert any("BatchNorm" in type(m).__name__ for m in whole.modules())
+        assert not folded.training
 
 
 def test_other_errors_pass_as_they_are(tiny, random_model, picture, monkeypatch):

@@ -57,28 +57,6 @@ def test_an_object_of_low_confidence_is_unknown_with_its_surroundings(ndim):
 
 
 @BOTH
-def test_whether_there_is_a_border_beside_a_doubtful_object_is_not_learned(ndim):
-    labels = row([0, 1, 1, *[2] * 6, 0, 0, 0], ndim).astype(np.int32)
-    scored = prediction(labels, (labels > 0).astype(float), {1: 0.2, 2: 0.9})
-    got = labelled(scored, Boundary(), SelfTraining())
-    assert got.annotation.known[labels == 2].all()
-    assert not got.annotation.known[labels == 1].any()
-    # Three pixels beside it: so deep a border could reach, were it known that there is one.
-    np.testing.assert_array_equal(got.ignored, row([False] * 3 + [True] * 3 + [False] * 6, ndim))
-
-
-def test_what_a_border_reaches_is_counted_as_the_network_sees_it():
-    labels = np.zeros((60, 60), np.int32)
-    labels[:, 10:20], labels[20:40, 20:50] = 1, 2
-    scored = prediction(labels, (labels > 0).astype(float), {1: 0.2, 2: 0.9})
-    wide = Boundary(width=5)
-    for target, zoom_by, deep in ((Boundary(), 0, 3), (wide, 0, 6), (Boundary(), 96, 12)):
-        got = labelled(scored, target, SelfTraining(), zoom_by=zoom_by)
-        assert got.ignored[30, 20 : 20 + deep].all()
-        assert not got.ignored[30, 20 + deep :].any()
-
-
-@BOTH
 def test_bright_pixels_without_an_object_are_no_background(ndim):
     labels = row([0, 0, 0, 0, 0, 1], ndim).astype(np.int32)
     foreground = row([0.0, 0.99, 0.0, 0.0, 0.99, 0.99], ndim)
@@ -159,7 +137,7 @@ def test_what_is_ignored_counts_nothing_in_a_batch(tiny):
     labels = np.zeros((64, 64), np.int32)
     labels[10:50, 10:50] = 1
     foreground = np.where(labels > 0, 0.99, 0.01)
-    foreground[28:32] = 0.6
+    foreground[28:32, 10:50] = 0.6
     scored = prediction(labels, foreground, {1: 0.9})
     label = labelled(scored, Boundary(), SelfTraining())
     example = pseudo_example("a", np.zeros((1, 64, 64)), label, SelfTraining(weight=0.5))

@@ -1,17 +1,27 @@
 """An interrupted training that goes on ends as if nothing had happened."""
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Corrected, Started, Step, Trained, Validated, Warned
+from napari_nucleate.core.events import (
+    Corrected,
+    Finishing,
+    Started,
+    Step,
+    Trained,
+    Validated,
+    Warned,
+)
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.recipe import Epochs, Seconds
 from napari_nucleate.core.targets import Boundary
 from napari_nucleate.core.training import run as run_module
+from napari_nucleate.core.training.run import Run
 from napari_nucleate.core.training.snapshot import Draws, difference
 from napari_nucleate.core.training.train import train
 
@@ -112,6 +122,42 @@ def test_what_went_wrong_before_is_remembered(nuclei, tiny, monkeypatch):
     )
 
 
+def test_stopped_at_the_very_end_it_goes_on_there(nuclei, tiny, monkeypatch):
+    examples, recipe = nuclei(count=6), tiny(steps=6, validation=0.3)
+    last = list(train(examples, recipe))[-1]
+    kept = []
+    with contextlib.closing(train(examples, recipe, keep=kept.append)) as events:
+        next(e for e in events if isinstance(e, Finishing))
+    rest = list(train(examples, recipe, snapshot=kept[-1]))
+    assert not of(Step, rest)
+    assert same(rest[-1].model.weights, last.model.weights)
+    assert rest[-1].model.card.trust == last.model.card.trust
+
+
+def test_elsewhere_it_computes_as_is_fast_there(nuclei, tiny, monkeypatch):
+    snapshot, _ = interrupted(nuclei(), tiny(steps=6), 2)
+
+    def began(device, half, failures=0):
+        record = snapshot.card.record.model_copy(update={"device": device})
+        learned = snapshot.progress.learned.model_copy(update={"half": half, "failures": failures})
+        return replace(
+            snapshot,
+            card=snapshot.card.model_copy(update={"record": record}),
+            progress=snapshot.progress.model_copy(update={"learned": learned}),
+        )
+
+    for pays in (True, False):
+        monkeypatch.setattr(run_module, "half_precision_pays", lambda kind, pays=pays: pays)
+        for device, failures, expected in (
+            ("cpu", 0, True),
+            ("cuda:1", 0, pays),
+            ("mps", 1, False),
+        ):
+            run = Run(nuclei(), tiny(steps=6), snapshot=began(device, True, failures))
+            run.close()
+            assert run.learner.learned.half is expected
+
+
 def test_the_time_used_before_counts(nuclei, tiny):
     recipe = tiny(budget=Seconds(value=3600))
     snapshot, _ = interrupted(nuclei(), recipe, 2)
@@ -129,7 +175,8 @@ def test_taking_snapshots_changes_nothing(nuclei, tiny, whole, monkeypatch):
     kept = []
     events = list(train(nuclei(), tiny(steps=12), keep=kept.append))
     assert same(events[-1].model.weights, whole[-1].model.weights)
-    assert [s.progress.step for s in kept] == [e.step for e in of(Validated, events)]
+    # Also between validations, which lie far apart in a long training.
+    assert {s.progress.step for s in kept} == {e.step for e in of(Step, events)}
     first, last = kept[0], kept[-1]
     assert not same(first.arrays, last.arrays)
     assert same(

@@ -1,9 +1,11 @@
 """Which images belong to one stack, and which of them are taken together."""
 
+import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from napari_nucleate.core.rounds import choose
-from napari_nucleate.core.stacks import apart, stack_of
+from napari_nucleate.core.stacks import apart, stack_of, stacks_of
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,45 @@ from napari_nucleate.core.stacks import apart, stack_of
 )
 def test_the_stack_is_known_by_the_name(key, stack):
     assert stack_of(key) == stack
+
+
+class TestWhatImagesShow:
+    def test_those_that_look_alike_are_of_one_stack(self):
+        rng = np.random.default_rng(0)
+        a, b = (gaussian_filter(rng.normal(size=(1, 150, 200)), (0, 6, 6)) for _ in range(2))
+        images = {
+            "one": a,
+            "two": b,
+            "three": 300 * a + rng.normal(0, 3, a.shape) + np.linspace(0, 90, 200),
+            "cells_t1": np.concatenate([b, b]),
+            "cells_t2": np.zeros((2, 150, 200)),
+            "dark": np.zeros((2, 150, 200)),
+            "small": a[:, :75, :100],
+        }
+        assert stacks_of(images) == {
+            "one": "one",
+            "two": "two",
+            "three": "one",
+            "cells_t1": "cells",
+            "cells_t2": "cells",
+            "dark": "dark",
+            "small": "small",
+        }
+
+    def test_volumes_and_whole_numbers(self):
+        rng = np.random.default_rng(0)
+        cells = gaussian_filter(rng.normal(size=(1, 5, 90, 90)), (0, 1, 3, 3))
+        grey = np.round(1000 * (cells - cells.min())).astype(np.uint16)
+        flat = np.full((1, 5, 90, 90), 7, np.uint16)
+        images = {"a": grey, "b": grey + np.uint16(40), "c": flat, "d": flat}
+        assert stacks_of(images) == {"a": "a", "b": "a", "c": "c", "d": "d"}
+
+    def test_no_image_is_too_small(self):
+        images = {
+            f"{n}": np.ones((1, *shape)) for n, shape in enumerate([(1, 1), (1, 300), (2, 3)])
+        }
+        assert stacks_of(images) == {key: key for key in images}
+        assert stacks_of({}) == {}
 
 
 def slices(*numbers, stack="a"):

@@ -3,12 +3,14 @@
 import contextlib
 import itertools
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from napari_nucleate.core import predict as predict_module
 from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.architectures import UNet
 from napari_nucleate.core.architectures.modules import UNetModule
@@ -27,8 +29,9 @@ from napari_nucleate.core.model import Card, Record
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.recipe import Epochs, Seconds, Steps
 from napari_nucleate.core.targets import Boundary, Semantic, StarConvexTarget
-from napari_nucleate.core.training import memory
+from napari_nucleate.core.training import run as run_module
 from napari_nucleate.core.training.judge import Judge, Verdict
+from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.memory import smaller
 from napari_nucleate.core.training.train import train
 
@@ -233,7 +236,7 @@ class TestWhatBreaks:
     def test_a_second_one_ends_the_training_and_the_best_stays(self, nuclei, tiny, monkeypatch):
         failing(monkeypatch, float("inf"), at={8, 12})
         seen = []
-        with pytest.raises(NucleateError, match="finite number twice; the best weights so far are"):
+        with pytest.raises(NucleateError, match="finite number twice; the best weights so far"):
             seen.extend(train(nuclei(), tiny(steps=16)))
         kept = [e.model for e in of(Validated, seen) if e.model is not None]
         assert kept
@@ -297,7 +300,7 @@ class TestWhatBreaks:
         )
         with pytest.raises(NucleateError, match="tiles of"):
             list(train([wide], tiny(steps=2, validation=0)))
-        monkeypatch.setattr(memory, "SMALLEST_TILE", 16)
+        monkeypatch.setattr(predict_module, "SMALLEST", 16)
         events = list(train([wide], tiny(steps=2, validation=0)))
         said = [w.message for w in of(Warned, events)]
         assert said[0] == "Memory ran out: validating in tiles of (512, 512) from now on."
@@ -429,7 +432,8 @@ class TestPatience:
 
 class TestPreview:
     @BOTH
-    def test_what_is_in_view_is_drawn_between_steps(self, nuclei, tiny, ndim):
+    def test_what_is_in_view_is_drawn_between_steps(self, nuclei, tiny, ndim, monkeypatch):
+        monkeypatch.setattr(run_module, "PREVIEW_SHARE", 1)
         region = nuclei(ndim)[0].image[..., 3:20, 5:31]
         offset = (0,) * (ndim - 2) + (3, 5)
         asked = []
@@ -446,6 +450,21 @@ class TestPreview:
             assert (preview.key, preview.offset) == ("seen", offset)
             assert preview.foreground.shape == region.shape[1:]
             assert 0 <= preview.foreground.min() <= preview.foreground.max() <= 1
+
+    def test_they_leave_the_training_its_time(self, nuclei, tiny, monkeypatch):
+        draws = Learner.preview
+
+        def slow(self, viewed, step):
+            time.sleep(0.2)
+            return draws(self, viewed, step)
+
+        monkeypatch.setattr(Learner, "preview", slow)
+        seen = Viewed("seen", (0, 0), nuclei(count=1)[0].image)
+        recipe = tiny(steps=10_000, budget=Seconds(value=4))
+        events = list(train(nuclei(count=1), recipe, view=lambda: seen))
+        drawn = len(of(Preview, events))
+        # Each takes 0.2 s at least, and may take 0.6 s of the 4 together; one was begun.
+        assert 2 <= drawn <= 4
 
     def test_a_part_is_scaled_as_the_whole_image_is(self, nuclei, tiny):
         image = nuclei(count=1)[0].image

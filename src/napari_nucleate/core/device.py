@@ -82,6 +82,12 @@ def precision(half: bool) -> Iterator[None]:
         _chosen.reset(before)
 
 
+def let_go(device: torch.device) -> None:
+    """Give a GPU's memory back that nothing uses any more: the next try may need other pieces."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that memory ran out, on a GPU or on the processor."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -1,4 +1,4 @@
-"""The one exception a person is meant to read."""
+"""The exceptions a person is meant to read."""
 
 
 class NucleateError(ValueError):
@@ -7,3 +7,7 @@ class NucleateError(ValueError):
     Raised for everything a user can put right: a wrong shape, a missing file, a parameter out
     of range. The command line prints it and exits with status 1; the docks show it as it is.
     """
+
+
+class MemoryRanOutError(NucleateError):
+    """What was tried at once was too much; less of it may do."""

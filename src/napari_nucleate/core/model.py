@@ -95,7 +95,7 @@ class Model:
         return self.card.recipe
 
     def network(self, device: torch.device) -> Network:
-        """Build the network with these weights, for prediction.
+        """Build the network with these weights.
 
         Raises
         ------
@@ -116,6 +116,12 @@ class Model:
                 "copy both its files again, or train anew if an earlier version made it."
             ) from error
         return place(network, device).eval()
+
+    def predictor(self, device: torch.device) -> nn.Module:
+        """Build a network for prediction alone, see `folded`."""
+        from napari_nucleate.core.architectures.modules import folded
+
+        return folded(self.network(device))
 
 
 def build(recipe: Recipe) -> Network:

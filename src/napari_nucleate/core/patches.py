@@ -256,17 +256,21 @@ class _Site:
         _, starts = np.unique(self.labels.ravel()[inside[order]], return_index=True)
         self.objects = np.split(inside[order], starts[1:]) if len(starts) else []
         self._known_at = np.flatnonzero(self.labels >= 0)
+        self._unsure = recipe.target.unsure(self.labels)
         self.weights: NDArray[np.float32] | None = None
         self.weigh(weights)
 
     def weigh(self, weights: NDArray[np.float32] | None) -> None:
-        """Let pixels count so much from now on; alike, but for those ignored, without weights."""
+        """Let pixels count so much from now on; without weights alike, but for ignored ones."""
         ignored = self.example.ignored
         if ignored is not None:
             counted = (~ignored).astype(np.float32)
             weights = counted if weights is None else weights * counted
         if weights is not None and weights.shape != self.labels.shape:
             weights = resized(weights[np.newaxis], self.labels.shape)[0]
+        if self._unsure is not None:
+            sure = (~self._unsure).astype(np.float32)
+            weights = sure if weights is None else weights * sure
         self.weights = weights
 
     @property

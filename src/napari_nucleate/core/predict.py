@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from napari_nucleate.core.confidence import Confidence, score
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import MemoryRanOutError, NucleateError
 from napari_nucleate.core.events import PredictEvent, Prediction, Tile
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.zoom import resized, zoomed_shape
@@ -55,6 +55,12 @@ VIEWS = tuple((turns, mirrored) for mirrored in (False, True) for turns in range
 COMPARED = 2
 """The first views are compared, to see what comes out the same."""
 
+SMALLEST = 128
+"""Side of the smallest tile, in pixels; what lies around it is seen, too."""
+
+SHALLOWEST = 8
+"""Planes of the thinnest tile."""
+
 
 class Tiling(Params):
     """How images are handed to the network."""
@@ -71,6 +77,16 @@ class Tiling(Params):
     def shape(self, ndim: int) -> tuple[int, ...]:
         """Shape of a tile without its surroundings."""
         return (self.side,) * 2 if ndim == 2 else (self.depth, self.side_3d, self.side_3d)
+
+    def halved(self) -> Tiling | None:
+        """Tiles of half the side; None where they are as small as is sensible. Pure."""
+        update = {
+            "side": max(min(self.side, SMALLEST), self.side // 2),
+            "side_3d": max(min(self.side_3d, SMALLEST // 2), self.side_3d // 2),
+            "depth": max(min(self.depth, SHALLOWEST), self.depth // 2),
+        }
+        result = self.model_copy(update=update)
+        return None if result == self else result
 
 
 @dataclass(frozen=True)
@@ -119,6 +135,8 @@ def predict(
 ) -> Generator[PredictEvent, None, None]:
     """Predict images one after the other.
 
+    Where memory runs out, an image is predicted again in smaller tiles, and so are those to come.
+
     Parameters
     ----------
     model : Model
@@ -140,24 +158,41 @@ def predict(
     Raises
     ------
     NucleateError
-        If an image's channels or dimensions aren't the model's, or memory runs out.
+        If an image's channels or dimensions aren't the model's, or memory runs out in the smallest
+        tiles.
     """
     from napari_nucleate.core.device import choose_device
 
     where = choose_device(device)
-    network = model.network(where)
+    network = model.predictor(where)
     tiling, confidence = tiling or Tiling(), confidence or Confidence()
     recipe = model.recipe
     for source in sources:
         image = checked(source.read(), recipe, source.key)
         pixels = recipe.normalisation.apply(image)
-        run = _Run(network, recipe, where, tiling, source.key, confidence.agreement)
-        maps = yield from run.maps(pixels)
+        while True:
+            run = _Run(network, recipe, where, tiling, source.key, confidence.agreement)
+            try:
+                maps = yield from run.maps(pixels)
+                break
+            except MemoryRanOutError:
+                less = tiling.halved()
+                if less is None:
+                    raise
+                tiling = less
         found = recipe.target.find(maps)
         labels = recipe.target.decode(maps) if found is None else found.labels
         trust = None if recipe.target.semantic else model.card.trust
         scores = score(recipe.target.maps(maps), labels, run.compared(labels), trust)
-        yield Prediction(source.key, maps.astype(np.float16), labels, scores, found)
+        yield Prediction(source.key, in_half(maps), labels, scores, found)
+
+
+def in_half(maps: NDArray[np.float32]) -> NDArray[np.float16]:
+    """The same in half precision; numpy takes thirty times as long. Pure."""
+    import torch
+
+    halves: NDArray[np.float16] = torch.from_numpy(maps).half().numpy()
+    return halves
 
 
 def predict_maps(
@@ -318,7 +353,7 @@ class _Run:
     def _draw(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
-        from napari_nucleate.core.device import autocast, is_out_of_memory
+        from napari_nucleate.core.device import autocast, is_out_of_memory, let_go
 
         try:
             with torch.inference_mode(), autocast(self._device):
@@ -328,8 +363,9 @@ class _Run:
                 return drawn
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
-                raise NucleateError(
+                let_go(self._device)
+                raise MemoryRanOutError(
                     f"Memory ran out while predicting {self._key} in tiles of {pixels.shape[1:]}; "
-                    "choose smaller tiles."
+                    "close other programs, or train a thinner network."
                 ) from error
             raise

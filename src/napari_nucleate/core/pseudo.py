@@ -81,10 +81,7 @@ def pseudo_label(
     lost = bright & ~edge
     labels = np.where(doubtful, 0, labels)
     unknown = lost | (_dilated(doubtful, around) & (labels == 0))
-    ignored = np.abs(2 * foreground - 1) < options.margin
-    # There, the rim of a sure object may be a border between both.
-    border = math.ceil((getattr(target, "width", SURROUNDINGS) + 1) / recipe.zoom)
-    ignored |= edge | _dilated(doubtful, border)
+    ignored = edge | (np.abs(2 * foreground - 1) < options.margin)
     return PseudoLabel(Annotation(labels, ~unknown), ignored & ~unknown)
 
 

@@ -99,7 +99,7 @@ class Optimisation(Params):
     tune: bool = Field(
         True,
         description="At the end, choose the splitter's thresholds by the images held out; with "
-        "fewer than five of them they stay.",
+        "fewer than five of them, or than a hundred objects, they stay.",
     )
     frozen: Literal["none", "encoder", "all-but-head"] = Field(
         "none",

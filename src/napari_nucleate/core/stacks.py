@@ -1,13 +1,24 @@
-"""Which images lie beside each other in one stack, by their names."""
+"""Which images lie beside each other in one stack, by their names and by what they show."""
 
 from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+ALIKE = 0.3
+"""Images that correlate by more show the same place. Of the 42,000 pairs of images of dsb2018_fluo
+that have one shape, six do; neighbouring slices of isbi2012_em do by 0.35 to 0.47."""
+
+THUMBNAIL = 64
+"""Longest side, in pixels, of what is compared."""
 
 _POSITION = re.compile(r"(?:_[ntz]\d+)+$")
 
@@ -25,6 +36,61 @@ def stack_of(key: str) -> str:
         return key
     unrelated = "".join(re.findall(r"_n\d+", found[0]))
     return (key[: found.start()] + unrelated) or key
+
+
+def stacks_of(images: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """The stack that each image belongs to, by its name and by what it shows. Pure.
+
+    Slices and frames have all kinds of names, but those that follow each other look alike.
+
+    Parameters
+    ----------
+    images : mapping of str to ndarray, shape (C, *spatial)
+        Pixels by name.
+
+    Returns
+    -------
+    dict of str to str
+        By the image's name, that of its stack: `stack_of` one of its images.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    named: dict[str, int] = {}
+    shaped: dict[tuple[int, ...], list[int]] = {}
+    for i, (key, image) in enumerate(images.items()):
+        named.setdefault(stack_of(key), i)
+        shaped.setdefault(image.shape, []).append(i)
+    keys = list(images)
+    links = [(named[stack_of(key)], i) for i, key in enumerate(keys)]
+    for together in shaped.values():
+        table = np.stack([_pattern(images[keys[i]]) for i in together])
+        pairs = np.argwhere(np.triu(table @ table.T, 1) > ALIKE)
+        links += [(together[i], together[j]) for i, j in pairs.tolist()]
+    where = np.array(links, int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links)), tuple(where)), (len(keys), len(keys)))
+    groups = connected_components(graph, directed=False)[1]
+    _, first = np.unique(groups, return_index=True)
+    return {key: stack_of(keys[first[group]]) for key, group in zip(keys, groups, strict=True)}
+
+
+def _pattern(image: NDArray[Any]) -> NDArray[np.float32]:
+    """What an image shows, of length 1, without uneven light; zeros where it shows nothing."""
+    from scipy.ndimage import gaussian_filter
+
+    if not image.size:
+        return np.zeros(0, np.float32)
+    grey = image.mean(tuple(range(image.ndim - 2)), dtype=np.float32)
+    step = max(1, max(grey.shape) // THUMBNAIL)
+    height, width = (max(side // step, 1) for side in grey.shape)
+    grey = grey[: height * step, : width * step]
+    small = grey.reshape(height, -1, width, max(grey.shape[1] // width, 1)).mean((1, 3))
+    small = small - gaussian_filter(small, THUMBNAIL / 10)
+    small -= small.mean()
+    length = float(np.linalg.norm(small))
+    # Rounding leaves a little of an image that is the same everywhere.
+    blank = length <= 1e-5 * float(np.abs(grey).max()) * math.sqrt(small.size)
+    return np.zeros(small.size, np.float32) if blank else (small / np.float32(length)).ravel()
 
 
 def apart(

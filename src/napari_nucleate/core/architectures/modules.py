@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from abc import abstractmethod
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Part = Literal["encoder", "decoder", "head"]
 
@@ -17,18 +19,20 @@ NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
-def convolution(ndim: int, n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
+class Convolution(nn.Sequential):
     """A 3-wide convolution, batch normalisation and ReLU."""
-    return nn.Sequential(
-        CONVOLUTION[ndim](n_in, n_out, 3, stride=stride, padding=1, bias=False),
-        NORM[ndim](n_out),
-        nn.ReLU(inplace=True),
-    )
+
+    def __init__(self, ndim: int, n_in: int, n_out: int, stride: int = 1) -> None:
+        super().__init__(
+            CONVOLUTION[ndim](n_in, n_out, 3, stride=stride, padding=1, bias=False),
+            NORM[ndim](n_out),
+            nn.ReLU(inplace=True),
+        )
 
 
 def double(ndim: int, n_in: int, n_out: int) -> nn.Sequential:
     """Two convolutions."""
-    return nn.Sequential(convolution(ndim, n_in, n_out), convolution(ndim, n_out, n_out))
+    return nn.Sequential(Convolution(ndim, n_in, n_out), Convolution(ndim, n_out, n_out))
 
 
 class Network(nn.Module):
@@ -43,6 +47,33 @@ class Network(nn.Module):
         """
 
 
+def channels_last(image: Tensor) -> Tensor:
+    """The same image (B, C, Y, X) with its channels side by side in memory; volumes as they are.
+
+    Of a single channel torch can't tell which format it has and takes the other, also for all that
+    is joined with it: there, a convolution at full resolution takes 1.4 times as long.
+    """
+    if image.ndim != 4:
+        return image
+    _, channels, height, width = image.shape
+    strides = (channels * height * width, 1, channels * width, channels)
+    return image.contiguous(memory_format=torch.channels_last).as_strided(image.shape, strides)
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy for prediction alone: batch normalisation is part of the convolution before it.
+
+    Maps differ by rounding. That saves a pass over all features after each convolution.
+    """
+    copied = copy.deepcopy(network).eval()
+    for block in copied.modules():
+        if isinstance(block, Convolution):
+            pair = cast("nn.Conv2d", block[0]), cast("nn.BatchNorm2d", block[1])
+            block[0] = fuse_conv_bn_eval(*pair)
+            block[1] = nn.Identity()
+    return copied
+
+
 class Restore(nn.Module):
     """From the stem's resolution back to the image's.
 
@@ -55,7 +86,7 @@ class Restore(nn.Module):
         super().__init__()
         enlarged = max(8, n_in // 2)
         self.enlarge = TRANSPOSED[ndim](n_in, enlarged, stem, stem)
-        self.refine = convolution(ndim, enlarged + n_inputs, n_out)
+        self.refine = Convolution(ndim, enlarged + n_inputs, n_out)
 
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
         """Features (B, n_out, *spatial) of the image's shape."""
@@ -72,8 +103,8 @@ class UNetModule(Network):
         super().__init__()
         widths = [width * 2**level for level in range(levels)]
         self.pool = POOL[ndim](2)
-        self.stem = convolution(ndim, n_inputs, width, stem)
-        self.first = convolution(ndim, width, width)
+        self.stem = Convolution(ndim, n_inputs, width, stem)
+        self.first = Convolution(ndim, width, width)
         self.down = nn.ModuleList(
             double(ndim, n_in, n_out) for n_in, n_out in itertools.pairwise(widths)
         )
@@ -97,6 +128,7 @@ class UNetModule(Network):
 
     def forward(self, image: Tensor) -> Tensor:
         """From (B, C, *spatial) to (B, K, *spatial)."""
+        image = channels_last(image)
         x = self.first(self.stem(image))
         skips = [x]
         for down in self.down:

@@ -95,7 +95,7 @@ def score(
     image = covered * float((found / (2 * n - found + lacking)).mean())
     parts = {
         "the network is unsure of the objects": float(traits.certainty.mean()),
-        "the turned image gives other objects": float(traits.agreement.sum()) / (n + lacking),
+        "it changes when the image is turned": float(traits.agreement.sum()) / (n + lacking),
         "bright regions became no object": covered,
     }
     objects = dict(zip(traits.ids.tolist(), likely[0].tolist(), strict=True))

@@ -71,6 +71,22 @@ class TargetBase(Params):
         del annotations
         return None
 
+    def unsure(self, labels: NDArray[np.int32]) -> NDArray[np.bool_] | None:
+        """Which known pixels have a target that depends on what is unknown beside them. Pure.
+
+        Parameters
+        ----------
+        labels : ndarray of int32, shape (*spatial)
+            -1 where nothing is known; as the network sees them.
+
+        Returns
+        -------
+        ndarray of bool, shape (*spatial); or None
+            None where no target does: it says by itself where it can't be known.
+        """
+        del labels
+        return None
+
     @abstractmethod
     def loss(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Compare raw outputs (B, K, *spatial) with encoded ones; weight (B, 1, *spatial)."""

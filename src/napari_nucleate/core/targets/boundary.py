@@ -88,6 +88,28 @@ class Boundary(TargetBase):
         weight = np.float32(self.gap_weight)
         return [1 + weight * gap_weights(a.labels, self.gap_width) for a in annotations]
 
+    def unsure(self, labels: NDArray[np.int32]) -> NDArray[np.bool_] | None:
+        """Rims of objects beside what is unknown: that may be an object which they touch.
+
+        A stroke that is all rim is a scribble in the middle of an object: it teaches the inside.
+
+        Examples
+        --------
+        >>> row = np.repeat([[-1, 3, 3, 3, 3, 3, 3, 0]], 3, axis=0)
+        >>> Boundary(width=1).unsure(row)[1].astype(int)
+        array([0, 1, 1, 0, 0, 0, 0, 0])
+        """
+        from scipy.ndimage import maximum_filter
+
+        unknown, inside = labels < 0, labels > 0
+        if not unknown.any():
+            return None
+        # Patches are enlarged, too: a pixel more than the border is wide.
+        reach = (3,) * (labels.ndim - 2) + (2 * self.width + 3,) * 2
+        rim = inside & maximum_filter(unknown, reach)
+        whole = np.unique(labels[inside & ~rim])
+        return np.asarray(rim & np.isin(labels, whole))
+
     def loss(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """The chosen loss, with border pixels weighing more."""
         weight = weight * (1 + (self.border_weight - 1) * target[:, 2:])

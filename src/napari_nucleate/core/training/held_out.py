@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_nucleate.core.annotation import Annotation
-from napari_nucleate.core.stacks import stack_of
+from napari_nucleate.core.stacks import stack_of, stacks_of
 from napari_nucleate.core.training.snapshot import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,6 +32,10 @@ FEWEST_OBJECTS = 12
 
 FEWEST_HELD_OUT = 3
 """Fewer objects than that tell nothing."""
+
+MOST_VALIDATED = 16
+"""How many images are validated on at most, spread evenly over those there are. No more are held
+out, either, than the stacks they belong to have."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,8 @@ def hold_out(examples: Sequence[Example], recipe: Recipe, before: Record | None 
     Only a person's labels validate. The choice depends on them and on the seed alone, so that
     adding pseudo-labels between rounds leaves it the same. With five labelled stacks or more,
     whole ones are held out; with fewer, a strip at one side of each image, where there are objects
-    enough; else the training images are validated on.
+    enough; else the training images are validated on. Images that look alike are of one stack,
+    whatever their names.
 
     Parameters
     ----------
@@ -128,7 +133,8 @@ def hold_out(examples: Sequence[Example], recipe: Recipe, before: Record | None 
     held = tuple(e.key for e in human if e.key in {*kept.held_out, *fresh.held_out})
     parts = []
     if held:
-        parts.append(f"{len(held)} of {len(human)} labelled images")
+        some = f"{MOST_VALIDATED} of " * (len(held) > MOST_VALIDATED)
+        parts.append(f"{some}{len(held)} of {len(human)} labelled images")
     if regions:
         strips = f"a strip at one side of {len(regions)} of {len(human)} labelled image(s)"
         parts.append(f"{strips}, which isn't learned from")
@@ -182,11 +188,12 @@ def _new(human: Sequence[Example], share: float, recipe: Recipe) -> Split:
     """What to hold out of images that nothing was learned from yet."""
     rng = np.random.default_rng(recipe.optimisation.seed)
     semantic = recipe.target.semantic
-    if len({stack_of(e.key) for e in human}) >= FEWEST_STACKS:
-        whole = _whole(human, share, semantic, rng)
+    stacks = stacks_of({e.key: e.image for e in human})
+    if len(set(stacks.values())) >= FEWEST_STACKS:
+        whole = _whole(human, stacks, share, semantic, rng)
         if whole:
             return Split(tuple(whole))
-    return Split(regions=_regions(human, share, semantic, rng))
+    return Split(regions=_regions(human, stacks, share, semantic, rng))
 
 
 def _inside(region: Region, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -204,7 +211,11 @@ def _only(example: Example, where: NDArray[np.bool_]) -> Example:
 
 
 def _whole(
-    human: Sequence[Example], share: float, semantic: bool, rng: np.random.Generator
+    human: Sequence[Example],
+    stacks: Mapping[str, str],
+    share: float,
+    semantic: bool,
+    rng: np.random.Generator,
 ) -> set[str]:
     """Images of whole stacks, about a share of all; none where objects are too few.
 
@@ -214,12 +225,12 @@ def _whole(
     objects: dict[str, dict[str, int]] = {}
     for example in human:
         count = example.annotation.n_objects
-        objects.setdefault(stack_of(example.key), {})[example.key] = count
+        objects.setdefault(stacks[example.key], {})[example.key] = count
     total = sum(sum(counts.values()) for counts in objects.values())
     if not semantic and total < FEWEST_OBJECTS:
         return set()
     fewest = 1 if semantic else FEWEST_HELD_OUT
-    wanted = max(1, round(share * len(human)))
+    wanted = min(max(1, round(share * len(human))), MOST_VALIDATED)
     # At least half is left to learn from; unless each stack is more than that.
     smallest = min(len(counts) for counts in objects.values())
     most = max(min(2 * wanted, len(human) // 2), smallest)
@@ -234,16 +245,20 @@ def _whole(
 
 
 def _regions(
-    human: Sequence[Example], share: float, semantic: bool, rng: np.random.Generator
+    human: Sequence[Example],
+    stacks: Mapping[str, str],
+    share: float,
+    semantic: bool,
+    rng: np.random.Generator,
 ) -> dict[str, Region]:
     """A strip of each stack with about a share of its objects; none where they are too few."""
-    stacks: dict[tuple[str, tuple[int, ...]], list[Example]] = {}
+    together: dict[tuple[str, tuple[int, ...]], list[Example]] = {}
     for example in sorted(human, key=lambda e: e.key):
         shape = example.annotation.labels.shape[-2:]
-        stacks.setdefault((stack_of(example.key), shape), []).append(example)
+        together.setdefault((stacks[example.key], shape), []).append(example)
     spans = {
         where: np.concatenate([_spans(e.annotation, semantic) for e in images])
-        for where, images in stacks.items()
+        for where, images in together.items()
     }
     total = sum(len(s) for s in spans.values())
     if total < FEWEST_OBJECTS:
@@ -251,7 +266,7 @@ def _regions(
     wanted = max(FEWEST_HELD_OUT, round(share * total))
     regions: dict[str, Region] = {}
     held_out = 0
-    for where, images in stacks.items():
+    for where, images in together.items():
         cut = _strip(spans[where], where[1], math.ceil(wanted * len(spans[where]) / total), rng)
         if cut is not None:
             region, count = cut

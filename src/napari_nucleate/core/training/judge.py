@@ -11,6 +11,8 @@ import numpy as np
 from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.corrected import changed
 from napari_nucleate.core.metrics import AVERAGED, evaluate
+from napari_nucleate.core.predict import in_half
+from napari_nucleate.core.training.held_out import MOST_VALIDATED
 from napari_nucleate.core.training.snapshot import Judged
 
 if TYPE_CHECKING:
@@ -23,10 +25,6 @@ if TYPE_CHECKING:
     from napari_nucleate.core.predict import Compared
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.learner import Learner
-
-MOST_VALIDATED = 16
-"""How many images are validated on at most, spread evenly over those there are."""
-
 
 NOISE = 0.6
 """How much lower the AP of a model may be by chance, were it validated on a single object: two
@@ -184,16 +182,22 @@ class Judge:
     def renew(self, example: Example) -> int:
         """Compare with the new labels of an image from now on, where it is among those compared.
 
-        What was measured by the old labels says nothing against weights to come.
+        What was measured by the old labels says nothing against weights to come. An image of which
+        nothing is known any more is left out, unless it is the only one.
 
         Returns
         -------
         int
             How many pixels that are known now have another label than before.
         """
-        if example.key not in self._keys or not example.annotation.known.any():
+        if example.key not in self._keys:
             return 0
         at = self._keys.index(example.key)
+        if not example.annotation.known.any():
+            if len(self._cases) > 1:  # else there is nothing to compare with any more
+                del self._keys[at], self._cases[at]
+                self.judged, self.renewed = Judged(), True
+            return 0
         old, new = self._cases[at].whole, example.annotation
         count = changed(np.where(old.known, old.labels, -1), np.where(new.known, new.labels, -1))
         if not count.size and np.array_equal(old.known, new.known):
@@ -239,24 +243,24 @@ class Judge:
 
     def drawn(self, model: Model, learner: Learner) -> list[tuple[NDArray[np.float16], Annotation]]:
         """What a model draws of the images validated on, in half precision, and their labels."""
-        network = model.network(learner.device)
+        network = model.predictor(learner.device)
         return [
-            (learner.predict(case.pixels, network).astype(np.float16), case.annotation)
+            (in_half(learner.predict(case.pixels, network)), case.annotation)
             for case in self._cases
         ]
 
     def compared(self, model: Model, learner: Learner) -> Iterator[tuple[Compared, Annotation]]:
         """What a model makes of the images validated on by two views, and their labels."""
-        network = model.network(learner.device)
+        network = model.predictor(learner.device)
         for case in self._cases:
             yield learner.compare(case.pixels, network, model.recipe), case.annotation
 
     def judge(self, learner: Learner) -> Verdict:
         """Predict and compare with the annotations, where pixels are known."""
-        target = self._recipe.target
+        target, network = self._recipe.target, learner.predictor()
         losses, cases = [], []
         for case in self._cases:
-            maps = learner.predict(case.pixels)
+            maps = learner.predict(case.pixels, network)
             known, labels = case.annotation.known, case.annotation.labels
             foreground = target.maps(maps).foreground[known].clip(1e-4, 1 - 1e-4)
             likely = np.where(labels[known] > 0, foreground, 1 - foreground)

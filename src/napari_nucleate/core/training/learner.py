@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
+from napari_nucleate.core.architectures.modules import folded
 from napari_nucleate.core.device import (
     autocast,
     choose_device,
     half_precision_pays,
     is_out_of_memory,
+    let_go,
     precision,
     same_shapes,
 )
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import MemoryRanOutError, NucleateError
 from napari_nucleate.core.events import Preview, Viewed
 from napari_nucleate.core.model import Model, build, place, weights_of
 from napari_nucleate.core.optimise import AdamW, Moments
 from napari_nucleate.core.predict import Tiling, predict_compared, predict_maps
 from napari_nucleate.core.training.freezing import Freezing
 from napari_nucleate.core.training.initial import start_from
-from napari_nucleate.core.training.memory import smaller, smaller_tiles
+from napari_nucleate.core.training.memory import smaller
 from napari_nucleate.core.training.schedule import one_cycle
 from napari_nucleate.core.training.snapshot import Learned
 
@@ -127,15 +129,18 @@ class Learner:
 
     def preview(self, viewed: Viewed, step: int) -> Preview:
         """Predict what is in view with the averaged weights."""
-        maps = self.predict(self.recipe.normalisation.apply(viewed.image, viewed.limits))
+        pixels = self.recipe.normalisation.apply(viewed.image, viewed.limits)
+        maps = self.predict(pixels, self.predictor())
         target = self.recipe.target
         return Preview(step, viewed.key, viewed.offset, target.maps(maps).foreground)
 
-    def predict(
-        self, pixels: NDArray[np.float32], network: nn.Module | None = None
-    ) -> NDArray[np.float32]:
-        """Maps of a normalised image by the averaged weights, or by a network."""
-        return self._in_tiles(predict_maps, network or self.average, self.recipe, pixels)
+    def predictor(self) -> nn.Module:
+        """A network with the averaged weights as they are now, to predict with."""
+        return folded(self.average)
+
+    def predict(self, pixels: NDArray[np.float32], network: nn.Module) -> NDArray[np.float32]:
+        """Maps of a normalised image."""
+        return self._in_tiles(predict_maps, network, self.recipe, pixels)
 
     def compare(self, pixels: NDArray[np.float32], network: nn.Module, recipe: Recipe) -> Compared:
         """What two views of a normalised image give."""
@@ -158,12 +163,10 @@ class Learner:
         try:
             with precision(self._now.half):
                 return predicting(network, recipe, pixels, self.device, self._tiling)
-        except NucleateError as error:
-            less = smaller_tiles(self._tiling)
-            if error.__cause__ is None or not is_out_of_memory(error.__cause__) or less is None:
+        except MemoryRanOutError:
+            less = self._tiling.halved()
+            if less is None:
                 raise
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
         self._tiling = less
         shape = less.shape(self.recipe.ndim)
         self.told.append(f"Memory ran out: validating in tiles of {shape} from now on.")
@@ -211,8 +214,6 @@ class Learner:
         image, target, weight = (
             torch.from_numpy(a).to(self.device) for a in (batch.image, batch.target, batch.weight)
         )
-        if image.ndim == 4:
-            image = image.contiguous(memory_format=torch.channels_last)
         with precision(self._now.half), autocast(self.device):
             logits = self.network(image)
         return self.recipe.target.loss(logits.float(), target, weight)
@@ -236,8 +237,9 @@ class Learner:
         self._note(failures=self._now.failures + 1, half=False)
         if self._now.failures > 1:
             raise NucleateError(
-                "The loss stopped being a finite number twice; the best weights so far are kept. "
-                "Lower the learning rate, or look for broken pixels in the labelled images."
+                "The loss stopped being a finite number twice; the best weights so far, if any, "
+                "are kept. Lower the learning rate, or look for broken pixels in the "
+                "labelled images."
             )
         self.network.load_state_dict(self.average.state_dict())
         self._optimiser.reset()
@@ -249,8 +251,7 @@ class Learner:
     def _shrink(self, error: BaseException) -> str:
         """Half as many patches a step; with a single one, smaller ones, as long as is sensible."""
         self._optimiser.zero_grad()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        let_go(self.device)
         if self._now.batch > 1:
             self._note(batch=self._now.batch // 2)
             return f"Memory ran out: going on with {self._now.batch} patch(es) a step."

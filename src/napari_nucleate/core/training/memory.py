@@ -1,11 +1,10 @@
-"""What to do when memory runs out: smaller patches to learn from, smaller tiles to validate in."""
+"""What to do when memory runs out: smaller patches to learn from."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_nucleate.core.predict import Tiling
     from napari_nucleate.core.recipe import Recipe
 
 SMALLEST = 32
@@ -13,9 +12,6 @@ SMALLEST = 32
 
 SHALLOWEST = 8
 """Planes of the smallest patch, in 3D."""
-
-SMALLEST_TILE = 128
-"""Side of the smallest tile, in pixels; what lies around it is seen, too."""
 
 
 def smaller(recipe: Recipe) -> Recipe | None:
@@ -36,14 +32,3 @@ def smaller(recipe: Recipe) -> Recipe | None:
     update = {"patch": side} | ({"patch_depth": depth} if recipe.ndim == 3 else {})
     result = recipe.model_copy(update={"optimisation": options.model_copy(update=update)})
     return None if result.patch_shape == recipe.patch_shape else result
-
-
-def smaller_tiles(tiling: Tiling) -> Tiling | None:
-    """Tiles of half the side; None where they are as small as is sensible. Pure."""
-    update = {
-        "side": max(min(tiling.side, SMALLEST_TILE), tiling.side // 2),
-        "side_3d": max(min(tiling.side_3d, SMALLEST_TILE // 2), tiling.side_3d // 2),
-        "depth": max(min(tiling.depth, SHALLOWEST), tiling.depth // 2),
-    }
-    result = tiling.model_copy(update=update)
-    return None if result == tiling else result

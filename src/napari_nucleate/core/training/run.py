@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from napari_nucleate.core.device import choose_device, half_precision_pays
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Finishing, Started, Step, Validated, Warned
 from napari_nucleate.core.model import Card, Model, Record, weights_of
@@ -21,7 +22,7 @@ from napari_nucleate.core.training.judge import Judge, worse
 from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
-from napari_nucleate.core.training.snapshot import Progress, Seen, Snapshot
+from napari_nucleate.core.training.snapshot import Learned, Progress, Seen, Snapshot
 from napari_nucleate.core.training.trusting import known_objects, trusted
 from napari_nucleate.core.training.tuning import Cases, tuned
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_nucleate.core.events import Corrected
+    from napari_nucleate.core.events import Corrected, Preview, Viewed
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.recipe import Recipe
 
@@ -39,6 +40,9 @@ FOUND = "before/found"
 
 KEEP_EVERY = 60.0
 """Seconds between snapshots at least; writing one takes a part of a second."""
+
+PREVIEW_SHARE = 0.15
+"""Previews take about this share of a training at most."""
 
 
 class Run:
@@ -87,7 +91,7 @@ class Run:
             and draws_the_same(initial, recipe)
             and bool(split.held_out or split.regions)
         )
-        self.learner = Learner(recipe, initial, at.learned if at else None)
+        self.learner = Learner(recipe, initial, _learned(snapshot, recipe))
         self._timetable = Timetable(recipe, at.timed if at else None)
         seed = [recipe.optimisation.seed]
         if initial is not None:  # what goes on learning is to see other patches than it saw
@@ -112,7 +116,7 @@ class Run:
             self._go_on(snapshot)
         self._noted()  # counts objects, before the clock starts
         self._began = time.perf_counter() - self.seconds
-        self._kept = self.seconds
+        self._kept = self._previewed = self.seconds
 
     # -- what it is ---------------------------------------------------------------------
 
@@ -201,6 +205,19 @@ class Run:
         self._note(initial_ap=verdict.ap)
         self._found_before = verdict.found
         yield Validated(0, verdict.loss, verdict.ap, verdict.dice, 0.0, None)
+
+    @property
+    def may_preview(self) -> bool:
+        """Whether there is time for a preview, as long as the last one took."""
+        return time.perf_counter() - self._began >= self._previewed
+
+    def preview(self, viewed: Viewed) -> Preview:
+        """Draw what is in view; there is time for another one a while later."""
+        began = time.perf_counter()
+        preview = self.learner.preview(viewed, self.step)
+        took = time.perf_counter() - began
+        self._previewed = began + took / PREVIEW_SHARE - self._began
+        return preview
 
     def take_up(self) -> None:
         """Take up what was painted last, without a word: nobody listens any more."""
@@ -328,7 +345,7 @@ class Run:
 
     def keep(self, keep: Callable[[Snapshot], object]) -> Generator[Warned, None, None]:
         """Hand out a snapshot, where the last one is old; say it if it can't be kept."""
-        if self.seconds - self._kept < KEEP_EVERY:
+        if not self.step or self.seconds - self._kept < KEEP_EVERY:
             return
         try:
             keep(self.snapshot())
@@ -430,3 +447,14 @@ class Run:
             return examples
 
         return asked
+
+
+def _learned(snapshot: Snapshot | None, recipe: Recipe) -> Learned | None:
+    """How far an interrupted training came; elsewhere, in the precision that is fast there."""
+    if snapshot is None:
+        return None
+    device, learned = choose_device(recipe.optimisation.device), snapshot.progress.learned
+    if torch.device(snapshot.card.record.device).type == device.type:
+        return learned
+    half = not learned.failures and half_precision_pays(device.type)
+    return learned.model_copy(update={"half": half})

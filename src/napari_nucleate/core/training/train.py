@@ -52,7 +52,7 @@ def train(
         Weights to start from, instead of random ones. What they held out stays held out, and they
         are measured on it first: a `Validated` of step 0, without a model.
     view : callable, optional
-        Asked between steps for what to preview.
+        Asked between steps for what to preview; less often where previews take long.
     changed : callable, optional
         Asked between steps for examples whose labels changed, and for new ones: these are learned
         from then on, and for a while more often.
@@ -62,8 +62,8 @@ def train(
         processor with the same number of threads; unless labels were corrected meanwhile. Of
         `Seconds`, those used before count.
     keep : callable, optional
-        Takes a snapshot after a validation, where the last is a minute old, and when the generator
-        is closed before its end.
+        Takes a snapshot where the last is a minute old, and when the generator is closed before
+        its end.
 
     Yields
     ------
@@ -94,15 +94,17 @@ def train(
         yield from run.warnings()
         yield from run.before()
         while not run.over:
+            if keep is not None:
+                yield from run.keep(keep)
             if run.due:
                 yield run.validate()
                 yield from run.told()
-                if keep is not None:
-                    yield from run.keep(keep)
                 continue
             yield from run.learn()
-            if view is not None and (viewed := view()) is not None:
-                yield run.learner.preview(viewed, run.step)
+            if view is not None and run.may_preview and (viewed := view()) is not None:
+                yield run.preview(viewed)
+        yield from run.warned_at_end()
+        best = yield from run.finished()
     except GeneratorExit:
         if keep is not None and run.step:
             try:
@@ -112,8 +114,6 @@ def train(
         raise
     finally:
         run.close()
-    yield from run.warned_at_end()
-    best = yield from run.finished()
     yield Trained(best)
     return best
 
