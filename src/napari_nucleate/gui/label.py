@@ -6,20 +6,23 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGridLayout, QGroupBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QGroupBox, QMenu, QVBoxLayout, QWidget
 
 from napari_nucleate.core.annotation import KNOWN_HELP
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.choose import ImageChooser
 from napari_nucleate.gui.dock import column, on_click, reasons, rows
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.images_table import ImagesTable
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.suggesting import Suggester
+from napari_nucleate.gui.taking import fitting, take_labels
 from napari_nucleate.gui.widgets import GatedButton, Sentence, follow
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Labels
 
     from napari_nucleate.core.annotation import Known
     from napari_nucleate.project.model import State, Status
@@ -61,6 +64,12 @@ class LabelDock(QWidget):
         self.empty = GatedButton(
             "Confirm empty", "Say that there is nothing in this image; it trains as background."
         )
+        self.take = GatedButton(
+            "Take labels…",
+            "Learn from labels that you have already: those of a label layer are painted on the "
+            "annotation layer, where you painted nothing yet.",
+        )
+        self.offered = QMenu(self)
         self.suggester = Suggester(self.session, self)
         self.suggested = Sentence()
         self.reasons = Sentence()
@@ -68,6 +77,9 @@ class LabelDock(QWidget):
         self.table.picked.connect(self.session.go_to)
         self.known.edited.connect(lambda: self.session.set_known(self.known.raw()))
         on_click(self.session, self.annotate, self.session.annotate)
+        on_click(self.session, self.take, self._offer)
+        for changed in (viewer.layers.events.inserted, viewer.layers.events.removed):
+            follow(self, changed, self._on_layers)
         on_click(self.session, self.next, self.session.next_unlabelled)
         on_click(self.session, self.suggest, self.suggester.suggest)
         self.suggester.told.connect(self.suggested.say)
@@ -90,6 +102,7 @@ class LabelDock(QWidget):
         for button, gate in zip((self.annotate, self.next, self.empty), gates, strict=True):
             button.apply(gate)
         self.suggest.apply(gates[1])
+        self._on_layers()
         hint = "" if state.recipe.target.semantic else OWN_LABEL
         self.reasons.say(reasons(gates) or hint)
 
@@ -98,7 +111,8 @@ class LabelDock(QWidget):
         known.addRow("What counts", self.known)
         buttons = QGridLayout()
         buttons.setSpacing(4)
-        for at, button in enumerate((self.annotate, self.empty, self.next, self.suggest)):
+        labelling = (self.annotate, self.take, self.next, self.suggest, self.empty)
+        for at, button in enumerate(labelling):
             buttons.addWidget(button, at // 2, at % 2)
         choose, images, paint = QGroupBox("Choose"), QGroupBox("Images"), QGroupBox("Paint")
         column(choose).addWidget(self.chooser)
@@ -117,6 +131,28 @@ class LabelDock(QWidget):
         layout.addWidget(choose)
         layout.addWidget(images, 1)
         layout.addWidget(paint)
+
+    def _on_layers(self, event: object = None) -> None:
+        """Open the button where there is a layer to take labels of."""
+        del event
+        gate = self.session.plan.annotate
+        if gate and not fitting(self.session):
+            gate = Gate("Open a label layer of the images' size, to learn from its labels.")
+        self.take.apply(gate)
+
+    def _offer(self) -> None:
+        """Ask which layer's labels are taken over."""
+        self.offered.clear()
+        for layer in fitting(self.session):
+            action = self.offered.addAction(layer.name)
+            action.triggered.connect(lambda _, layer=layer: self._take(layer))
+        self.offered.popup(self.take.mapToGlobal(self.take.rect().bottomLeft()))
+
+    def _take(self, layer: Labels) -> None:
+        try:
+            self.suggested.say(take_labels(self.session, layer))
+        except NucleateError as error:
+            self.session.notify(error)
 
     def _on_slider(self, event: object = None) -> None:
         del event
