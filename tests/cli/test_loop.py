@@ -14,6 +14,7 @@ from PIL import Image
 from napari_nucleate.core.images import Stack
 from napari_nucleate.core.instances.tune import Tuned
 from napari_nucleate.core.rounds import SelfTraining
+from napari_nucleate.io.model import load_model
 from napari_nucleate.io.read import read_images, read_stack
 from napari_nucleate.project import tune as project_tune
 from napari_nucleate.project.model import Item, State
@@ -133,6 +134,14 @@ def test_training_goes_on_from_a_model(nucleate, refused, tmp_path, sample, tiny
         "train", *options, *tiny_options, "--width", 8, "--out", tmp_path / "x", "--from", first
     )
     assert "can't be trained further: its network" in sentence
+    # What isn't said is as in that model, the network and how long it trains too.
+    third = tmp_path / "third"
+    told = nucleate("train", *options, "--seed", 5, "--out", third, "--from", first, "--json").json
+    assert told["initial"] == "first"
+    assert told["steps"] == load_model(first).card.record.steps
+    before, now = (load_model(folder).recipe for folder in (first, third))
+    assert now.optimisation.seed == 5
+    assert now.architecture == before.architecture
 
 
 def test_a_recipe_file_gives_the_defaults_and_options_win(nucleate, tmp_path, sample, tiny):

@@ -18,9 +18,9 @@ from qtpy.QtWidgets import QWidget
 
 from napari_nucleate.core.instances.edit import Edit
 from napari_nucleate.gui import corrections, scores
+from napari_nucleate.gui.axes import MADE
 from napari_nucleate.gui.correct import CorrectDock
 from napari_nucleate.gui.corrections import ALL, TOOLS, shown_key
-from napari_nucleate.gui.evidence import MADE
 from napari_nucleate.gui.gestures import MARKS
 from napari_nucleate.gui.live import NAME as LIVE
 from napari_nucleate.gui.scores import followed

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.gui.layers import boxes_of
 from napari_nucleate.io.read import read_stack
 
 
@@ -72,9 +74,58 @@ def test_boxes_are_kept_by_themselves(project, qtbot):
     assert kept == {"nuclei_n0": [[[2, 4], [30, 20]]]}
 
 
-def test_what_can_not_be_written_is_said_and_tried_again(project, monkeypatch):
-    from napari_nucleate.core.errors import NucleateError
+def test_removed_boxes_come_back(project):
+    session = project.session
+    session.set_known("boxes")
+    boxes = [[[2.0, 4.0], [30.0, 20.0]], [[8.0, 30.0], [20.0, 44.0]]]
+    for (top, left), (bottom, right) in boxes:
+        around = [(top, left), (top, right), (bottom, right), (bottom, left)]
+        session.boxes.add_rectangles(np.array([(3, y, x) for y, x in around]))
+    session.keeper.flush()
+    project.viewer.layers.remove(session.boxes)
+    assert session.boxes is None
+    session.annotate()
+    ref = session.ref("nuclei_n3")
+    again = boxes_of(session.boxes, session.source, ref)
+    assert [[list(low), list(high)] for low, high in again] == boxes
+    session.keeper.touch("nuclei_n3")
+    session.keeper.flush()
+    assert json.loads(written(project, "annotations/boxes.json").read_text("utf-8")) == {
+        "nuclei_n3": boxes
+    }
 
+
+def test_a_last_stroke_is_written_when_its_image_is_removed(project):
+    session = project.session
+    paint(project, 3)
+    session.keeper.touch("nuclei_n3")
+    project.viewer.layers.remove(project.layer)
+    assert session.store.load_annotation("nuclei_n3").any()
+
+
+def test_what_could_not_be_written_is_not_asked_of_the_next_image(project, monkeypatch):
+    session, said = project.session, []
+    monkeypatch.setattr("napari_nucleate.gui.keeping.show_warning", said.append)
+
+    def full(*args):
+        raise NucleateError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.store, "save_annotation", full)
+        paint(project, 2)
+        session.keeper.touch("nuclei_n2")
+        layer = project.viewer.add_image(np.zeros((64, 64)), name="next")
+        session.choose_layer(layer, "YX", 2)
+    assert said == ["Not saved: The disk is full."]
+    session.annotate().data[:9, :9] = 1
+    session.strokes.refresh()
+    session.keeper.touch("next")
+    session.keeper.flush()
+    assert session.store.load_annotation("next").any()
+    assert len(said) == 1
+
+
+def test_what_can_not_be_written_is_said_and_tried_again(project, monkeypatch):
     session = project.session
     said = []
     monkeypatch.setattr("napari_nucleate.gui.keeping.show_warning", said.append)

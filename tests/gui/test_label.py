@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_nucleate.core.events import Preview
+from napari_nucleate.core.images import ImageRef
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.gui.images_table import STATUS_COLOURS, ImagesModel, status_icon
 from napari_nucleate.gui.label import LabelDock, count_in_words
+from napari_nucleate.gui.layers import LayerSource
+from napari_nucleate.gui.shown import show_preview
 from napari_nucleate.project.model import STATUS_HELP, Item, State
 
 
@@ -90,6 +94,9 @@ def test_colours_are_asked_and_never_guessed(dock, viewer, qtbot):
 def test_the_list_follows_layers(dock, viewer):
     first = viewer.add_image(np.zeros((8, 8)), name="first")
     viewer.add_image(np.zeros((3, 8, 8)), name="second")
+    source = LayerSource.of(first, "YX", 2)
+    preview = Preview(1, "first", (0, 0), np.zeros((8, 8), np.float32))
+    show_preview(viewer, source, None, ImageRef(source.stack, 2, ()), preview)
     viewer.add_labels(np.zeros((8, 8), int))
     combo = dock.chooser.layers
     assert {combo.itemText(i) for i in range(combo.count())} == {"first", "second"}

@@ -349,6 +349,26 @@ def test_closing_the_viewer_ends_training(dock, project, qtbot):
     assert len(progress._all_instances) == 0
 
 
+def test_a_training_that_the_closing_window_ended_is_in_the_project(dock, project, qtbot):
+    session = project.session
+    session.set_recipe(
+        TINY.model_copy(
+            update={
+                "optimisation": TINY.optimisation.model_copy(update={"budget": Epochs(value=900)})
+            }
+        )
+    )
+    validated = []
+    session.happened.connect(lambda e: validated.append(e) if isinstance(e, Validated) else None)
+    session.train()
+    qtbot.waitUntil(lambda: bool(validated), timeout=60_000)
+    project.viewer.close()
+    state = session.store.load_state()
+    assert state.model
+    assert session.store.load_model(state.model).card.record.steps > 0
+    assert session.store.interrupted() == state.model
+
+
 def test_many_seconds(dock):
     dock.session.set_recipe(
         TINY.model_copy(update={"optimisation": Optimisation(budget=Seconds(value=90.5))})

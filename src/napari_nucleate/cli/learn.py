@@ -70,7 +70,11 @@ def train(
     epochs: Epochs = None,
     steps: Steps = None,
     initial: Annotated[
-        Path | None, typer.Option("--from", help="Start from the weights of this model.")
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Start from the weights of this model, by its recipe but for what is given.",
+        ),
     ] = None,
     resume: Annotated[
         bool,
@@ -87,7 +91,10 @@ def train(
 
     where = boxes_from(known, boxes)
     snapshot = load_snapshot(out) if resume else None
-    begun = snapshot.card.recipe if snapshot else Recipe()
+    # What was interrupted has weights of its own already.
+    start_from = load_model(initial) if initial and not resume else None
+    earlier = snapshot or start_from
+    begun = earlier.card.recipe if earlier else Recipe()
     chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
     refs = references(images, chosen.ndim)
     pairs = matched(refs, masks, chosen.ndim)
@@ -104,8 +111,6 @@ def train(
         record=Record(name=out.name),
     )
     examples = [example(i, m, known, where) for i, m in pairs]
-    # What was interrupted has weights of its own already.
-    start_from = load_model(initial) if initial and not resume else None
     model: Model | None = None
 
     def hint() -> str:

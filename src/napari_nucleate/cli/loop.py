@@ -152,7 +152,7 @@ class Loop:
         if channels != recipe.channels:
             raise NucleateError(
                 f"The project works on {recipe.channels} channel(s), but its files have "
-                f"{channels}: go on with it in the window."
+                f"{channels}; begin another one from the files, with --images and --masks."
             )
         labelled = [labelled_example(found[key], annotations.get(key)) for key in human]
         model = store.load_model(state.used.model) if state.used else None

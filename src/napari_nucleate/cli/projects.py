@@ -127,6 +127,7 @@ def images_of(state: State, keys: Sequence[str]) -> list[Found]:
             raise NucleateError(
                 f"The image {key} isn't in {path}; put it back there."
                 if path
-                else f"The image {key} came from no file, but from napari: only the window has it."
+                else f"The image {key} came from no file, but from napari; save the layer there as "
+                "TIFF, and begin a project from the files."
             )
     return [found[key] for key in keys]

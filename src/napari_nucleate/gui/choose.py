@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.gui.axes import MADE
 from napari_nucleate.gui.dock import rows
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.layers import LayerSource, guess_axes
@@ -143,7 +144,7 @@ class ImageChooser(QWidget):
 
     def _listed(self, layer: Image) -> bool:
         """Layers that the program draws aren't images to work on."""
-        return layer is not self._session.preview
+        return MADE not in layer.metadata
 
     def _on_layer(self, layer: Image | None) -> None:
         source = self._session.source

@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.gui.axes import axes_of, usual_ndim
 from napari_nucleate.gui.correct_form import CorrectForm
 from napari_nucleate.gui.corrections import (
     ALL,
@@ -22,7 +23,6 @@ from napari_nucleate.gui.corrections import (
     in_words,
 )
 from napari_nucleate.gui.edits import Editor, copy_of, why_not
-from napari_nucleate.gui.evidence import axes_of, usual_ndim
 from napari_nucleate.gui.front import Front
 from napari_nucleate.gui.gestures import Gesture
 from napari_nucleate.gui.keys import Keys

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import SPATIAL, NDim
-from napari_nucleate.gui.evidence import MADE, axes_of
+from napari_nucleate.gui.axes import MADE, axes_of
 from napari_nucleate.gui.live import NAME as LIVE
 from napari_nucleate.gui.scores import ledger_of
 

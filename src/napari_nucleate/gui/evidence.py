@@ -24,7 +24,7 @@ from napari_nucleate.core.instances.evidence import (
 )
 from napari_nucleate.core.instances.maps import Maps
 from napari_nucleate.core.instances.settle import check_count
-from napari_nucleate.gui.layers import LayerSource, guess_axes
+from napari_nucleate.gui.axes import source_of
 from napari_nucleate.io.scratch import scratch
 
 if TYPE_CHECKING:
@@ -36,12 +36,10 @@ if TYPE_CHECKING:
 
     from napari_nucleate.core.instances import Splitter
     from napari_nucleate.core.targets import Target
+    from napari_nucleate.gui.layers import LayerSource
     from napari_nucleate.gui.seeds import Seeds
     from napari_nucleate.gui.session import Session
     from napari_nucleate.project.store import Store
-
-MADE = "nucleate"
-"""Under this key a layer's metadata says its axes and the dimensions of its images."""
 
 Region = tuple[slice, ...]
 
@@ -236,40 +234,6 @@ def guess_kind(layer: Image | Labels) -> Kind:
     return guess(np.asarray(plane[steps]))
 
 
-def source_of(session: Session, layer: Image | Labels, ndim: NDim) -> LayerSource:
-    """Read any layer as a stack of images with `ndim` dimensions.
-
-    Raises
-    ------
-    NucleateError
-        If it is empty, a colour image, or has no third dimension for 3D.
-    """
-    shape = layer.data[0].shape if layer.multiscale else layer.data.shape
-    if 0 in shape:
-        raise NucleateError(f"{layer.name!r} is empty; choose another layer.")
-    if getattr(layer, "rgb", False):
-        raise NucleateError(f"{layer.name!r} is a colour image; choose labels or a mask.")
-    return LayerSource.of(layer, axes_of(session, layer), ndim)
-
-
-def axes_of(session: Session, layer: Image | Labels) -> str:
-    """Axes of a layer: the project's where it belongs to it, what it was made with, or a guess."""
-    if session.source is not None and _of_project(session, layer):
-        return session.source.axes
-    made = layer.metadata.get(MADE, {})
-    return str(made["axes"]) if made and len(made["axes"]) == layer.ndim else guess_axes(layer)
-
-
-def usual_ndim(session: Session, layer: Image | Labels) -> NDim:
-    """Dimensions that a layer's images most likely have: 3 where an axis is named Z."""
-    if session.source is not None and _of_project(session, layer):
-        return session.source.ndim
-    made = layer.metadata.get(MADE, {})
-    if made:
-        return 3 if made["ndim"] == 3 else 2
-    return 3 if any(label.lower().startswith("z") for label in layer.axis_labels) else 2
-
-
 def split_all(
     evidence: Evidence, splitter: Splitter, folder: Path | None = None
 ) -> Generator[SplitPart | SplitAll, None, None]:
@@ -325,11 +289,6 @@ def _joined(tables: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     if not frames:
         return tables[0]
     return {str(name): column.to_numpy() for name, column in pd.concat(frames).items()}
-
-
-def _of_project(session: Session, layer: Any) -> bool:
-    ours = (session.prediction, session.annotation, session.source and session.source.layer)
-    return any(layer is other for other in ours)
 
 
 def _seeded(maps: Maps, seeds: Seeds | None, ref: ImageRef, region: Region) -> Maps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,8 @@ from qtpy.QtWidgets import (
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import ImageRef, NDim
+from napari_nucleate.gui.axes import MADE, axes_of, source_of, usual_ndim
 from napari_nucleate.gui.dock import column, on_click, rows
-from napari_nucleate.gui.evidence import MADE, axes_of, source_of, usual_ndim
 from napari_nucleate.gui.export_run import ExportRun
 from napari_nucleate.gui.exporting import LabelExport, Scores, Wanted
 from napari_nucleate.gui.features import by_label
@@ -56,7 +57,7 @@ class ExportDock(QWidget):
         self._session = session_of(viewer)
         self._own_folder = self._own_image = False
         self.labels = LayerChecks(viewer, Labels, lambda x: x.name != NAME, self._is_ours)
-        self.image = LayerCombo(viewer, Image, lambda x: x.name != "preview", none="no image")
+        self.image = LayerCombo(viewer, Image, lambda x: MADE not in x.metadata, none="no image")
         self.dimensions = Choice([("2D, each plane by itself", 2), ("3D", 3)])
         self.folder = QLineEdit()
         self.browse = QPushButton("Choose…")
@@ -184,8 +185,9 @@ class ExportDock(QWidget):
                 axes = source.axes  # the labels know better than a guess
             of = LayerSource.of(image, axes, ndim, "channels")
         scores = scores_of(session, layer)
-        known = session.state.known if layer is session.annotation else "dense"
-        return LabelExport(source, of, scores, known)
+        if layer is session.annotation:
+            source = replace(source, stack=replace(source.stack, data=session.objects_painted()))
+        return LabelExport(source, of, scores)
 
     def _ndim(self, layer: Layer) -> NDim:
         return self.dimensions.raw() if "Z" in axes_of(self._session, layer) else 2

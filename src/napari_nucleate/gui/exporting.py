@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_nucleate.core.annotation import Known, annotate
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import SPATIAL, ImageRef
 from napari_nucleate.io.table import Row, measure, write_table
@@ -56,19 +55,16 @@ class LabelExport:
     Parameters
     ----------
     labels : LayerSource
+        Its stack has the labels as they are written; they may not be the layer's own.
     image : LayerSource, optional
         What intensities are measured on, and what images are called.
     scores : Scores, optional
         Columns for the table of measurements.
-    known : {"dense", "boxes", "sparse"}
-        The rule that the labels were painted by; by "sparse" label 1 is background and becomes 0,
-        2 becomes 1, and so on.
     """
 
     labels: LayerSource
     image: LayerSource | None = None
     scores: Scores | None = None
-    known: Known = "dense"
 
     @property
     def name(self) -> str:
@@ -181,9 +177,8 @@ def _make(folder: Path) -> None:
 
 
 def _pixels(export: LabelExport, where: tuple[int | slice, ...]) -> NDArray[Any]:
-    """Labels at a place of the layer, as their rule reads them."""
-    painted = np.asarray(export.labels.stack.data[where])
-    return annotate(painted, "sparse").labels if export.known == "sparse" else painted
+    """Labels at a place of the layer."""
+    return np.asarray(export.labels.stack.data[where])
 
 
 def _write_image(path: Path, export: LabelExport, ref: ImageRef, overwrite: bool) -> None:

@@ -99,14 +99,22 @@ class Job(QObject):
         if self._run:
             self._run.stopping.set()
 
-    def close(self, *, seconds: float = 60) -> None:
-        """End the work and wait for its thread; nothing is emitted any more."""
+    def close(self, *, seconds: float = 60) -> list[Any]:
+        """End the work and wait for its thread; nothing is emitted any more.
+
+        Returns
+        -------
+        list
+            Events that weren't emitted; the last tells how it ended, if it did in this time.
+        """
         self._timer.stop()
         run, self._run = self._run, None
-        if run:
-            run.stopping.set()
-            if run.thread.is_alive():
-                run.thread.join(seconds)
+        if not run:
+            return []
+        run.stopping.set()
+        if run.thread.is_alive():
+            run.thread.join(seconds)
+        return run.left()
 
     def _drain(self) -> None:
         run = self._run
@@ -143,6 +151,13 @@ class _Run:
             log.exception("%s failed", self.what)
             ending = Failed(f"{self.what.capitalize()} failed: {error}", error)
         self.events.put(ending)
+
+    def left(self) -> list[Any]:
+        """Events that nobody took yet."""
+        found = []
+        while not self.events.empty():
+            found.append(self.events.get())
+        return found
 
     def _drive(self) -> Ending:
         generator = self._make()

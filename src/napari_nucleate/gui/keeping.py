@@ -45,6 +45,12 @@ class Keeper(QObject):
         self._changed = True
         self._timer.start()
 
+    def forget(self) -> None:
+        """Begin anew: another image is worked on. What wasn't written is still in its layer."""
+        self._timer.stop()
+        self._painted.clear()
+        self._changed = False
+
     def flush(self) -> None:
         """Write what changed, now. What can't be written is said, and tried again next time."""
         if not self._changed:

@@ -14,7 +14,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import AXES, SPATIAL, ImageRef, NDim, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from napari import Viewer
     from napari.layers import Image, Labels, Shapes
@@ -247,6 +247,21 @@ def boxes_of(shapes: Shapes | None, source: LayerSource, ref: ImageRef) -> list[
             high = np.where(high - low < 1, low + 1, high)
             boxes.append((low.tolist(), high.tolist()))
     return boxes
+
+
+def add_boxes(shapes: Shapes, source: LayerSource, ref: ImageRef, boxes: Iterable[Any]) -> None:
+    """Draw rectangles on one image: the inverse of `boxes_of`."""
+    y, x = (source.axes.index(a) for a in "YX")
+    for low, high in boxes:
+        corners = np.zeros((4, len(source.axes)))
+        for axis, at in ref.position.items():
+            if axis != "C":
+                corners[:, source.axes.index(axis)] = at
+        for axis, start in zip(SPATIAL[source.ndim], low, strict=True):
+            corners[:, source.axes.index(axis)] = start
+        corners[1:3, y] = high[-2]
+        corners[2:, x] = high[-1]
+        shapes.add_rectangles(corners)
 
 
 def _lazy(data: Any) -> Any:

@@ -30,7 +30,8 @@ class ModelsTable(QAbstractTableModel):
     HEADERS = ("Model", "AP", "Objects", "Time")
     TIPS = (
         "Bold: the model in use.",
-        "Mean AP at IoU 0.5 to 0.9 on what was held out of a person's labels.",
+        "Mean AP at IoU 0.5 to 0.9 on what was held out of a person's labels; where these are too "
+        "few to hold some out, on what was learned from, and too high.",
         "Labelled objects: a person's, those held out among them, and accepted predictions'.",
         "Time of training.",
     )

@@ -67,7 +67,7 @@ class ReviewDock(QWidget):
             "Take the prediction over as your own labels, and correct it on the annotation layer.",
         )
         self.accept_down = GatedButton(
-            "Accept down to here  (⇧A)",
+            "Accept this and all better  (⇧A)",
             "Accept all to review that are ranked as high as the selected image, or higher.",
         )
         self.undo = GatedButton("Undo  (U)", "Take the last judgement back.")

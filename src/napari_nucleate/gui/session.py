@@ -20,7 +20,14 @@ from napari_nucleate.gui.eye import Eye
 from napari_nucleate.gui.job import Ending, Failed, Finished, Job
 from napari_nucleate.gui.judgements import Judgements
 from napari_nucleate.gui.keeping import Keeper
-from napari_nucleate.gui.layers import Colour, LayerSource, add_annotation, boxes_of, file_of
+from napari_nucleate.gui.layers import (
+    Colour,
+    LayerSource,
+    add_annotation,
+    add_boxes,
+    boxes_of,
+    file_of,
+)
 from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.project import run
@@ -100,9 +107,8 @@ class Session(QObject):
         viewer.dims.events.point.connect(self.changes.look)
         viewer.scene.camera.events.center.connect(self._eye.look)
         viewer.scene.camera.events.zoom.connect(self._eye.look)
-        window.destroyed.connect(self.keeper.flush)
-        window.destroyed.connect(self.job.close)
-        QApplication.instance().aboutToQuit.connect(self.job.close)
+        window.destroyed.connect(self.close)
+        QApplication.instance().aboutToQuit.connect(self.close)
 
     # -- what there is ------------------------------------------------------------------
 
@@ -163,6 +169,7 @@ class Session(QObject):
         self.store = Store(new_folder_for(layer.name))
         self.interrupted = self._again = ""
         self.judgements.forget()
+        self.keeper.forget()
         # Layers of the former image stay in the viewer, they are the person's; new ones are made.
         self.annotation = self.boxes = self.prediction = self.preview = None
         self._eye.look()
@@ -199,6 +206,8 @@ class Session(QObject):
                 **self.source.geometry(),
             )
             self.boxes.mode = "add_rectangle"
+            for key, drawn in self.store.load_boxes().items():
+                add_boxes(self.boxes, self.source, self.ref(key), drawn)
             self.boxes.events.data.connect(self._on_boxes)
 
     def painted(self, key: str) -> NDArray[Any]:
@@ -207,10 +216,33 @@ class Session(QObject):
             raise NucleateError("There is no annotation layer; press Annotate first.")
         return np.array(self.annotation.data[self.source.place(self.ref(key))])
 
+    def objects_painted(self) -> NDArray[Any]:
+        """What is painted on all images, without strokes that mean background.
+
+        Returns
+        -------
+        ndarray, shape of the annotation layer
+            Its own data where no such strokes are meant, a copy elsewhere.
+        """
+        if self.annotation is None or self.source is None:
+            raise NucleateError("There is no annotation layer; press Annotate first.")
+        painted = self.annotation.data
+        if self.state.known != "sparse":
+            return painted
+        painted = np.array(painted)
+        for key in self._refs:
+            part = painted[self.source.place(self.ref(key))]
+            if self._rule_of(key) == "sparse" and part.any():
+                part[...] = annotate(part, "sparse").labels
+        return painted
+
+    def _rule_of(self, key: str) -> Known:
+        return rule_of(self.state.item(key).status, self.state.known)
+
     def annotation_of(self, key: str) -> Annotation:
         """Labels and known pixels of an image, by the chosen rule."""
         boxes = boxes_of(self.boxes, self._need_source(), self.ref(key))
-        rule = rule_of(self.state.item(key).status, self.state.known)
+        rule = self._rule_of(key)
         try:
             return annotate(self.painted(key), rule, boxes)
         except NucleateError as error:
@@ -468,19 +500,31 @@ class Session(QObject):
         self.changes.note(self.current)
 
     def _on_event(self, event: object) -> None:
-        self.state = run.after(self.state, event)
+        self._note(event)
         if isinstance(event, Prediction | Preview):
             self._show(event)
         elif isinstance(event, Warned):
             show_warning(event.message)
-        elif isinstance(event, Validated):
-            self._best = event.model or self._best
-        elif isinstance(event, Trained):
-            self._best = None
         self.happened.emit(event)
         if isinstance(event, Prediction | Trained):
             self.keeper.touch()
             self.changed.emit()
+
+    def _note(self, event: object) -> None:
+        """Note what an event says of models and images."""
+        self.state = run.after(self.state, event)
+        if isinstance(event, Validated):
+            self._best = event.model or self._best
+        elif isinstance(event, Trained):
+            self._best = None
+
+    def close(self) -> None:
+        """End what runs, and keep what there is to keep; the window closes."""
+        for event in self.job.close():
+            self._note(event)
+        self._enter(finished=False)
+        self.keeper.touch()
+        self.keeper.flush()
 
     def _judge(self) -> None:
         """Set the model of *Train again* aside where it is worse than the one before."""
@@ -496,19 +540,23 @@ class Session(QObject):
         self.changes.end()
         if isinstance(ending, Failed):
             show_warning(ending.message)
-        if self._best is not None:
-            # Ended before its time: the best weights so far are on disk, and are used.
-            self.state, self._best = run.entered(self.state, self._best), None
-        self.interrupted = self.store.interrupted()
-        if not isinstance(ending, Finished):
-            self._enter_interrupted(self._learning)
         if self._learning and not isinstance(ending, Failed):
             self.get_ready()
-        self._learning = ""
+        self._enter(finished=isinstance(ending, Finished))
         self._judge()
         self.keeper.touch()
         self.ended.emit(ending)
         self.changed.emit()
+
+    def _enter(self, finished: bool) -> None:
+        """Enter what a training left into the history."""
+        if self._best is not None:
+            # Ended before its time: the best weights so far are on disk, and are used.
+            self.state, self._best = run.entered(self.state, self._best), None
+        self.interrupted = self.store.interrupted()
+        if not finished:
+            self._enter_interrupted(self._learning)
+        self._learning = ""
 
     def _enter_interrupted(self, learning: str) -> None:
         """Enter the best weights of a stopped training that were kept after the last event."""
@@ -525,7 +573,8 @@ class Session(QObject):
 
     def _on_removed(self, event: Any) -> None:
         layer: Layer = event.value
-        if layer is self.annotation or layer is self.boxes:
+        used = self.source.layer if self.source is not None else None
+        if layer in (self.annotation, self.boxes, used):
             self.keeper.flush()
         for name in ("annotation", "boxes", "prediction", "preview"):
             if getattr(self, name) is layer:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.gui.axes import MADE
 from napari_nucleate.gui.features import raised, tables_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def show_preview(
             opacity=0.5,
             # What the network doesn't believe in stays clear, so that the cells can be seen.
             contrast_limits=(0.3, 1),
+            # From the start on: docks list the layer before anybody else knows of it.
+            metadata={MADE: {"axes": source.axes, "ndim": source.ndim}},
             **geometry,
         )
         viewer.layers.selection.active = active

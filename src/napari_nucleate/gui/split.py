@@ -19,15 +19,9 @@ from qtpy.QtWidgets import (
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
+from napari_nucleate.gui.axes import axes_of, usual_ndim
 from napari_nucleate.gui.dock import column, on_click, rows
-from napari_nucleate.gui.evidence import (
-    Evidence,
-    OfPrediction,
-    axes_of,
-    evidence_of,
-    guess_kind,
-    usual_ndim,
-)
+from napari_nucleate.gui.evidence import Evidence, OfPrediction, evidence_of, guess_kind
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.front import Front
 from napari_nucleate.gui.live import NAME, Live

@@ -8,9 +8,9 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QProgressBar
 
+from napari_nucleate.gui.axes import MADE
 from napari_nucleate.gui.dock import column, on_click
 from napari_nucleate.gui.evidence import (
-    MADE,
     Evidence,
     OfPrediction,
     SplitAll,

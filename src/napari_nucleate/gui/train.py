@@ -68,7 +68,7 @@ class TrainDock(QWidget):
         self.views = QCheckBox("Average turned copies")
         self.views.setToolTip(
             "Predict each image as it is, and turned by one, two and three quarters, and take the "
-            "mean: four times slower, and a little better."
+            "mean: twice as slow, since two are compared anyway, and a little better."
         )
         self.why_train, self.why_predict = Sentence(), Sentence()
         self.bar = WorkBar(self.session)
