@@ -186,8 +186,8 @@ def measured(kind: str, count: int, seconds: float) -> dict[str, Any]:
     session = dock.session
     hand, pulse = Hand(viewer), Pulse()
     if kind == "no preview":
-        session._eye.look = lambda: None  # noqa: SLF001
-        session._eye._looked = None  # noqa: SLF001
+        session.eye.look = lambda: None
+        session.eye._looked = None  # noqa: SLF001
     if kind == "acting":
         hand.start()
     if kind == "thread":

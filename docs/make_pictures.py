@@ -57,7 +57,7 @@ def main() -> None:
     optimisation = Optimisation(budget=Seconds(value=90))
     session.set_recipe(session.state.recipe.model_copy(update={"optimisation": optimisation}))
     viewer.dims.set_current_step(0, 5)
-    session.train()
+    session.trainings.train()
     wait(70)
     picture("Train")
     wait(until=lambda: not session.job.running)

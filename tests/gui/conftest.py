@@ -8,8 +8,7 @@ from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.instances.found import measured
 from napari_nucleate.core.samples import NucleiSample
-from napari_nucleate.gui import session as sessions
-from napari_nucleate.gui import warming
+from napari_nucleate.gui import trainings, warming
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.project.beside import dismiss
 
@@ -32,7 +31,7 @@ def nothing_compiles_beside(monkeypatch):
 @pytest.fixture(autouse=True)
 def nothing_trains_beside(monkeypatch):
     """Trainings run in a thread, where loading torch costs once; tests of processes say so."""
-    monkeypatch.setattr(sessions, "possible", lambda: False)
+    monkeypatch.setattr(trainings, "possible", lambda: False)
     yield
     dismiss()
 

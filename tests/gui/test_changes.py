@@ -9,7 +9,7 @@ from napari_nucleate.core.augment import Augmentation
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Corrected, Step
 from napari_nucleate.core.recipe import Optimisation, Recipe, Steps, UNet
-from napari_nucleate.gui import session as sessions
+from napari_nucleate.gui import trainings
 from napari_nucleate.gui.job import Stopped
 from napari_nucleate.gui.train import TrainDock
 from napari_nucleate.project import run
@@ -39,7 +39,7 @@ def training(project, qtbot, monkeypatch):
 
     def start(known="dense"):
         project.session.set_known(known)
-        project.session.train()
+        project.session.trainings.train()
         return got
 
     yield start
@@ -180,14 +180,14 @@ def test_the_annotation_may_go_meanwhile(project, training, qtbot):
 
 @pytest.mark.parametrize("beside", [False, True], ids=["thread", "process"])
 def test_a_real_training_takes_it_up_and_the_dock_says_so(project, qtbot, monkeypatch, beside):
-    monkeypatch.setattr(sessions, "possible", lambda: beside)
+    monkeypatch.setattr(trainings, "possible", lambda: beside)
     session = project.session
     session.set_recipe(TINY)
     dock = TrainDock(project.viewer)
     project.viewer.window.add_dock_widget(dock)
     said = []
     session.happened.connect(lambda e: said.append(e) if isinstance(e, Corrected) else None)
-    session.train()
+    session.trainings.train()
     assert session.viewer.layers.selection.active is session.annotation
     assert not session.preview.data.any()
     qtbot.waitUntil(lambda: session.preview.data.any(), timeout=120_000)
@@ -205,21 +205,21 @@ def test_a_real_training_takes_it_up_and_the_dock_says_so(project, qtbot, monkey
 
 
 def test_what_was_painted_last_is_in_what_can_be_gone_on_with(project, qtbot, monkeypatch):
-    monkeypatch.setattr(sessions, "possible", lambda: True)
+    monkeypatch.setattr(trainings, "possible", lambda: True)
     session = project.session
     session.set_recipe(TINY)
     steps, ended = [], []
     session.happened.connect(lambda e: steps.append(e) if isinstance(e, Step) else None)
     session.ended.connect(ended.append)
-    session.train()
+    session.trainings.train()
     qtbot.waitUntil(lambda: len(steps) > 3, timeout=120_000)
     stroke(project, "n2")  # still in view
     session.stop()
     qtbot.waitUntil(lambda: bool(ended), timeout=60_000)
-    snapshot = session.store.load_snapshot(session.interrupted)
+    snapshot = session.store.load_snapshot(session.trainings.interrupted)
     assert "nuclei_n2" in [seen.key for seen in snapshot.progress.seen]
     ended.clear()
-    session.resume()
+    session.trainings.resume()
     qtbot.waitUntil(lambda: bool(ended) or len(steps) > 8, timeout=120_000)
     session.stop()
     qtbot.waitUntil(lambda: bool(ended), timeout=60_000)
@@ -228,20 +228,20 @@ def test_what_was_painted_last_is_in_what_can_be_gone_on_with(project, qtbot, mo
 
 def test_the_next_training_finds_torch_loaded(project, qtbot, monkeypatch):
     prepared = []
-    monkeypatch.setattr(sessions, "prepare", prepared.append)
+    monkeypatch.setattr(trainings, "prepare", prepared.append)
     session = project.session
     session.set_recipe(TINY)
     ended = []
     session.ended.connect(ended.append)
-    session.train()
-    monkeypatch.setattr(sessions, "possible", lambda: True)
+    session.trainings.train()
+    monkeypatch.setattr(trainings, "possible", lambda: True)
     session.stop()
     qtbot.waitUntil(lambda: bool(ended), timeout=60_000)
     assert prepared == [load_training]
 
 
 def test_an_eye_tells_the_limits_of_the_whole_image(project, monkeypatch):
-    eye = project.session._eye
+    eye = project.session.eye
     project.session.go_to("nuclei_n0")
     eye.look()
     monkeypatch.setattr("napari_nucleate.gui.eye.SECONDS_APART", 0)

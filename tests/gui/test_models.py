@@ -106,7 +106,7 @@ def test_stopping_a_prediction_leaves_the_choice_of_a_model(project, qtbot, rand
         session.store.save_model(made)
     history(project, entry(0, 0.4), entry(1, 0.6))
     session.use("round-0")
-    session.interrupted = "round-1"
+    session.trainings.interrupted = "round-1"
     with qtbot.waitSignal(session.ended, timeout=20_000):
         session.predict()
         session.stop()

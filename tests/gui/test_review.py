@@ -224,7 +224,7 @@ def test_every_undoing_is_seen_also_of_images_out_of_view(project, dock):
     layer.undo()
     assert project.status("n1") == "predicted"
     assert project.status("n2") == "predicted"
-    session.save()
+    session.keeper.flush()
     assert not (session.store.folder / "annotations" / "nuclei_n2.tif").exists()
     assert not session.store.load_annotation("nuclei_n1").any()
 

@@ -13,7 +13,7 @@ from napari_nucleate.core.events import Preview, Started, Step, Tile, Validated,
 from napari_nucleate.core.recipe import Epochs, Optimisation, Recipe, Seconds, Steps, UNet
 from napari_nucleate.core.targets import Boundary, Semantic
 from napari_nucleate.core.training.train import train
-from napari_nucleate.gui import session as session_module
+from napari_nucleate.gui import trainings
 from napari_nucleate.gui.chart import MOST_POINTS
 from napari_nucleate.gui.job import Failed
 from napari_nucleate.gui.train import TrainDock
@@ -163,7 +163,7 @@ def stopped(dock, project, qtbot, steps=60):
 def test_continue_goes_on_with_the_training_that_was_stopped(dock, project, qtbot):
     kept = stopped(dock, project, qtbot)
     assert kept.is_file()
-    assert project.session.interrupted == "round-0"
+    assert project.session.trainings.interrupted == "round-0"
     before = len(dock.chart._steps)
     assert before > 0
     steps = []
@@ -249,9 +249,9 @@ def test_a_round_that_made_it_worse_is_set_aside_and_it_is_said(dock, project, q
     click(qtbot, dock.train)
     wait(qtbot, project.session)
     said = []
-    monkeypatch.setattr(session_module, "show_warning", said.append)
+    monkeypatch.setattr(trainings, "show_warning", said.append)
     monkeypatch.setattr(run, "lowered", lambda now, earlier: "Round 1 made it worse.")
-    project.session.train(further=True, number=1)
+    project.session.trainings.train(further=True, number=1)
     wait(qtbot, project.session)
     assert [r.set_aside for r in project.session.state.rounds] == ["", "Round 1 made it worse."]
     assert dock.status.text() == "Round 1 made it worse."
@@ -360,7 +360,7 @@ def test_a_training_that_the_closing_window_ended_is_in_the_project(dock, projec
     )
     validated = []
     session.happened.connect(lambda e: validated.append(e) if isinstance(e, Validated) else None)
-    session.train()
+    session.trainings.train()
     qtbot.waitUntil(lambda: bool(validated), timeout=60_000)
     project.viewer.close()
     state = session.store.load_state()

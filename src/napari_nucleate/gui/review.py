@@ -125,7 +125,7 @@ class ReviewDock(QWidget):
             key.connect(button.click)
             on_click(self._session, button, act)
         on_click(self._session, self.accept_best, self._accept_best)
-        on_click(self._session, self.train_again, self._session.train_again)
+        on_click(self._session, self.train_again, self._session.trainings.again)
         self.count.valueChanged.connect(self._on_count)
         self._session.happened.connect(self._on_event)
         self._session.changed.connect(self._apply)

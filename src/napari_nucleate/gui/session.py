@@ -11,13 +11,12 @@ from qtpy.QtWidgets import QApplication
 
 from napari_nucleate.core.annotation import Annotation, Known, annotate
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Prediction, Preview, Trained, Validated, Warned
+from napari_nucleate.core.events import Prediction, Preview, Trained, Warned
 from napari_nucleate.core.loading import load_torch
-from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.changes import Changes
 from napari_nucleate.gui.eye import Eye
-from napari_nucleate.gui.job import Ending, Failed, Finished, Job
+from napari_nucleate.gui.job import Ending, Failed, Job
 from napari_nucleate.gui.judgements import Judgements
 from napari_nucleate.gui.keeping import Keeper
 from napari_nucleate.gui.layers import (
@@ -30,10 +29,10 @@ from napari_nucleate.gui.layers import (
 )
 from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.gui.strokes import Strokes
+from napari_nucleate.gui.trainings import Trainings
 from napari_nucleate.project import run
-from napari_nucleate.project.beside import possible, prepare
-from napari_nucleate.project.model import HUMAN, PAINTED, WAITING, Item, State, rule_of
-from napari_nucleate.project.plan import Plan, Situation, plan
+from napari_nucleate.project.model import PAINTED, WAITING, Item, State, rule_of
+from napari_nucleate.project.plan import Gate, Plan, Situation, plan
 from napari_nucleate.project.store import Store, new_folder_for
 
 if TYPE_CHECKING:
@@ -87,26 +86,20 @@ class Session(QObject):
         self.job.happened.connect(self._on_event)
         self.job.ended.connect(self._on_ended)
         self._refs: dict[str, ImageRef] = {}
-        self._best: Model | None = None
-        # The model that *Train again* began.
-        self._again = ""
-        # Name of the model whose training was interrupted, and can go on.
-        self.interrupted = ""
-        self._eye = Eye(self)
+        self.eye = Eye(self)
         self.changes = Changes(self)
         self.keeper = Keeper(self)
         self.judgements = Judgements(self)
         self.strokes = Strokes(self)
-        # Name of the model that is trained now.
-        self._learning = ""
+        self.trainings = Trainings(self)
         self._splittable = self._exportable = False
         # How many images the last prediction was asked for.
         self.predicting = 0
         viewer.layers.events.removed.connect(self._on_removed)
-        viewer.dims.events.point.connect(self._eye.look)
+        viewer.dims.events.point.connect(self.eye.look)
         viewer.dims.events.point.connect(self.changes.look)
-        viewer.scene.camera.events.center.connect(self._eye.look)
-        viewer.scene.camera.events.zoom.connect(self._eye.look)
+        viewer.scene.camera.events.center.connect(self.eye.look)
+        viewer.scene.camera.events.zoom.connect(self.eye.look)
         window.destroyed.connect(self.close)
         QApplication.instance().aboutToQuit.connect(self.close)
 
@@ -122,7 +115,7 @@ class Session(QObject):
                 annotation=self.annotation is not None,
                 running=self.job.running,
                 model=self.state.model,
-                interrupted=self.interrupted,
+                interrupted=self.trainings.interrupted,
                 splittable=self._splittable,
                 exportable=self._exportable,
                 judged=bool(self.judgements),
@@ -132,6 +125,21 @@ class Session(QObject):
     def ref(self, key: str) -> ImageRef:
         """The image of that name."""
         return self._refs[key]
+
+    def refs(self) -> dict[str, ImageRef]:
+        """All images by name."""
+        return dict(self._refs)
+
+    def need_source(self) -> LayerSource:
+        """The image that is worked on; raises where there is none."""
+        if self.source is None:
+            raise NucleateError("Choose an image layer in the Label dock first.")
+        return self.source
+
+    def check(self, gate: Gate) -> None:
+        """Raise the sentence that says why something can't be done now."""
+        if not gate:
+            raise NucleateError(gate.why)
 
     @property
     def current(self) -> str:
@@ -167,17 +175,17 @@ class Session(QObject):
             items=items,
         )
         self.store = Store(new_folder_for(layer.name))
-        self.interrupted = self._again = ""
+        self.trainings.forget()
         self.judgements.forget()
         self.keeper.forget()
         # Layers of the former image stay in the viewer, they are the person's; new ones are made.
         self.annotation = self.boxes = self.prediction = self.preview = None
-        self._eye.look()
+        self.eye.look()
         self.changed.emit()
 
     def annotate(self) -> Labels:
         """Make the annotation layer, or select the one there is, ready to paint."""
-        source = self._need_source()
+        source = self.need_source()
         if self.annotation is None:
             self.annotation = add_annotation(self.viewer, source)
             self.strokes.watch(self.annotation)
@@ -241,7 +249,7 @@ class Session(QObject):
 
     def annotation_of(self, key: str) -> Annotation:
         """Labels and known pixels of an image, by the chosen rule."""
-        boxes = boxes_of(self.boxes, self._need_source(), self.ref(key))
+        boxes = boxes_of(self.boxes, self.need_source(), self.ref(key))
         rule = self._rule_of(key)
         try:
             return annotate(self.painted(key), rule, boxes)
@@ -265,7 +273,7 @@ class Session(QObject):
 
     def go_to(self, key: str) -> None:
         """Show an image in the viewer."""
-        self._need_source().show(self.viewer, self.ref(key))
+        self.need_source().show(self.viewer, self.ref(key))
 
     def next_unlabelled(self) -> str:
         """Show the next image, after the one in view, that no person has labelled."""
@@ -277,121 +285,23 @@ class Session(QObject):
                 return key
         raise NucleateError("No image is left to label.")
 
-    # -- Train --------------------------------------------------------------------------
+    # -- Train and predict --------------------------------------------------------------
 
     def set_recipe(self, recipe: Recipe) -> None:
         """Train by another recipe from now on."""
         self._set(self.state.model_copy(update={"recipe": recipe}))
 
-    def train(self, further: bool = False, number: int = 0) -> None:
-        """Start a training on all labels and accepted predictions.
-
-        Parameters
-        ----------
-        further : bool
-            Start from the weights of the model in use instead of random ones.
-        number : int
-            The round of self-training that it is; 0 where it is none.
-
-        Raises
-        ------
-        NucleateError
-            If it can't be done now; the sentence says why.
-        """
-        self.strokes.refresh()
-        self._check(self.plan.further if further else self.plan.train)
-        again = number > 0
-        # Round 0 knows the person's labels only; going on stays in the round gone on from.
-        used = self.state.used if further else None
-        started = used.number if used else 0
-        number = max(number, started, 1 if self.state.keys("accepted") else 0)
-        source = self._need_source()
-        card = Card(
-            recipe=self.state.recipe,
-            channels=source.stack.channels,
-            spacing=source.stack.spacing(source.ndim),
-            units=source.stack.spacing_units(source.ndim),
-            record=Record(name=self.store.new_model_name(number), round=number),
-        )
-        # Another recipe may be worse and wanted; a round of the same one may not.
-        self._again = card.record.name if again else ""
-        self._learn(card, self.state.model if further else "")
-
-    def resume(self) -> None:
-        """Go on with the training that was interrupted, exactly where it was.
-
-        Raises
-        ------
-        NucleateError
-            If it can't be done now; the sentence says why. That labels or the recipe changed is
-            said by how the work ends.
-        """
-        self.strokes.refresh()
-        self._check(self.plan.resume)
-        self._learn(None)
-
-    def _learn(self, card: Card | None, before: str = "") -> None:
-        """Train beside the window; without a card, what was interrupted goes on."""
-        self.keeper.touch()
-        self.keeper.flush()
-        store, state = self.store, self.state
-        # Painted labels are read here, on the GUI's side: the person may go on painting. They are
-        # written in the thread: many images take long.
-        painted = {k: self.painted(k) for k in state.keys(*HUMAN)}
-        later = self.changes.watch()
-        annotations = {k: self.annotation_of(k) for k in state.keys(*HUMAN)}
-        refs, eye, changes = dict(self._refs), self._eye, self.changes
-        interrupted, beside = self.interrupted, possible()
-
-        def work() -> Any:
-            for key, labels in painted.items():
-                # Of images painted on meanwhile the keeper writes what is newer.
-                spacing, units = refs[key].spacing, refs[key].units
-                store.save_annotation(key, labels, spacing, units, newer=later)
-            if not beside:
-                load_torch()
-            examples = run.gather(state, store, refs, annotations.__getitem__)
-            initial = store.load_model(before) if before else None
-            snapshot, begun = None, card
-            if begun is None:
-                snapshot = store.load_snapshot(interrupted)
-                begun = snapshot.card
-            yield from run.training(
-                store,
-                examples,
-                state.recipe,
-                begun,
-                initial=initial,
-                view=eye,
-                changed=changes,
-                snapshot=snapshot,
-                beside=beside,
-            )
-
+    def watch_training(self) -> None:
+        """Show what a training will make of what is in view."""
         if self.preview is not None:
             self.preview.visible = True
-        self._eye.look()
-        blank = self._eye.blank()
+        self.eye.look()
+        self.eye.normalisation = self.state.recipe.normalisation
+        blank = self.eye.blank()
         if self.preview is None and blank is not None:
             # napari takes a third of a second to add a layer: now, while a click is answered, and
             # not in the middle of a stroke.
             self._show(blank)
-        self._eye.normalisation = state.recipe.normalisation
-        self.job.start("training", work)
-        self._learning = card.record.name if card else interrupted
-        self.changes.begin(annotations, state.known)
-        self.changed.emit()
-
-    def train_again(self) -> None:
-        """Start the next round: from the weights in use, on labels and accepted predictions."""
-        self._check(self.plan.train_again)
-        used = self.state.used
-        self.train(further=True, number=used.number + 1 if used else 1)
-
-    def get_ready(self) -> None:
-        """Load torch in the process of the next training: who paints, or trained, will train."""
-        if not self.job.running and possible():
-            prepare(run.load_training)
 
     def stop(self) -> None:
         """End what runs at its next event; the best weights are kept."""
@@ -401,7 +311,7 @@ class Session(QObject):
 
     def predict(self, keys: Sequence[str] | None = None, *, tiling: Tiling | None = None) -> None:
         """Predict images; by default all that no person labelled and nobody accepted."""
-        self._check(self.plan.predict)
+        self.check(self.plan.predict)
         store, state = self.store, self.state
         keys = keys or state.keys(*WAITING)
         if not keys:
@@ -451,11 +361,6 @@ class Session(QObject):
 
     # -- keeping ------------------------------------------------------------------------
 
-    def save(self) -> None:
-        """Write the state and all painted images into the project's folder."""
-        self.keeper.touch(*self.state.keys(*HUMAN))
-        self.keeper.flush()
-
     def set_items(self, *items: Item) -> None:
         """Let images have another status from now on."""
         self._set(self.state.replace(*items))
@@ -486,15 +391,6 @@ class Session(QObject):
         if self.job.running:
             raise NucleateError(f"Wait: {self.job.running} is under way; press Stop to end it.")
 
-    def _need_source(self) -> LayerSource:
-        if self.source is None:
-            raise NucleateError("Choose an image layer in the Label dock first.")
-        return self.source
-
-    def _check(self, gate: Any) -> None:
-        if not gate:
-            raise NucleateError(gate.why)
-
     def _on_boxes(self) -> None:
         self.keeper.touch()
         self.changes.note(self.current)
@@ -513,63 +409,24 @@ class Session(QObject):
     def _note(self, event: object) -> None:
         """Note what an event says of models and images."""
         self.state = run.after(self.state, event)
-        if isinstance(event, Validated):
-            self._best = event.model or self._best
-        elif isinstance(event, Trained):
-            self._best = None
+        self.trainings.note(event)
 
     def close(self) -> None:
         """End what runs, and keep what there is to keep; the window closes."""
         for event in self.job.close():
             self._note(event)
-        self._enter(finished=False)
+        self.trainings.enter(finished=False)
         self.keeper.touch()
         self.keeper.flush()
-
-    def _judge(self) -> None:
-        """Set the model of *Train again* aside where it is worse than the one before."""
-        rounds = self.state.rounds
-        if not rounds or rounds[-1].model != self._again or rounds[-1].set_aside:
-            return
-        why = run.worse(self.state, self.store)
-        if why:
-            self.state = self.state.set_aside(self._again, why)
-            show_warning(why)
 
     def _on_ended(self, ending: Ending) -> None:
         self.changes.end()
         if isinstance(ending, Failed):
             show_warning(ending.message)
-        if self._learning and not isinstance(ending, Failed):
-            self.get_ready()
-        self._enter(finished=isinstance(ending, Finished))
-        self._judge()
+        self.trainings.end(ending)
         self.keeper.touch()
         self.ended.emit(ending)
         self.changed.emit()
-
-    def _enter(self, finished: bool) -> None:
-        """Enter what a training left into the history."""
-        if self._best is not None:
-            # Ended before its time: the best weights so far are on disk, and are used.
-            self.state, self._best = run.entered(self.state, self._best), None
-        self.interrupted = self.store.interrupted()
-        if not finished:
-            self._enter_interrupted(self._learning)
-        self._learning = ""
-
-    def _enter_interrupted(self, learning: str) -> None:
-        """Enter the best weights of a stopped training that were kept after the last event."""
-        if not learning or learning != self.interrupted:
-            return
-        try:
-            card = self.store.load_card(learning)
-        except NucleateError:
-            return  # it was stopped before its first validation
-        after = run.entered(self.state, Model(card, {}))
-        known = [entry.model_copy(update={"set_aside": ""}) for entry in self.state.rounds]
-        if after.rounds[-1] not in known:  # else nothing was learned since
-            self.state = after
 
     def _on_removed(self, event: Any) -> None:
         layer: Layer = event.value
@@ -594,4 +451,4 @@ class Session(QObject):
             before = self.preview
             self.preview = show_preview(self.viewer, self.source, before, ref, event)
             if self.preview is not before:
-                self.preview.events.visible.connect(self._eye.look)
+                self.preview.events.visible.connect(self.eye.look)

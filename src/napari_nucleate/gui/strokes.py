@@ -70,7 +70,7 @@ class Strokes:
         # before a training.
         key = session.current
         self.note(key)
-        session.get_ready()
+        session.trainings.get_ready()
         if (session.state.item(key).status in PAINTED) != bool(session.painted(key).any()):
             self.refresh(key)
 

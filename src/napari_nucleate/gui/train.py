@@ -84,9 +84,9 @@ class TrainDock(QWidget):
         self._goes_on = False
         self._lay_out()
         self.recipe.edited.connect(self._on_recipe)
-        on_click(self.session, self.train, self.session.train)
+        on_click(self.session, self.train, self.session.trainings.train)
         on_click(self.session, self.resume, self._resume)
-        on_click(self.session, self.further, lambda: self.session.train(further=True))
+        on_click(self.session, self.further, lambda: self.session.trainings.train(further=True))
         on_click(self.session, self.stop, self.session.stop)
         on_click(self.session, self.predict, self._predict)
         on_click(self.session, self.models.use, lambda: self.session.use(self.models.selected))
@@ -123,7 +123,7 @@ class TrainDock(QWidget):
         # The curve goes on, too.
         self._goes_on = True
         try:
-            self.session.resume()
+            self.session.trainings.resume()
         finally:
             self._goes_on = False
 
@@ -190,8 +190,8 @@ class TrainDock(QWidget):
         if self._task != "training":
             return f"{self._task.capitalize()} {'stopped' if stopped else 'finished'}."
         models = [entry.model for entry in self.session.state.rounds]
-        if stopped and self._kept is None and self.session.interrupted not in models:
-            on = " Press Continue to go on." * bool(self.session.interrupted)
+        if stopped and self._kept is None and self.session.trainings.interrupted not in models:
+            on = " Press Continue to go on." * bool(self.session.trainings.interrupted)
             return f"Stopped before the first validation: no weights were kept.{on}"
         if self._aside:
             return self._aside
