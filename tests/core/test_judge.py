@@ -98,6 +98,14 @@ def test_of_classes_weights_that_find_less_are_not_preferred(nuclei, tiny):
         assert judge.prefers(Verdict(0.1, 0.9, 0.9, 2))
 
 
+def test_few_images_can_not_tell_late_weights_from_early_ones(nuclei, tiny):
+    for count, fell in ((1, 0.09), (2, 0.06)):
+        judge = Judge(nuclei(count=count), tiny())
+        judge.note(Verdict(0.1, 0.8, 0.9, 10_000))
+        assert judge.prefers(Verdict(0.1, 0.8 - fell, 0.9, 10_000))
+        assert not judge.prefers(Verdict(0.1, 0.8 - fell - 0.03, 0.9, 10_000))
+
+
 class TestTime:
     def test_what_validations_take_beyond_their_share_is_not_the_trainings(self, tiny):
         table = Timetable(tiny().model_copy(update={"optimisation": timed(100)}))
