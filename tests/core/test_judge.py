@@ -84,6 +84,9 @@ def test_an_image_whose_labels_are_erased_judges_no_more(nuclei, tiny):
         assert judge.renew(Example(example.key, example.image, erased)) == 0
         assert judge.images == left
     assert judge.renewed
+    # Painted again, as by an undo, it does.
+    assert judge.renew(examples[0]) == examples[0].annotation.labels.size
+    assert judge.images == 2
 
 
 def test_of_classes_weights_that_find_less_are_not_preferred(nuclei, tiny):
@@ -104,6 +107,13 @@ def test_few_images_can_not_tell_late_weights_from_early_ones(nuclei, tiny):
         judge.note(Verdict(0.1, 0.8, 0.9, 10_000))
         assert judge.prefers(Verdict(0.1, 0.8 - fell, 0.9, 10_000))
         assert not judge.prefers(Verdict(0.1, 0.8 - fell - 0.03, 0.9, 10_000))
+
+
+def test_while_little_is_found_less_is_not_preferred(nuclei, tiny):
+    judge = Judge(nuclei(count=1), tiny())
+    judge.note(Verdict(0.1, 0.18, 0.5, 31))
+    assert judge.prefers(Verdict(0.1, 0.15, 0.5, 31))
+    assert not judge.prefers(Verdict(0.1, 0.05, 0.5, 31))
 
 
 class TestTime:

@@ -48,6 +48,21 @@ class TestWhatImagesShow:
             "small": "small",
         }
 
+    def test_what_all_images_have_is_no_stack(self):
+        rng = np.random.default_rng(0)
+        yy, xx = np.mgrid[-32:32, -32:32]
+        cells, dirt = {}, gaussian_filter(rng.normal(size=(64, 64)), 2)
+        for n in range(12):
+            radius, noise = rng.uniform(10, 16), gaussian_filter(rng.normal(size=(64, 64)), 2)
+            cells[f"cell {n}"] = (np.hypot(yy, xx) < radius)[np.newaxis] + noise
+            cells[f"dirt {n}"] = (noise / noise.std() + 1.5 * dirt / dirt.std())[np.newaxis]
+        for kind in ("cell", "dirt"):
+            some = {key: image for key, image in cells.items() if key.startswith(kind)}
+            assert stacks_of(some) == {key: key for key in some}
+        # Frames of a movie in which nothing moves are one all the same.
+        frames = {f"{n}": dirt[np.newaxis] + rng.normal(0, 0.01, (1, 64, 64)) for n in range(8)}
+        assert set(stacks_of(frames).values()) == {"0"}
+
     def test_volumes_and_whole_numbers(self):
         rng = np.random.default_rng(0)
         cells = gaussian_filter(rng.normal(size=(1, 5, 90, 90)), (0, 1, 3, 3))

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QRect, Qt
+from qtpy.QtGui import QColor, QPainter, QPixmap
 
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Scores
@@ -402,3 +403,19 @@ def test_draws_images_of_any_size(shape):
     assert picture.dtype == np.uint8
     assert max(picture.shape) == SIDE
     assert (picture == OUTLINE).all(-1).any()
+
+
+def test_the_reason_shades_its_own_picture_alone(qtbot, project):
+    project.predict(n1=0.2)
+    dock = ReviewDock(project.viewer)
+    project.viewer.window.add_dock_widget(dock)
+    pixmap = QPixmap(150, 400)
+    pixmap.fill(QColor("white"))
+    painter = QPainter(pixmap)
+    painter.setPen(Qt.PenStyle.NoPen)
+    item = project.session.state.item("nuclei_n1")
+    dock.gallery.itemDelegate()._paint_reason(painter, QRect(0, 250, 150, 120), item)
+    painter.end()
+    image = pixmap.toImage()
+    assert image.pixelColor(75, 100) == QColor("white")
+    assert image.pixelColor(2, 368) != QColor("white")

@@ -79,6 +79,10 @@ def test_what_can_not_be_taken_is_said(project):
     large = project.viewer.add_labels(data, name="large")
     with pytest.raises(NucleateError, match="'large' has the label 2147483648, and 2147483646"):
         take_labels(session, large)
+    data[3, 0, 0] = -1
+    below = project.viewer.add_labels(data, name="below")
+    with pytest.raises(NucleateError, match="'below' has the label -1; 0 is background"):
+        take_labels(session, below)
     other = project.viewer.add_labels(data[:2], name="other")
     with pytest.raises(NucleateError, match="'other' isn't of the images' size"):
         take_labels(session, other)

@@ -369,6 +369,25 @@ def test_a_training_that_the_closing_window_ended_is_in_the_project(dock, projec
     assert session.store.interrupted() == state.model
 
 
+def test_what_the_closing_window_ended_is_not_used_where_there_is_another_model(
+    dock, project, qtbot
+):
+    session = project.session
+    session.trainings.train()
+    wait(qtbot, session)
+    used = session.state.model
+    long = TINY.optimisation.model_copy(update={"budget": Epochs(value=900)})
+    session.set_recipe(TINY.model_copy(update={"optimisation": long}))
+    validated = []
+    session.happened.connect(lambda e: validated.append(e) if isinstance(e, Validated) else None)
+    session.trainings.train()
+    qtbot.waitUntil(lambda: bool(validated), timeout=60_000)
+    project.viewer.close()
+    state = session.store.load_state()
+    assert len(state.rounds) == 2
+    assert state.model == used
+
+
 def test_many_seconds(dock):
     dock.session.set_recipe(
         TINY.model_copy(update={"optimisation": Optimisation(budget=Seconds(value=90.5))})

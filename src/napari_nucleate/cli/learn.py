@@ -73,7 +73,8 @@ def train(
         Path | None,
         typer.Option(
             "--from",
-            help="Start from the weights of this model, by its recipe but for what is given.",
+            help="Start from the weights of this model, by its recipe, but for the time, the "
+            "device and what is given.",
         ),
     ] = None,
     resume: Annotated[
@@ -93,8 +94,13 @@ def train(
     snapshot = load_snapshot(out) if resume else None
     # What was interrupted has weights of its own already.
     start_from = load_model(initial) if initial and not resume else None
-    earlier = snapshot or start_from
-    begun = earlier.card.recipe if earlier else Recipe()
+    begun = Recipe()
+    if snapshot is not None:
+        begun = snapshot.card.recipe
+    elif start_from is not None:
+        # For how long, and where, is a matter of the day.
+        usual = begun.optimisation.model_dump(include={"budget", "device"})
+        begun = merged(start_from.recipe, {"optimisation": usual})
     chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
     refs = references(images, chosen.ndim)
     pairs = matched(refs, masks, chosen.ndim)

@@ -141,8 +141,8 @@ class CardDelegate(QStyledItemDelegate):
         painter.setFont(font)
         flags = Qt.AlignmentFlag.AlignBottom | Qt.TextFlag.TextWordWrap
         room = frame.adjusted(5, 0, -5, -3)
+        painter.setPen(QColor("white"))  # without a pen, Qt takes a text for nothing
         taken = painter.boundingRect(room, flags, item.reason)
         painter.fillRect(frame.adjusted(0, taken.top() - frame.top() - 3, 0, 0), GROUND)
-        painter.setPen(QColor("white"))
         painter.drawText(room, flags, item.reason)
         painter.restore()

@@ -137,7 +137,10 @@ class LabelDock(QWidget):
         del event
         gate = self.session.plan.annotate
         if gate and not fitting(self.session):
-            gate = Gate("Open a label layer of the images' size, to learn from its labels.")
+            gate = Gate(
+                "Open a label layer of the images' size, to learn from its labels. A mask that "
+                "napari opened as an image becomes one by a right click on it, Convert to Labels."
+            )
         self.take.apply(gate)
 
     def _offer(self) -> None:
@@ -152,6 +155,7 @@ class LabelDock(QWidget):
         try:
             self.suggested.say(take_labels(self.session, layer))
         except NucleateError as error:
+            self.suggested.say("")
             self.session.notify(error)
 
     def _on_slider(self, event: object = None) -> None:

@@ -232,10 +232,10 @@ class Session(QObject):
         ndarray, shape of the annotation layer
             Its own data where no such strokes are meant, a copy elsewhere.
         """
-        if self.annotation is None or self.source is None:
+        if self.annotation is None:
             raise NucleateError("There is no annotation layer; press Annotate first.")
         painted = self.annotation.data
-        if self.state.known != "sparse":
+        if self.state.known != "sparse" or self.source is None:
             return painted
         painted = np.array(painted)
         for key in self._refs:
@@ -295,6 +295,9 @@ class Session(QObject):
         """Show what a training will make of what is in view."""
         if self.preview is not None:
             self.preview.visible = True
+        if self.prediction is not None:
+            # Of what an earlier model predicted the colours would mix with it.
+            self.prediction.visible = False
         self.eye.look()
         self.eye.normalisation = self.state.recipe.normalisation
         blank = self.eye.blank()
@@ -328,6 +331,8 @@ class Session(QObject):
         if self.preview is not None:
             # It shows the same again, and would hide the colours.
             self.preview.visible = False
+        if self.prediction is not None:
+            self.prediction.visible = True
         self.job.start("prediction", work)
         self.changed.emit()
 
@@ -415,7 +420,11 @@ class Session(QObject):
         """End what runs, and keep what there is to keep; the window closes."""
         for event in self.job.close():
             self._note(event)
+        used = self.state.model
         self.trainings.enter(finished=False)
+        if used and used != self.state.model:
+            # Nobody saw how good what was ended is; it can be chosen, or gone on with.
+            self.state = self.state.use(used)
         self.keeper.touch()
         self.keeper.flush()
 

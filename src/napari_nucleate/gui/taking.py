@@ -78,7 +78,8 @@ def take_labels(session: Session, layer: Labels) -> str:
     session.strokes.refresh(*taken)
     already = f"{kept} labelled already stay(s) as they are" if kept else ""
     if not taken:
-        raise NucleateError(f"There is nothing to take over from {layer.name!r}. {already}".strip())
+        why = f"; {already}" if already else ""
+        raise NucleateError(f"There is nothing to take over from {layer.name!r}{why}.")
     done = f"{len(taken)} image(s) have the labels of {layer.name!r} now"
     return f"{done}; {already}." if already else f"{done}."
 
@@ -92,6 +93,10 @@ def _shapes(source: LayerSource) -> list[tuple[int, ...]]:
 
 def _check(layer: Labels, labels: NDArray[Any], annotation: Labels) -> None:
     largest = np.iinfo(annotation.data.dtype).max - 1
+    if labels.min() < 0:
+        raise NucleateError(
+            f"{layer.name!r} has the label {labels.min()}; 0 is background, objects are above."
+        )
     if labels.max() > largest:
         raise NucleateError(
             f"{layer.name!r} has the label {labels.max()}, and {largest} is the largest that can "

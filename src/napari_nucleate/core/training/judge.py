@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -182,13 +182,17 @@ class Judge:
     @property
     def images(self) -> int:
         """How many images are validated on."""
-        return len(self._cases)
+        return len(self._compared())
+
+    def _compared(self) -> list[_Case]:
+        """The images of which something is known."""
+        return [case for case in self._cases if case.whole.known.any()]
 
     def renew(self, example: Example) -> int:
         """Compare with the new labels of an image from now on, where it is among those compared.
 
         What was measured by the old labels says nothing against weights to come. An image of which
-        nothing is known any more is left out, unless it is the only one.
+        nothing is known any more is left out until there is, unless it is the only one.
 
         Returns
         -------
@@ -198,12 +202,12 @@ class Judge:
         if example.key not in self._keys:
             return 0
         at = self._keys.index(example.key)
-        if not example.annotation.known.any():
-            if len(self._cases) > 1:  # else there is nothing to compare with any more
-                del self._keys[at], self._cases[at]
+        old, new = self._cases[at].whole, example.annotation
+        if not new.known.any():
+            if old.known.any() and self.images > 1:  # else there is nothing to compare with
+                self._cases[at] = replace(self._cases[at], whole=new)
                 self.judged, self.renewed = Judged(), True
             return 0
-        old, new = self._cases[at].whole, example.annotation
         count = changed(np.where(old.known, old.labels, -1), np.where(new.known, new.labels, -1))
         if not count.size and np.array_equal(old.known, new.known):
             return 0
@@ -224,7 +228,8 @@ class Judge:
         # Of classes, the objects counted are a few large areas: they tell nothing of chance.
         semantic = self._recipe.target.semantic
         chance = 0.25 / max(verdict.objects, 1) + BETWEEN_IMAGES**2 / max(self.images, 1)
-        error = 0.0 if semantic else math.sqrt(chance)
+        # While little is found, chance is small, too.
+        error = 0.0 if semantic else min(math.sqrt(chance), self.judged.highest / 4)
         return verdict.ap >= self.judged.highest - error
 
     def note(self, verdict: Verdict) -> None:
@@ -253,20 +258,20 @@ class Judge:
         network = model.predictor(learner.device)
         return [
             (in_half(learner.predict(case.pixels, network)), case.annotation)
-            for case in self._cases
+            for case in self._compared()
         ]
 
     def compared(self, model: Model, learner: Learner) -> Iterator[tuple[Compared, Annotation]]:
         """What a model makes of the images validated on by two views, and their labels."""
         network = model.predictor(learner.device)
-        for case in self._cases:
+        for case in self._compared():
             yield learner.compare(case.pixels, network, model.recipe), case.annotation
 
     def judge(self, learner: Learner) -> Verdict:
         """Predict and compare with the annotations, where pixels are known."""
         target, network = self._recipe.target, learner.predictor()
         losses, cases = [], []
-        for case in self._cases:
+        for case in self._compared():
             maps = learner.predict(case.pixels, network)
             known, labels = case.annotation.known, case.annotation.labels
             foreground = target.maps(maps).foreground[known].clip(1e-4, 1 - 1e-4)
