@@ -284,7 +284,7 @@ class Bench:
         ours = mean["ours"]
         margin = round(ours - peer, 4) if peer is not None else None
         later = round(ours - max(late.values()), 4) if late else None
-        complete = margin is not None and later is not None and not failed
+        complete = margin is not None and later is not None and not failed.keys() & set(PEERS)
         return {
             "ours": ours,
             "peer": peer,
