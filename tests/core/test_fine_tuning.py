@@ -12,6 +12,7 @@ from napari_nucleate.core.optimise import AdamW
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.targets import Semantic, StarConvexTarget
 from napari_nucleate.core.training.freezing import Freezing
+from napari_nucleate.core.training.judge import Judge
 from napari_nucleate.core.training.train import train
 
 CPU = torch.device("cpu")
@@ -31,6 +32,12 @@ def moved(before, after):
     changed = {k for k in before if not np.array_equal(before[k], after[k])}
     assert changed <= {k for k in before if k.startswith(sum(PARTS.values(), ()))}
     return {part for part, names in PARTS.items() if any(k.startswith(names) for k in changed)}
+
+
+@pytest.fixture
+def keep_the_last(monkeypatch):
+    """Networks of four steps find nothing: whichever weights are the best is chance."""
+    monkeypatch.setattr(Judge, "prefers", lambda self, verdict: True)
 
 
 @pytest.mark.parametrize("stem", [1, 2])
@@ -54,6 +61,7 @@ def test_every_parameter_of_a_network_is_in_one_part(ndim, stem):
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("keep_the_last")
 def test_frozen_parts_stay_as_they_are_with_their_statistics(
     nuclei, tiny, random_model, options, learning
 ):
@@ -63,6 +71,7 @@ def test_frozen_parts_stay_as_they_are_with_their_statistics(
     assert moved(model.weights, trained.weights) == learning
 
 
+@pytest.mark.usefixtures("keep_the_last")
 def test_what_thaws_begins_to_learn_at_its_time_and_at_its_rate(nuclei, tiny, random_model):
     model = random_model(tiny())
     recipe = tiny(steps=4, averaging=0, frozen="encoder", thaw=0.5)
