@@ -75,7 +75,7 @@ def test_what_can_not_be_taken_is_said(project):
     with pytest.raises(NucleateError, match=r"There is nothing to take over from 'empty'\."):
         take_labels(session, empty)
     data = data.copy()
-    data[3, 0, 0] = 2**31
+    data[2, 0, 0], data[3, 0, 0] = 5, 2**31
     large = project.viewer.add_labels(data, name="large")
     with pytest.raises(NucleateError, match="'large' has the label 2147483648, and 2147483646"):
         take_labels(session, large)

@@ -349,24 +349,23 @@ def test_closing_the_viewer_ends_training(dock, project, qtbot):
     assert len(progress._all_instances) == 0
 
 
-def test_a_training_that_the_closing_window_ended_is_in_the_project(dock, project, qtbot):
-    session = project.session
-    session.set_recipe(
-        TINY.model_copy(
-            update={
-                "optimisation": TINY.optimisation.model_copy(update={"budget": Epochs(value=900)})
-            }
-        )
-    )
-    validated = []
+def closed_while_training(project, qtbot):
+    """The project as the window leaves it, closed after a first validation."""
+    session, validated = project.session, []
+    long = TINY.optimisation.model_copy(update={"budget": Epochs(value=900)})
+    session.set_recipe(TINY.model_copy(update={"optimisation": long}))
     session.happened.connect(lambda e: validated.append(e) if isinstance(e, Validated) else None)
     session.trainings.train()
     qtbot.waitUntil(lambda: bool(validated), timeout=60_000)
     project.viewer.close()
-    state = session.store.load_state()
+    return session.store.load_state()
+
+
+def test_a_training_that_the_closing_window_ended_is_in_the_project(dock, project, qtbot):
+    store, state = project.session.store, closed_while_training(project, qtbot)
     assert state.model
-    assert session.store.load_model(state.model).card.record.steps > 0
-    assert session.store.interrupted() == state.model
+    assert store.load_model(state.model).card.record.steps > 0
+    assert store.interrupted() == state.model
 
 
 def test_what_the_closing_window_ended_is_not_used_where_there_is_another_model(
@@ -376,14 +375,7 @@ def test_what_the_closing_window_ended_is_not_used_where_there_is_another_model(
     session.trainings.train()
     wait(qtbot, session)
     used = session.state.model
-    long = TINY.optimisation.model_copy(update={"budget": Epochs(value=900)})
-    session.set_recipe(TINY.model_copy(update={"optimisation": long}))
-    validated = []
-    session.happened.connect(lambda e: validated.append(e) if isinstance(e, Validated) else None)
-    session.trainings.train()
-    qtbot.waitUntil(lambda: bool(validated), timeout=60_000)
-    project.viewer.close()
-    state = session.store.load_state()
+    state = closed_while_training(project, qtbot)
     assert len(state.rounds) == 2
     assert state.model == used
 

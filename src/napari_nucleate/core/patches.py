@@ -262,16 +262,10 @@ class _Site:
 
     def weigh(self, weights: NDArray[np.float32] | None) -> None:
         """Let pixels count so much from now on; without weights alike, but for ignored ones."""
-        ignored = self.example.ignored
-        if ignored is not None:
-            counted = (~ignored).astype(np.float32)
-            weights = counted if weights is None else weights * counted
+        weights = _without(self.example.ignored, weights)
         if weights is not None and weights.shape != self.labels.shape:
             weights = resized(weights[np.newaxis], self.labels.shape)[0]
-        if self._unsure is not None:
-            sure = (~self._unsure).astype(np.float32)
-            weights = sure if weights is None else weights * sure
-        self.weights = weights
+        self.weights = _without(self._unsure, weights)
 
     @property
     def any_known(self) -> bool:
@@ -304,6 +298,16 @@ class _Site:
         # Patches begin on whole pixels: one that isn't turned or scaled is the image as it is.
         half = (np.asarray(self._patch_shape) - 1) / 2
         return np.asarray(np.round(middle - half) + half)
+
+
+def _without(
+    left_out: NDArray[np.bool_] | None, weights: NDArray[np.float32] | None
+) -> NDArray[np.float32] | None:
+    """The weights with 0 where pixels are left out; without weights, the others count 1."""
+    if left_out is None:
+        return weights
+    counted = (~left_out).astype(np.float32)
+    return counted if weights is None else weights * counted
 
 
 def _shares(sites: Sequence[_Site]) -> NDArray[np.float64]:

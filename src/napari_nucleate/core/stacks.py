@@ -64,11 +64,11 @@ def stacks_of(images: Mapping[str, NDArray[Any]]) -> dict[str, str]:
 
     named: dict[str, int] = {}
     shaped: dict[tuple[int, ...], list[int]] = {}
+    links = []
     for i, (key, image) in enumerate(images.items()):
-        named.setdefault(stack_of(key), i)
+        links.append((named.setdefault(stack_of(key), i), i))
         shaped.setdefault(image.shape, []).append(i)
     keys = list(images)
-    links = [(named[stack_of(key)], i) for i, key in enumerate(keys)]
     for together in shaped.values():
         table = np.stack([_pattern(images[keys[i]]) for i in together])
         one, other = np.triu_indices(len(together), 1)

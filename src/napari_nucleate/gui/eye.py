@@ -20,7 +20,7 @@ LARGEST_PREVIEW = {2: 1024, 3: 128}
 """Longest side of the region previewed, in pixels, by the dimensions of an image."""
 
 SECONDS_APART = 2.0
-"""A preview costs about as much as a step of training."""
+"""Nobody looks more often; where previews take long, the training spaces them further still."""
 
 
 class Eye:

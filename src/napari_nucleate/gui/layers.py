@@ -255,8 +255,7 @@ def add_boxes(shapes: Shapes, source: LayerSource, ref: ImageRef, boxes: Iterabl
     for low, high in boxes:
         corners = np.zeros((4, len(source.axes)))
         for axis, at in ref.position.items():
-            if axis != "C":
-                corners[:, source.axes.index(axis)] = at
+            corners[:, source.axes.index(axis)] = at
         for axis, start in zip(SPATIAL[source.ndim], low, strict=True):
             corners[:, source.axes.index(axis)] = start
         corners[1:3, y] = high[-2]

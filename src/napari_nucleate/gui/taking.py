@@ -56,32 +56,33 @@ def take_labels(session: Session, layer: Labels) -> str:
         raise NucleateError(f"{layer.name!r} isn't of the images' size; choose another layer.")
     session.strokes.refresh()
     data, first = layer.data.reshape(source.shape), int(session.state.known == "sparse")
-    taken, kept = [], 0
+    taken, kept = {}, 0
+    for item in session.state.items:
+        place = source.place(session.ref(item.key))
+        labels = np.asarray(data[place])
+        if not labels.any():
+            continue
+        if item.status in HUMAN:
+            kept += 1
+            continue
+        _check(layer, labels, annotation)
+        taken[item.key] = place
+    already = f"; {kept} labelled already stay(s) as they are." if kept else "."
+    if not taken:
+        raise NucleateError(f"There is nothing to take over from {layer.name!r}{already}")
+    # Every image was looked at before the first is painted: what can't be taken changes nothing.
     with annotation.block_history():
-        for item in session.state.items:
-            place = source.place(session.ref(item.key))
+        for place in taken.values():
             labels = np.asarray(data[place])
-            if not labels.any():
-                continue
-            if item.status in HUMAN:
-                kept += 1
-                continue
-            _check(layer, labels, annotation)
             where = iter(np.nonzero(labels))
             index = tuple(next(where) if isinstance(at, slice) else at for at in place)
             values = labels[labels != 0].astype(annotation.data.dtype) + first
             annotation.data_setitem(tuple(np.broadcast_arrays(*index)), values, refresh=False)
-            taken.append(item.key)
     annotation.refresh()
     for key in taken:
         session.strokes.note(key)
     session.strokes.refresh(*taken)
-    already = f"{kept} labelled already stay(s) as they are" if kept else ""
-    if not taken:
-        why = f"; {already}" if already else ""
-        raise NucleateError(f"There is nothing to take over from {layer.name!r}{why}.")
-    done = f"{len(taken)} image(s) have the labels of {layer.name!r} now"
-    return f"{done}; {already}." if already else f"{done}."
+    return f"{len(taken)} image(s) have the labels of {layer.name!r} now{already}"
 
 
 def _shapes(source: LayerSource) -> list[tuple[int, ...]]:

@@ -182,9 +182,9 @@ class Judge:
     @property
     def images(self) -> int:
         """How many images are validated on."""
-        return len(self._compared())
+        return len(self._known())
 
-    def _compared(self) -> list[_Case]:
+    def _known(self) -> list[_Case]:
         """The images of which something is known."""
         return [case for case in self._cases if case.whole.known.any()]
 
@@ -258,20 +258,20 @@ class Judge:
         network = model.predictor(learner.device)
         return [
             (in_half(learner.predict(case.pixels, network)), case.annotation)
-            for case in self._compared()
+            for case in self._known()
         ]
 
     def compared(self, model: Model, learner: Learner) -> Iterator[tuple[Compared, Annotation]]:
         """What a model makes of the images validated on by two views, and their labels."""
         network = model.predictor(learner.device)
-        for case in self._compared():
+        for case in self._known():
             yield learner.compare(case.pixels, network, model.recipe), case.annotation
 
     def judge(self, learner: Learner) -> Verdict:
         """Predict and compare with the annotations, where pixels are known."""
         target, network = self._recipe.target, learner.predictor()
         losses, cases = [], []
-        for case in self._compared():
+        for case in self._known():
             maps = learner.predict(case.pixels, network)
             known, labels = case.annotation.known, case.annotation.labels
             foreground = target.maps(maps).foreground[known].clip(1e-4, 1 - 1e-4)

@@ -116,7 +116,7 @@ class Run:
             self._go_on(snapshot)
         self._noted()  # counts objects, before the clock starts
         self._began = time.perf_counter() - self.seconds
-        self._kept = self._previewed = self.seconds
+        self._kept = self._preview_at = self.seconds
 
     # -- what it is ---------------------------------------------------------------------
 
@@ -208,15 +208,15 @@ class Run:
 
     @property
     def may_preview(self) -> bool:
-        """Whether there is time for a preview, as long as the last one took."""
-        return time.perf_counter() - self._began >= self._previewed
+        """Whether so much time passed since the last preview that another keeps to its share."""
+        return time.perf_counter() - self._began >= self._preview_at
 
     def preview(self, viewed: Viewed) -> Preview:
         """Draw what is in view; there is time for another one a while later."""
         began = time.perf_counter()
         preview = self.learner.preview(viewed, self.step)
         took = time.perf_counter() - began
-        self._previewed = began + took / PREVIEW_SHARE - self._began
+        self._preview_at = began + took / PREVIEW_SHARE - self._began
         return preview
 
     def take_up(self) -> None:
