@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from napari_nucleate.core.architectures import UNet
 from napari_nucleate.core.architectures.modules import UNetModule
-from napari_nucleate.core.confidence import Confidence
+from napari_nucleate.core.confidence import Confidence, Scores
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Tile
 from napari_nucleate.core.predict import Tiling, pieces, predict, predict_maps
@@ -303,3 +303,60 @@ def test_closing_it_midway_reads_no_further_image(tiny, random_model, picture):
 
 def test_nothing_to_predict_gives_no_events(tiny, random_model):
     assert list(predict(random_model(tiny()), [], device="cpu")) == []
+
+
+class Sized:
+    """A model that draws objects as surely as it is told, by how large the image is shown."""
+
+    def __init__(self, monkeypatch, sure, shape):
+        self.shown, self.sure, self.shape = [], sure, shape
+        monkeypatch.setattr(
+            "napari_nucleate.core.predict._Run._tiles", lambda run, pixels: self.tiles(run, pixels)
+        )
+        monkeypatch.setattr("napari_nucleate.core.predict.score", self.score)
+
+    def tiles(self, run, pixels):
+        self.shown.append(pixels.shape[1] / self.shape[0])
+        yield Tile("a", 1, 1)
+        return np.full((run._recipe.target.n_maps, *pixels.shape[1:]), 0.1, np.float32)
+
+    def score(self, maps, labels, alone, trust):
+        return Scores(self.sure[self.shown[-1]], {})
+
+
+@pytest.mark.parametrize(
+    ("sure", "shown", "best"),
+    [
+        ({1: 0.5, 0.5: 0.6, 2: 0.4}, [1, 0.5, 2], 0.6),
+        ({1: 0.5, 0.5: 0.6, 2: 0.7}, [1, 0.5, 2], 0.7),
+        ({1: 0.5, 0.5: 0.51, 2: 0.51}, [1, 0.5, 2], 0.5),  # hardly surer
+        ({1: 0.0, 0.5: 0.0, 2: 0.1}, [1, 0.5, 2], 0.1),
+        ({1: 0.9}, [1], 0.9),  # sure enough
+    ],
+)
+def test_images_that_cant_be_trusted_are_looked_at_in_other_sizes(
+    tiny, random_model, picture, monkeypatch, sure, shown, best
+):
+    seen = Sized(monkeypatch, sure, (40, 60))
+    source = picture("a", noise(1, 40, 60))
+    options = {"tiling": Tiling(zooms=True), "confidence": ONCE, "device": "cpu"}
+    (got,) = of_kind(Prediction, predict(random_model(tiny()), [source], **options))
+    assert seen.shown == shown
+    assert got.scores.image == best
+    assert got.maps.shape[1:] == got.labels.shape == (40, 60)
+
+
+def test_other_sizes_are_for_flat_images_of_objects_within_bounds(
+    tiny, random_model, picture, monkeypatch
+):
+    def shown(recipe, *shape):
+        seen = Sized(monkeypatch, dict.fromkeys((1, 1.25, 2.5), 0.1), shape)
+        source = picture("a", noise(1, *shape))
+        options = {"tiling": Tiling(zooms=True), "confidence": ONCE, "device": "cpu"}
+        list(predict(random_model(recipe), [source], **options))
+        return seen.shown
+
+    assert shown(tiny(3), 8, 40, 40) == [1]
+    assert shown(tiny(2, Semantic()), 40, 40) == [1]
+    # Small objects are enlarged by 2.5 already; twice that shows nothing more.
+    assert shown(tiny().model_copy(update={"diameter": 9.6}), 40, 40) == [2.5, 1.25]

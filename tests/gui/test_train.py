@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 
 from napari_nucleate.core.augment import Augmentation
 from napari_nucleate.core.events import Preview, Started, Step, Tile, Validated, Warned
+from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Epochs, Optimisation, Recipe, Seconds, Steps, UNet
 from napari_nucleate.core.targets import Boundary, Semantic
 from napari_nucleate.core.training.train import train
@@ -397,3 +398,14 @@ def test_turned_copies_are_averaged_when_asked_for(dock, project, qtbot):
     wait(qtbot, project.session)
     # Two of the four are those that confidence compares.
     assert {t.total for t in tiles} == {4}
+
+
+def test_other_sizes_are_looked_at_when_asked_for(dock, project, qtbot, monkeypatch):
+    click(qtbot, dock.train)
+    wait(qtbot, project.session)
+    asked = []
+    monkeypatch.setattr(project.session, "predict", lambda *, tiling: asked.append(tiling))
+    for checked in (False, True):
+        dock.zooms.setChecked(checked)
+        click(qtbot, dock.predict)
+    assert asked == [Tiling(), Tiling(zooms=True)]

@@ -51,7 +51,7 @@ from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.project.store import Store
 
 GO_ON = "The same command with --resume goes on where it was interrupted."
-ROUNDS = ("rounds", "best", "least", "sure", "sizes", "margin", "weight")
+ROUNDS = ("form", "rounds", "best", "least", "sure", "sizes", "margin", "weight", "zooms")
 LOST = "It was interrupted before there was anything to go on with."
 
 

@@ -178,9 +178,7 @@ class Sampler:
         int
             How many pixels that are known now have another label than before.
         """
-        keys = [s.example.key for s in self._sites]
-        at = keys.index(example.key) if example.key in keys else len(keys)
-        others = [s for s in self._sites if s.example.key != example.key]
+        at, others = self._at(example.key)
         target, annotations = self._recipe.target, [example.annotation]
         if target.semantic:  # how rare a class is, all images tell
             annotations += [s.example.annotation for s in others]
@@ -190,10 +188,28 @@ class Sampler:
             other.weigh(changed)
         if not site.any_known and not others:
             return 0
-        before = self._sites[at].painted if at < len(keys) else None
-        self._sites = [*others[:at], *[site] * site.any_known, *others[at:]]
-        self._share = _shares(self._sites)
+        before = self._sites[at].painted if len(others) < len(self._sites) else None
+        self._put([*others[:at], *[site] * site.any_known, *others[at:]])
         return self._corrections.note(example.key, before, site.painted)
+
+    def teach(self, example: Example) -> None:
+        """Draw a predicted image by these labels from now on, in the place of earlier ones."""
+        at, others = self._at(example.key)
+        site = _Site(example, self._recipe, None)
+        self._put([*others[:at], *[site] * site.any_known, *others[at:]])
+
+    def forget(self, key: str) -> None:
+        """Draw an image no more; where it isn't drawn, nothing changes."""
+        self._put(self._at(key)[1])
+
+    def _at(self, key: str) -> tuple[int, list[_Site]]:
+        """Where an image is among the sites, or would be, and the others."""
+        keys = [s.example.key for s in self._sites]
+        others = [s for s in self._sites if s.example.key != key]
+        return keys.index(key) if key in keys else len(keys), others
+
+    def _put(self, sites: list[_Site]) -> None:
+        self._sites, self._share = sites, _shares(sites)
 
     def _place(self) -> tuple[_Site, NDArray[np.float64]]:
         """An image, and where in it to cut a patch."""

@@ -13,7 +13,7 @@ from napari_nucleate.core.confidence import Confidence, score
 from napari_nucleate.core.errors import MemoryRanOutError, NucleateError
 from napari_nucleate.core.events import PredictEvent, Prediction, Tile
 from napari_nucleate.core.params import Params
-from napari_nucleate.core.zoom import resized, zoomed_shape
+from napari_nucleate.core.zoom import LEAST, MOST, resized, zoomed_shape
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -55,6 +55,17 @@ VIEWS = tuple((turns, mirrored) for mirrored in (False, True) for turns in range
 COMPARED = 2
 """The first views are compared, to see what comes out the same."""
 
+ZOOMS = (0.5, 2.0)
+"""Other sizes at which an image is looked at. Of images of dsb2018_fluo, predicted by a network of
+four others, the surest of three sizes has a mean AP of 0.63 (AP@0.5 0.81), the usual one 0.62
+(0.78)."""
+
+TRUSTED = 0.8
+"""Where an image's confidence is as high, other sizes have nothing to add."""
+
+SURER = 1.04
+"""So many times as high must an image's confidence be, for another size to be taken."""
+
 SMALLEST = 128
 """Side of the smallest tile, in pixels; what lies around it is seen, too."""
 
@@ -72,6 +83,12 @@ class Tiling(Params):
         1,
         description="Predict so many turned and mirrored copies of an image and take the mean: "
         "slower, and a little better. Confidence takes two at least.",
+    )
+    zooms: bool = Field(
+        False,
+        description="Look at images whose masks can't be trusted at half and at twice their size, "
+        "too, and keep what can be trusted most: for objects of very different sizes (2D). Up to "
+        "six times slower.",
     )
 
     def shape(self, ndim: int) -> tuple[int, ...]:
@@ -163,28 +180,61 @@ def predict(
     """
     from napari_nucleate.core.device import choose_device
 
-    where = choose_device(device)
-    network = model.predictor(where)
-    tiling, confidence = tiling or Tiling(), confidence or Confidence()
+    looker = _Looker(model, choose_device(device), tiling or Tiling(), confidence or Confidence())
     recipe = model.recipe
     for source in sources:
         image = checked(source.read(), recipe, source.key)
-        pixels = recipe.normalisation.apply(image)
+        yield (yield from looker.surest(source.key, recipe.normalisation.apply(image)))
+
+
+class _Looker:
+    """A model that looks at one image after the other."""
+
+    def __init__(
+        self, model: Model, device: torch.device, tiling: Tiling, confidence: Confidence
+    ) -> None:
+        self._network = model.predictor(device)
+        self._recipe, self._device = model.recipe, device
+        self._tiling, self._compare = tiling, confidence.agreement
+        self._trust = None if model.recipe.target.semantic else model.card.trust
+
+    def surest(
+        self, key: str, pixels: NDArray[np.float32]
+    ) -> Generator[PredictEvent, None, Prediction]:
+        """Predict a normalised image at its own size, and where that helps at others."""
+        best = yield from self._look(key, pixels, 1.0)
+        recipe = self._recipe
+        flat = recipe.ndim == 2 and not recipe.target.semantic
+        least = best.scores.image * SURER
+        if self._tiling.zooms and flat and best.scores.image < TRUSTED:
+            for zoom in ZOOMS:
+                if LEAST <= recipe.zoom * zoom <= MOST:
+                    other = yield from self._look(key, pixels, zoom)
+                    if other.scores.image > least:
+                        best, least = other, other.scores.image
+        return best
+
+    def _look(
+        self, key: str, pixels: NDArray[np.float32], zoom: float
+    ) -> Generator[PredictEvent, None, Prediction]:
+        """Predict at one size; in smaller tiles from now on, where memory runs out."""
+        target = self._recipe.target
         while True:
-            run = _Run(network, recipe, where, tiling, source.key, confidence.agreement)
+            run = _Run(
+                self._network, self._recipe, self._device, self._tiling, key, self._compare, zoom
+            )
             try:
                 maps = yield from run.maps(pixels)
                 break
             except MemoryRanOutError:
-                less = tiling.halved()
+                less = self._tiling.halved()
                 if less is None:
                     raise
-                tiling = less
-        found = recipe.target.find(maps)
-        labels = recipe.target.decode(maps) if found is None else found.labels
-        trust = None if recipe.target.semantic else model.card.trust
-        scores = score(recipe.target.maps(maps), labels, run.compared(labels), trust)
-        yield Prediction(source.key, in_half(maps), labels, scores, found)
+                self._tiling = less
+        found = target.find(maps)
+        labels = target.decode(maps) if found is None else found.labels
+        scores = score(target.maps(maps), labels, run.compared(labels), self._trust)
+        return Prediction(key, in_half(maps), labels, scores, found)
 
 
 def in_half(maps: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -279,9 +329,11 @@ class _Run:
         tiling: Tiling,
         key: str,
         compare: bool = False,
+        zoom: float = 1.0,
     ) -> None:
         self._network = network
         self._recipe = recipe
+        self._zoom = recipe.zoom * zoom
         self._device = device
         self._tiling = tiling
         self._key = key
@@ -329,7 +381,7 @@ class _Run:
 
     def _view(self, pixels: NDArray[np.float32]) -> Generator[Tile, None, NDArray[np.float32]]:
         """Predict one view at the size of objects that the network knows."""
-        shape, zoom = pixels.shape[1:], self._recipe.zoom
+        shape, zoom = pixels.shape[1:], self._zoom
         if zoom == 1:
             return (yield from self._tiles(pixels))
         drawn = yield from self._tiles(resized(pixels, zoomed_shape(shape, zoom)))

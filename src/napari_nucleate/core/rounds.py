@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from napari_nucleate.core.events import (
     RoundFinished,
     RoundStarted,
     SetAside,
+    Warned,
 )
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.params import Params
@@ -41,12 +42,18 @@ if TYPE_CHECKING:
 class SelfTraining(Params):
     """How many rounds, and which predictions become labels."""
 
+    form: Literal["rounds", "continuous"] = Field(
+        "rounds",
+        description="rounds: the best masks join the labels between two trainings. continuous: "
+        "the averaged weights label all that is sure, again and again, while the network learns.",
+    )
     rounds: int = Field(1, ge=0, le=100, description="Rounds after the first training.")
     best: int = Field(
         0,
         ge=0,
         le=1_000_000,
-        description="How many best masks join each round; 0 takes as many as a person labelled.",
+        description="How many best masks join each round; 0 takes as many as a person labelled. "
+        "In the continuous form all join that are sure.",
     )
     least: float = Field(
         0.4, ge=0, le=1, description="Masks of lower confidence never join, however few are left."
@@ -73,6 +80,12 @@ class SelfTraining(Params):
         le=1000,
         description="Objects so many times wider or narrower than the median of a person's are "
         "ignored (2D).",
+    )
+    zooms: bool = Field(
+        True,
+        description="Images whose masks can't be trusted are predicted at half and at twice their "
+        "size, too, and taken at the surest: what the network learns from that is to know objects "
+        "of other sizes (2D).",
     )
     confidence: Confidence = Field(Confidence(), description="How predictions are scored.")
 
@@ -190,6 +203,8 @@ def rounds(
     the newest model: mistakes don't pile up. A round starts from the weights of the one before. One
     that lowers the AP on what is held out of the person's labels, the same in all rounds, is set
     aside, and is the last one. No round follows, either, where no prediction is good enough.
+    In the continuous form nothing joins between two trainings: from the second on, the network is
+    its own teacher, see `Teacher`.
 
     Parameters
     ----------
@@ -218,7 +233,8 @@ def rounds(
     Yields
     ------
     RoundStarted, events of training, events of prediction, Ranked, Accepted, RoundFinished
-        The pool is predicted after every round, the last included.
+        The pool is predicted after every round, the last included; in the continuous form only
+        after the last.
     SetAside
         In the place of those after the training, of a round that made it worse.
 
@@ -227,6 +243,7 @@ def rounds(
     NucleateError
         If an image is both labelled and in the pool, or as `train` and `predict` do.
     """
+    from napari_nucleate.core.training.teacher import Teacher
     from napari_nucleate.core.training.train import train
 
     options = options or SelfTraining()
@@ -243,22 +260,37 @@ def rounds(
     kept = model
     earlier = [*before, *([model.card.record] if model else ())]
     pseudo: list[Example] = []
+    # Without a pool, there is nothing to teach: that is said where the best are chosen.
+    continuous = options.form == "continuous" and bool(pool)
     for number in range(first, last + 1):
         if kept is None or number > first:
             learned = [*labelled, *accepted, *pseudo]
             yield RoundStarted(number, last, len(labelled), len(learned) - len(labelled))
+            teacher = None
+            if continuous and kept is not None:
+                teacher = Teacher(pool, options, diameter, kept.card.trust)
             record = Record(name=name(number), round=number)
             now = yield from train(
                 learned,
                 recipe if number == 0 else (refine or recipe),
                 card=card.model_copy(update={"record": record}),
                 initial=kept,
+                teacher=teacher,
             )
+            if teacher is not None and not teacher.taught:
+                yield Warned(
+                    f"Of {len(pool)} images without labels, none was sure enough to learn from: "
+                    "the training learned from labels alone. Label more images, those that are "
+                    "worst predicted first."
+                )
             if kept is not None and (why := lowered(now.card.record, earlier)):
                 yield SetAside(number, now, why)
                 return
             kept = now
             earlier.append(now.card.record)
+        if continuous and number < last:
+            yield RoundFinished(number, kept)
+            continue
         count = wanted(options, len(labelled), number - first) if number < last else 0
         best = _Best(options, kept.recipe, diameter, count, list(sources), known)
         order = yield from _predict_pool(kept, pool, options, tiling, best)
@@ -317,13 +349,14 @@ def _predict_pool(
     best: _Best,
 ) -> Generator[PredictEvent, None, list[tuple[str, float]]]:
     """Predict all images; returns their ranking, and leaves the labels of the best."""
-    from napari_nucleate.core.predict import predict
+    from napari_nucleate.core.predict import Tiling, predict
 
     confidences: dict[str, float] = {}
+    tiling = tiling or Tiling()
     predicting = predict(
         model,
         pool,
-        tiling=tiling,
+        tiling=tiling.model_copy(update={"zooms": tiling.zooms or options.zooms}),
         confidence=options.confidence,
         device=model.recipe.optimisation.device,
     )

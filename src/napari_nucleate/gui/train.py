@@ -70,6 +70,11 @@ class TrainDock(QWidget):
             "Predict each image as it is, and turned by one, two and three quarters, and take the "
             "mean: twice as slow, since two are compared anyway, and a little better."
         )
+        self.zooms = QCheckBox("Objects of very different sizes")
+        self.zooms.setToolTip(
+            "Look at images whose masks can't be trusted at half and at twice their size, too, and "
+            "keep what can be trusted most: up to six times slower, of flat images."
+        )
         self.why_train, self.why_predict = Sentence(), Sentence()
         self.bar = WorkBar(self.session)
         self.chart = LearningChart(viewer)
@@ -128,7 +133,8 @@ class TrainDock(QWidget):
             self._goes_on = False
 
     def _predict(self) -> None:
-        self.session.predict(tiling=Tiling(views=4 if self.views.isChecked() else 1))
+        views = 4 if self.views.isChecked() else 1
+        self.session.predict(tiling=Tiling(views=views, zooms=self.zooms.isChecked()))
 
     def _on_recipe(self) -> None:
         if self.recipe.problem:
@@ -242,6 +248,7 @@ class TrainDock(QWidget):
         rows = column(rest)
         rows.addWidget(self.predict)
         rows.addWidget(self.views)
+        rows.addWidget(self.zooms)
         rows.addWidget(self.why_predict)
         inside = QWidget()
         layout = QVBoxLayout(inside)

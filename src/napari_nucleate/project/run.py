@@ -355,7 +355,7 @@ def _save(store: Store, prediction: Prediction, refs: Mapping[str, CalibratedSou
 def _keep_best(store: Store, steps: Generator[Event, None, Any]) -> Generator[Event, None, None]:
     try:
         for event in steps:
-            # The last has other thresholds, where images enough were held out to choose them.
+            # The last has other thresholds, where enough is labelled to choose them.
             if isinstance(event, Validated | Trained) and event.model is not None:
                 store.save_model(event.model)
             yield event

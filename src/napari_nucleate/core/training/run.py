@@ -24,7 +24,7 @@ from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
 from napari_nucleate.core.training.snapshot import Learned, Progress, Seen, Snapshot
 from napari_nucleate.core.training.trusting import known_objects, trusted
-from napari_nucleate.core.training.tuning import Cases, tuned
+from napari_nucleate.core.training.tuning import Cases, learned_cases, tuned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.events import Corrected, Preview, Viewed
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.core.training.teacher import Teacher
 
 FOUND = "before/found"
 """Name in a snapshot of what the model that it began with found."""
@@ -55,7 +56,7 @@ class Run:
         Completed by the images.
     card : Card, optional
     initial : Model, optional
-    changed : callable, optional
+    changed, teacher : optional
         See `train`.
     snapshot : Snapshot, optional
         Of the same images and the same recipe, to go on from.
@@ -70,8 +71,9 @@ class Run:
         initial: Model | None = None,
         changed: Changed | None = None,
         snapshot: Snapshot | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
-        self._recipe = recipe
+        self._recipe, self._teacher = recipe, teacher
         self._examples = {e.key: e for e in examples}
         self._seen: dict[str, tuple[Example, Seen]] = {}
         before = snapshot.card.record if snapshot else initial.card.record if initial else None
@@ -190,6 +192,9 @@ class Run:
         yield from self._renewal.take_up()
         while self._refused:
             yield Warned(self._refused.pop(0))
+        if self._teacher is not None:
+            self._teacher.teach(self.learner, self._sampler, self.step)
+            yield from self.told()
         yield Step(self.step, loss, self.learner.rate, self.fraction, self.seconds)
 
     def before(self) -> Generator[Validated, None, None]:
@@ -289,12 +294,16 @@ class Run:
         return self.best
 
     def tuned(self) -> Model:
-        """The best model, with thresholds chosen where enough images were held out for that."""
+        """The best model, with thresholds chosen where enough is labelled for that."""
         best, target = self.model, self._recipe.target
-        if not self._split.held_out or not self._recipe.optimisation.tune or target.semantic:
+        if not self._recipe.optimisation.tune or target.semantic:
             return best
+        learned = learned_cases(self._split.learned(list(self._examples.values())))
+        judges = [self._judge] if self._split.held_out or self._split.regions else []
         try:
-            return tuned(best, Cases(target, self._judge.drawn(best, self.learner)))
+            judges += [Judge(learned, self._recipe)] if learned else []
+            drawn = [case for judge in judges for case in judge.drawn(best, self.learner)]
+            return tuned(best, Cases(target, drawn))
         except NucleateError as error:  # what was learned is worth more than its thresholds
             record = best.card.record.model_copy(update={"thresholds": f"Not chosen: {error}"})
             return Model(best.card.model_copy(update={"record": record}), best.weights)
@@ -395,12 +404,15 @@ class Run:
         update: dict[str, Any] = {"images": images}
         if self._judge.renewed:  # it was measured by other labels
             update["initial_ap"] = None
+        taught = self._teacher.taught if self._teacher is not None else {}
+        update["pseudo"] = (*record.pseudo, *sorted(set(taught) - set(record.pseudo)))
         record = record.model_copy(update=update)
         if self._recipe.target.semantic:  # classes aren't objects
             return record
         counts = [0, 0]
         for key, example in self._examples.items():
             counts[key in record.pseudo] += example.annotation.n_objects
+        counts[1] += sum(taught.values())
         update = {"human_objects": counts[0], "pseudo_objects": counts[1]}
         return record.model_copy(update=update)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.renewal import Changed
+    from napari_nucleate.core.training.teacher import Teacher
 
 View = Callable[[], Viewed | None]
 """Gives what is looked at, or None where nothing is to be drawn now."""
@@ -34,6 +35,7 @@ def train(
     changed: Changed | None = None,
     snapshot: Snapshot | None = None,
     keep: Keep | None = None,
+    teacher: Teacher | None = None,
 ) -> Generator[TrainEvent, None, Model]:
     """Train by a recipe, saying at each step what happens.
 
@@ -64,6 +66,8 @@ def train(
     keep : callable, optional
         Takes a snapshot where the last is a minute old, and when the generator is closed before
         its end.
+    teacher : Teacher, optional
+        Labels other images while the network learns. A snapshot has none of these labels.
 
     Yields
     ------
@@ -88,7 +92,15 @@ def train(
         checked(example.image, recipe, example.key)
     if snapshot is not None:
         examples = snapshot.same(examples, recipe)
-    run = Run(examples, recipe, card=card, initial=initial, changed=changed, snapshot=snapshot)
+    run = Run(
+        examples,
+        recipe,
+        card=card,
+        initial=initial,
+        changed=changed,
+        snapshot=snapshot,
+        teacher=teacher,
+    )
     try:
         yield run.started
         yield from run.warnings()
