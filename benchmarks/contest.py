@@ -161,6 +161,7 @@ class Contest:
         seconds: float,
         seed: int = 0,
         share: float = 0.5,
+        form: str = "rounds",
     ) -> dict[str, Any]:
         """Let ours learn a scene, and the best it makes of a pool, for so long in all; judge it.
 
@@ -170,10 +171,12 @@ class Contest:
         pool : sequence of (Path, Path)
             Images, and their true masks, which only the judge sees.
         seconds : float
-            Of training, both rounds together.
+            Of both trainings together, and of predicting the pool.
         seed : int
         share : float
-            Of the first round.
+            Of the first training.
+        form : str
+            Of self-training, "rounds" or "continuous".
 
         Returns
         -------
@@ -181,10 +184,11 @@ class Contest:
             As of `learn`, and `precision`: how many of the objects learned from match a true one at
             IoU 0.5.
         """
-        key = f"ours-{given.name}-self{share:g}of{len(pool)}-{seconds:g}s-seed{seed}"
+        key = f"ours-{given.name}-{form}{share:g}of{len(pool)}-{seconds:g}s-seed{seed}"
         task = _task("self-train", given, seconds, seed) | {
             "pool": [str(image) for image, _ in pool],
             "share": share,
+            "options": {"form": form},
         }
         answer = self._answer("ours", key, task, 4 * seconds + 3600)
         if "scores" not in answer:

@@ -25,7 +25,7 @@ from napari_nucleate.core.events import (
 from napari_nucleate.core.instances.warm import warm
 from napari_nucleate.core.model import Card, Model
 from napari_nucleate.core.patches import Example
-from napari_nucleate.core.predict import predict
+from napari_nucleate.core.predict import Tiling, predict
 from napari_nucleate.core.pseudo import pseudo_label
 from napari_nucleate.core.recipe import Recipe, Seconds
 from napari_nucleate.core.rounds import SelfTraining, rounds
@@ -129,26 +129,28 @@ def learn(task: tasks.Task) -> None:
 def self_train(task: tasks.Task) -> None:
     """Learn for a share of the seconds, take the best of the pool, learn from both for the rest.
 
-    The labels that were taken are written beside those of the test images, to be judged, too.
+    Predicting the pool takes its time from the rest. The labels that were taken are written beside
+    those of the test images, to be judged, too.
     """
     given = examples(task)
     recipe = recipe_for(task, len(given[0].image))
-    share = task.given["share"]
-    first, second = (timed(recipe, task.seconds * part) for part in (share, 1 - share))
     paths = {Path(path).stem: Path(path) for path in task.given["pool"]}
     pool = [Image(tifffile.imread(path), task.ndim, key) for key, path in paths.items()]
     options = SelfTraining.parse({"rounds": 1, **task.given.get("options", {})})
     diameter = measured_diameter([e.annotation for e in given]) if task.ndim == 2 else 0.0
     warm()
     card = Card(recipe=recipe, spacing=task.spacing)
-    steps = rounds(given, pool, first, options, refine=second, card=card)
-    models: list[Model] = []
+    share = task.seconds * task.given["share"]
+    *_, trained = train(given, timed(recipe, share), card=card)
+    models: list[Model] = [trained.model]
+    for_pool = 0.0 if options.form == "continuous" else pool_time(models[0], pool, options)
+    second = timed(recipe, max(task.seconds - share - for_pool, 1))
+    steps = rounds(given, pool, recipe, options, refine=second, card=card, model=models[0])
     predicted: dict[str, Prediction] = {}
-    aside, began, pool_seconds = False, 0.0, 0.0
+    aside, began, pool_seconds = False, time.perf_counter(), 0.0
     for event in steps:
         if isinstance(event, Trained):
             models.append(event.model)
-            began = time.perf_counter()
         elif isinstance(event, Prediction):
             predicted[event.key] = event
         elif isinstance(event, Accepted):
@@ -181,6 +183,14 @@ def self_train(task: tasks.Task) -> None:
         pool_seconds=round(pool_seconds, 1),
         accepted=len(list((task.out / "accepted").glob("*.tif"))),
     )
+
+
+def pool_time(model: Model, pool: list[Image], options: SelfTraining) -> float:
+    """How long predicting a pool will take, by every fourth of its images."""
+    began, some = time.perf_counter(), pool[::4]
+    for _ in predict(model, some, tiling=Tiling(zooms=options.zooms)):
+        continue
+    return (time.perf_counter() - began) * len(pool) / len(some)
 
 
 def timed(recipe: Recipe, seconds: float) -> Recipe:

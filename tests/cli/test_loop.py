@@ -199,7 +199,7 @@ def test_self_training_makes_a_project_that_can_be_read(
     out = tmp_path / "project"
     options = ["--images", images, "--masks", few, "--out", out, *ndim(kind), *tiny_options]
     done = nucleate(
-        "self-train", *options, "--patch-depth", 8, "--rounds", 2, *ALL_GOOD, "--json"
+        "self-train", *options, "--patch-depth", 8, "--rounds", 2, "--best", 1, *ALL_GOOD, "--json"
     ).json
     assert [(r["number"], r["human"], r["pseudo"]) for r in done["rounds"]] == [
         (0, 1, 0),

@@ -55,13 +55,12 @@ class TestRank:
 
 
 class TestChoose:
-    def test_as_many_as_a_person_labelled_join_and_as_many_again_each_round(self):
-        assert wanted(SelfTraining(), human=1, number=0) == 1
-        assert wanted(SelfTraining(), human=3, number=1) == 6
+    def test_as_many_as_are_given_join_and_as_many_again_each_round(self):
+        assert wanted(SelfTraining(best=3), number=0) == 3
+        assert wanted(SelfTraining(best=3), number=2) == 9
 
-    def test_a_number_given_takes_the_place_of_the_persons(self):
-        assert wanted(SelfTraining(best=3), human=1, number=0) == 3
-        assert wanted(SelfTraining(best=3), human=1, number=2) == 9
+    def test_without_a_number_as_many_join_as_memory_has_room_for(self):
+        assert wanted(SelfTraining(), number=0) == wanted(SelfTraining(), number=2) == 64
 
     def test_the_best_of_those_that_are_good_enough_join(self):
         assert choose(ORDER, "abcde", 2, 0).keys == ("a", "b")
@@ -108,7 +107,7 @@ def pool(nuclei, picture):
 
 def options(**given):
     """Whatever a network draws after two steps is good enough."""
-    few = {"rounds": 2, "least": 0, "sure": 0, "sizes": 1000}
+    few = {"rounds": 2, "best": 1, "least": 0, "sure": 0, "sizes": 1000}
     return SelfTraining(**few | {"confidence": Confidence(agreement=False)} | given)
 
 

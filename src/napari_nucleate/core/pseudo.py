@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 SURROUNDINGS = 2
 """So many pixels around an object that isn't learned are unknown as well; at the network's size."""
 
+MOST = 64
+"""So many predicted images are learned from at once, where nobody says how many: memory has to
+hold them. More than a person labelled help more: of 60 images 57 brought a network of four
+labelled ones (dsb2018_fluo) from a mean AP of 0.596 to 0.611, the best four of them to 0.593."""
+
 SURE_SHARE = 1 / 3
 """Where a smaller share of the objects is sure, the rest of an image teaches to find nothing."""
 

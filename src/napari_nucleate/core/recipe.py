@@ -99,7 +99,7 @@ class Optimisation(Params):
     tune: bool = Field(
         True,
         description="At the end, choose the splitter's thresholds by labelled images; with fewer "
-        "than three of them, or than a hundred objects, they stay.",
+        "than five of them, or than a hundred objects, they stay.",
     )
     frozen: Literal["none", "encoder", "all-but-head"] = Field(
         "none",

@@ -22,6 +22,7 @@ from napari_nucleate.core.events import (
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.pseudo import (
+    MOST,
     PseudoLabel,
     pseudo_example,
     pseudo_label,
@@ -52,8 +53,8 @@ class SelfTraining(Params):
         0,
         ge=0,
         le=1_000_000,
-        description="How many best masks join each round; 0 takes as many as a person labelled. "
-        "In the continuous form all join that are sure.",
+        description="How many best masks join after the first training, and as many more after "
+        "each further one; 0 takes all that are good enough, 64 at most.",
     )
     least: float = Field(
         0.4, ge=0, le=1, description="Masks of lower confidence never join, however few are left."
@@ -95,18 +96,18 @@ def rank(predictions: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(predictions.items(), key=lambda item: (-item[1], item[0]))
 
 
-def wanted(options: SelfTraining, human: int, number: int) -> int:
+def wanted(options: SelfTraining, number: int) -> int:
     """How many predictions are to join: N after round 0, N more after each further round. Pure.
+
+    Where N isn't given, `MOST`.
 
     Parameters
     ----------
     options : SelfTraining
-    human : int
-        How many images a person labelled, N where `options.best` is 0.
     number : int
         How many rounds there were before the one just predicted.
     """
-    return (options.best or human) * (number + 1)
+    return options.best * (number + 1) or MOST
 
 
 def choose(
@@ -291,11 +292,13 @@ def rounds(
         if continuous and number < last:
             yield RoundFinished(number, kept)
             continue
-        count = wanted(options, len(labelled), number - first) if number < last else 0
+        count = wanted(options, number - first) if number < last else 0
         best = _Best(options, kept.recipe, diameter, count, list(sources), known)
         order = yield from _predict_pool(kept, pool, options, tiling, best)
         yield Ranked(number, tuple(order))
         if number < last:
+            # Where nobody said how many, none are missing.
+            count = count if options.best else min(count, len(best.labels))
             chosen = choose(order, best.labels, count, number, known)
             yield chosen
             pseudo = [

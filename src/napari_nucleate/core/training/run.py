@@ -296,12 +296,11 @@ class Run:
     def tuned(self) -> Model:
         """The best model, with thresholds chosen where enough is labelled for that."""
         best, target = self.model, self._recipe.target
-        if not self._recipe.optimisation.tune or target.semantic:
+        if not self._split.held_out or not self._recipe.optimisation.tune or target.semantic:
             return best
         learned = learned_cases(self._split.learned(list(self._examples.values())))
-        judges = [self._judge] if self._split.held_out or self._split.regions else []
         try:
-            judges += [Judge(learned, self._recipe)] if learned else []
+            judges = [self._judge, *([Judge(learned, self._recipe)] if learned else [])]
             drawn = [case for judge in judges for case in judge.drawn(best, self.learner)]
             return tuned(best, Cases(target, drawn))
         except NucleateError as error:  # what was learned is worth more than its thresholds

@@ -9,7 +9,7 @@ import numpy as np
 from napari_nucleate.core.confidence import score
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.predict import checked, in_half
-from napari_nucleate.core.pseudo import pseudo_example, pseudo_label, worth_learning
+from napari_nucleate.core.pseudo import MOST, pseudo_example, pseudo_label, worth_learning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,16 +27,14 @@ EVERY = 8
 PATCHES = {2: 4, 3: 2}
 """The teacher sees a part of an image so many patches long and wide, by the dimensions."""
 
-MOST = 64
-"""So many images are learned from at once; of more, the oldest labels go."""
-
 
 class Teacher:
     """The running mean of the weights, that labels a pool for the network to learn from.
 
     A mean teacher (Tarvainen and Valpola 2017) that sees images as they are, from two sides, while
     the network sees them turned, scaled and in other brightness (Sohn et al. 2020). What it labels
-    is as careful as between rounds, see `pseudo_label`, and is made anew each time.
+    is as careful as between rounds, see `pseudo_label`, and is made anew each time. Of more than
+    `MOST` images, the oldest labels go.
 
     Parameters
     ----------

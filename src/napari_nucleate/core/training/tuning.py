@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.targets import Target
 
-FEWEST_IMAGES = 3
-"""Fewer images mislead: chosen on two, thresholds cost 0.005 and 0.036 of mean AP (dsb2018_fluo,
-two trainings on 16 images)."""
+FEWEST_IMAGES = 5
+"""Fewer images mislead: chosen on two that were held out of 16, thresholds cost 0.005 and 0.036 of
+mean AP (dsb2018_fluo, two trainings), on all of four labelled ones 0.016 at worst."""
 
 FEWEST_OBJECTS = 100
 """With fewer objects, chance decides as much as thresholds do."""
