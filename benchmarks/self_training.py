@@ -9,6 +9,7 @@ What self-training gains is measured against the same seconds of training on the
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,9 +45,10 @@ class Plan:
     seconds: float = 240
     tested: int | None = None
     pool: int = 60
+    gallery: tuple[int, float] = (2000, 20)
 
 
-QUICK = Plan(seeds=(0,), seconds=10, tested=6, pool=4)
+QUICK = Plan(seeds=(0,), seconds=10, tested=6, pool=4, gallery=(200, 4))
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,18 @@ class Bench:
         )
         gain = float(np.mean(gains))
         return entry | {"gain": round(gain, 4), "gains": _rounded(gains), "reached": gain >= 0.03}
+
+    def gallery_2000(self) -> dict[str, Any]:
+        """How soon the Review dock is there, and how it scrolls, as gallery.py measures it."""
+        from gallery import entries
+
+        found = entries(*self._plan.gallery)
+        opens, stalls = found["gallery_opens_seconds"], found["gallery_stall_max_ms"]
+        return stalls | {
+            "ours": {"opens_seconds": opens["ours"], "stall_max_ms": stalls["ours"]},
+            "peer": {"stall_max_ms": stalls["peer"]},
+            "goal": "opens in 1 s, no stall above 50 ms",
+        }
 
     def _gain(self, pack: str, count: int, goal: float) -> dict[str, Any]:
         """The mean AP with self-training, less that of the same time on the labels alone."""
@@ -314,6 +328,7 @@ ENTRIES: tuple[Callable[[Bench], dict[str, Any]], ...] = (
     Bench.gain_phase,
     Bench.gain_histology,
     Bench.annotate_next_gain,
+    Bench.gallery_2000,
 )
 
 
@@ -339,7 +354,9 @@ def main() -> None:
         return
     entries: dict[str, Any] = {}
     for entry in ENTRIES:
-        if not options.only or entry.__name__ in options.only:
+        if entry is Bench.gallery_2000 and not (options.only or os.environ.get("DISPLAY")):
+            say("gallery_2000 is skipped: there is no screen; run it under xvfb-run -a")
+        elif not options.only or entry.__name__ in options.only:
             entries[entry.__name__] = entry(bench)
             common.keep(options, entries)
     common.finish(options, entries)

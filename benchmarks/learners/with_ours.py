@@ -188,7 +188,7 @@ def self_train(task: tasks.Task) -> None:
 def pool_time(model: Model, pool: list[Image], options: SelfTraining) -> float:
     """How long predicting a pool will take, by every fourth of its images."""
     began, some = time.perf_counter(), pool[::4]
-    for _ in predict(model, some, tiling=Tiling(zooms=options.zooms)):
+    for _ in predict(model, some, tiling=Tiling(zooms=options.zooms), device="cpu"):
         continue
     return (time.perf_counter() - began) * len(pool) / len(some)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from napari_nucleate.core.architectures import UNet
 from napari_nucleate.core.architectures.modules import UNetModule
 from napari_nucleate.core.confidence import Confidence, Scores
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import MemoryRanOutError, NucleateError
 from napari_nucleate.core.events import Prediction, Tile
 from napari_nucleate.core.predict import Tiling, pieces, predict, predict_maps
 from napari_nucleate.core.targets import Boundary, Semantic, StarConvexTarget
@@ -321,7 +321,10 @@ class Sized:
         return np.full((run._recipe.target.n_maps, *pixels.shape[1:]), 0.1, np.float32)
 
     def score(self, maps, labels, alone, trust):
-        return Scores(self.sure[self.shown[-1]], {})
+        sure = self.sure[self.shown[-1]]
+        if sure is None:
+            raise MemoryRanOutError("Memory ran out.")
+        return Scores(sure, {1: sure} if sure else {})
 
 
 @pytest.mark.parametrize(
@@ -330,8 +333,10 @@ class Sized:
         ({1: 0.5, 0.5: 0.6, 2: 0.4}, [1, 0.5, 2], 0.6),
         ({1: 0.5, 0.5: 0.6, 2: 0.7}, [1, 0.5, 2], 0.7),
         ({1: 0.5, 0.5: 0.51, 2: 0.51}, [1, 0.5, 2], 0.5),  # hardly surer
-        ({1: 0.0, 0.5: 0.0, 2: 0.1}, [1, 0.5, 2], 0.1),
+        ({1: 0.0, 0.5: 0.0, 2: 0.4}, [1, 0.5, 2], 0.0),  # a speck in an empty image
+        ({1: 0.0, 0.5: 0.6, 2: 0.4}, [1, 0.5, 2], 0.6),
         ({1: 0.9}, [1], 0.9),  # sure enough
+        ({1: 0.5, 0.5: 0.6, 2: None}, [1, 0.5, 2], 0.6),  # memory ran out
     ],
 )
 def test_images_that_cant_be_trusted_are_looked_at_in_other_sizes(
@@ -350,7 +355,7 @@ def test_other_sizes_are_for_flat_images_of_objects_within_bounds(
     tiny, random_model, picture, monkeypatch
 ):
     def shown(recipe, *shape):
-        seen = Sized(monkeypatch, dict.fromkeys((1, 1.25, 2.5), 0.1), shape)
+        seen = Sized(monkeypatch, dict.fromkeys((0.5, 1, 1.25, 2.5), 0.1), shape)
         source = picture("a", noise(1, *shape))
         options = {"tiling": Tiling(zooms=True), "confidence": ONCE, "device": "cpu"}
         list(predict(random_model(recipe), [source], **options))
@@ -360,3 +365,6 @@ def test_other_sizes_are_for_flat_images_of_objects_within_bounds(
     assert shown(tiny(2, Semantic()), 40, 40) == [1]
     # Small objects are enlarged by 2.5 already; twice that shows nothing more.
     assert shown(tiny().model_copy(update={"diameter": 9.6}), 40, 40) == [2.5, 1.25]
+    # Of larger images, the maps of a copy of twice the size wouldn't fit into memory.
+    monkeypatch.setattr("napari_nucleate.core.predict.MOST_VALUES", 3 * 40 * 40)
+    assert shown(tiny(), 40, 40) == [1, 0.5]

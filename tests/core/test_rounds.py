@@ -347,6 +347,14 @@ def test_of_many_the_pseudo_labels_of_the_best_that_lie_apart_are_kept(tiny):
     assert len(best.labels) == 20
     order = rank({pool[z]: 1 - abs(z - 40) / 100 for z in range(100)})
     assert choose(order, best.labels, 2, 0).keys == ("a_z40", "a_z65")
-    none = _Best(options(), tiny(), 0.0, 0, pool, [])
-    none.add(Prediction(pool[0], maps, labels, Scores(0.9, {1: 0.9})))
-    assert not none.labels
+
+
+def test_of_large_predictions_fewer_are_kept_where_nobody_says_how_many(tiny, monkeypatch):
+    monkeypatch.setattr("napari_nucleate.core.rounds.MOST_PIXELS", 3 * 36)
+    labels = np.pad(np.ones((2, 2), np.int32), 2)
+    maps = np.stack([labels == 0, labels > 0, labels > 1]).astype(np.float16)
+    for count, kept in ((0, "cde"), (9, "abcde")):
+        best = _Best(options(best=count), tiny(), 0.0, 64, list("abcde"), [])
+        for i, key in enumerate("abcde"):
+            best.add(Prediction(key, maps, labels, Scores(i / 10, {1: 0.9})))
+        assert sorted(best.labels) == list(kept)

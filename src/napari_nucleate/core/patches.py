@@ -178,6 +178,21 @@ class Sampler:
         int
             How many pixels that are known now have another label than before.
         """
+        before, now = self._replace(example)
+        return 0 if now is None else self._corrections.note(example.key, before, now)
+
+    def teach(self, example: Example) -> None:
+        """Draw a predicted image by these labels from now on, in the place of earlier ones."""
+        self._replace(example)
+
+    def forget(self, key: str) -> None:
+        """Draw an image no more; where it isn't drawn, nothing changes."""
+        self._put(self._at(key)[1])
+
+    def _replace(
+        self, example: Example
+    ) -> tuple[NDArray[np.int32] | None, NDArray[np.int32] | None]:
+        """Draw an image by its new labels; what is painted in it before and now, where it is."""
         at, others = self._at(example.key)
         target, annotations = self._recipe.target, [example.annotation]
         if target.semantic:  # how rare a class is, all images tell
@@ -186,21 +201,11 @@ class Sampler:
         site = _Site(example, self._recipe, weights[0] if weights else None)
         for other, changed in zip(others, weights[1:] if weights else (), strict=False):
             other.weigh(changed)
-        if not site.any_known and not others:
-            return 0
         before = self._sites[at].painted if len(others) < len(self._sites) else None
+        if not site.any_known and not others:
+            return before, None
         self._put([*others[:at], *[site] * site.any_known, *others[at:]])
-        return self._corrections.note(example.key, before, site.painted)
-
-    def teach(self, example: Example) -> None:
-        """Draw a predicted image by these labels from now on, in the place of earlier ones."""
-        at, others = self._at(example.key)
-        site = _Site(example, self._recipe, None)
-        self._put([*others[:at], *[site] * site.any_known, *others[at:]])
-
-    def forget(self, key: str) -> None:
-        """Draw an image no more; where it isn't drawn, nothing changes."""
-        self._put(self._at(key)[1])
+        return before, site.painted
 
     def _at(self, key: str) -> tuple[int, list[_Site]]:
         """Where an image is among the sites, or would be, and the others."""

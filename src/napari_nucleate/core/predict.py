@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from napari_nucleate.core.model import Model
     from napari_nucleate.core.recipe import Recipe
+
+
+Result = TypeVar("Result")
 
 
 class Source(Protocol):
@@ -66,6 +70,12 @@ TRUSTED = 0.8
 SURER = 1.04
 """So many times as high must an image's confidence be, for another size to be taken."""
 
+FOUND = 0.5
+"""Where nothing is found at its own size, this high: specks are found at any."""
+
+MOST_VALUES = 2e8
+"""Larger copies of an image are not looked at: that many numbers in its maps are a gigabyte."""
+
 SMALLEST = 128
 """Side of the smallest tile, in pixels; what lies around it is seen, too."""
 
@@ -87,8 +97,8 @@ class Tiling(Params):
     zooms: bool = Field(
         False,
         description="Look at images whose masks can't be trusted at half and at twice their size, "
-        "too, and keep what can be trusted most: for objects of very different sizes (2D). Up to "
-        "six times slower.",
+        "too, and keep what can be trusted most: for objects of very different sizes, in flat "
+        "images. Up to six times slower.",
     )
 
     def shape(self, ndim: int) -> tuple[int, ...]:
@@ -180,43 +190,70 @@ def predict(
     """
     from napari_nucleate.core.device import choose_device
 
-    looker = _Looker(model, choose_device(device), tiling or Tiling(), confidence or Confidence())
-    recipe = model.recipe
+    where, recipe = choose_device(device), model.recipe
+    looker = Looker(model.predictor(where), model, where, tiling, confidence)
     for source in sources:
         image = checked(source.read(), recipe, source.key)
         yield (yield from looker.surest(source.key, recipe.normalisation.apply(image)))
 
 
-class _Looker:
-    """A model that looks at one image after the other."""
+class Looker:
+    """A network that looks at one image after the other.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        To predict with.
+    model : Model
+        Its recipe, and how far its confidence can be trusted.
+    device : torch.device
+    tiling : Tiling, optional
+    confidence : Confidence, optional
+    """
 
     def __init__(
-        self, model: Model, device: torch.device, tiling: Tiling, confidence: Confidence
+        self,
+        network: nn.Module,
+        model: Model,
+        device: torch.device,
+        tiling: Tiling | None = None,
+        confidence: Confidence | None = None,
     ) -> None:
-        self._network = model.predictor(device)
-        self._recipe, self._device = model.recipe, device
-        self._tiling, self._compare = tiling, confidence.agreement
+        self._network, self._recipe, self._device = network, model.recipe, device
+        self._tiling = tiling or Tiling()
+        self._compare = (confidence or Confidence()).agreement
         self._trust = None if model.recipe.target.semantic else model.card.trust
 
-    def surest(
-        self, key: str, pixels: NDArray[np.float32]
-    ) -> Generator[PredictEvent, None, Prediction]:
+    def surest(self, key: str, pixels: NDArray[np.float32]) -> Generator[Tile, None, Prediction]:
         """Predict a normalised image at its own size, and where that helps at others."""
         best = yield from self._look(key, pixels, 1.0)
-        recipe = self._recipe
-        flat = recipe.ndim == 2 and not recipe.target.semantic
-        least = best.scores.image * SURER
-        if self._tiling.zooms and flat and best.scores.image < TRUSTED:
-            for zoom in ZOOMS:
-                if LEAST <= recipe.zoom * zoom <= MOST:
-                    other = yield from self._look(key, pixels, zoom)
-                    if other.scores.image > least:
-                        best, least = other, other.scores.image
+        if not self._tiling.zooms or best.scores.image >= TRUSTED:
+            return best
+        least = best.scores.image * SURER if best.scores.objects else FOUND
+        for zoom in self._others(pixels.shape[1:]):
+            try:
+                other = yield from self._look(key, pixels, zoom)
+            except MemoryRanOutError:
+                break  # at its own size it was enough
+            if other.scores.image > least:
+                best, least = other, other.scores.image
         return best
+
+    def _others(self, shape: Sequence[int]) -> list[float]:
+        """The other sizes at which an image of this shape can be looked at."""
+        recipe = self._recipe
+        if recipe.ndim == 3 or recipe.target.semantic:
+            return []
+        values = math.prod(shape) * recipe.target.n_maps * recipe.zoom**2
+        return [
+            zoom
+            for zoom in ZOOMS
+            if LEAST <= recipe.zoom * zoom <= MOST and values * zoom**2 <= MOST_VALUES
+        ]
 
     def _look(
         self, key: str, pixels: NDArray[np.float32], zoom: float
-    ) -> Generator[PredictEvent, None, Prediction]:
+    ) -> Generator[Tile, None, Prediction]:
         """Predict at one size; in smaller tiles from now on, where memory runs out."""
         target = self._recipe.target
         while True:
@@ -224,7 +261,8 @@ class _Looker:
                 self._network, self._recipe, self._device, self._tiling, key, self._compare, zoom
             )
             try:
-                maps = yield from run.maps(pixels)
+                # Whoever shows how far it is has seen all of the image after the first look.
+                maps = yield from run.maps(pixels) if zoom == 1 else _as_done(run.maps(pixels))
                 break
             except MemoryRanOutError:
                 less = self._tiling.halved()
@@ -235,6 +273,19 @@ class _Looker:
         labels = target.decode(maps) if found is None else found.labels
         scores = score(target.maps(maps), labels, run.compared(labels), self._trust)
         return Prediction(key, in_half(maps), labels, scores, found)
+
+
+def _as_done(
+    steps: Generator[Tile, None, NDArray[np.float32]],
+) -> Generator[Tile, None, NDArray[np.float32]]:
+    """The same steps, of an image of which all tiles are done."""
+    while True:
+        try:
+            tile = next(steps)
+        except StopIteration as end:
+            maps: NDArray[np.float32] = end.value
+            return maps
+        yield replace(tile, done=tile.total)
 
 
 def in_half(maps: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -253,7 +304,7 @@ def predict_maps(
     tiling: Tiling | None = None,
 ) -> NDArray[np.float32]:
     """Predict one normalised image (C, *spatial) at once; maps (K, *spatial)."""
-    return _through(_Run(network, recipe, device, tiling or Tiling(), "").maps(pixels))
+    return through(_Run(network, recipe, device, tiling or Tiling(), "").maps(pixels))
 
 
 class Compared(NamedTuple):
@@ -282,18 +333,19 @@ def predict_compared(
 ) -> Compared:
     """Predict one normalised image by two views, and what each gives alone."""
     run = _Run(network, recipe, device, tiling or Tiling(), "", compare=True)
-    maps = _through(run.maps(pixels))
+    maps = through(run.maps(pixels))
     labels = recipe.target.decode(maps)
     return Compared(maps, labels, run.compared(labels))
 
 
-def _through(steps: Generator[Tile, None, NDArray[np.float32]]) -> NDArray[np.float32]:
+def through(steps: Generator[Tile, None, Result]) -> Result:
+    """Drain steps; what they return."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            maps: NDArray[np.float32] = end.value
-            return maps
+            result: Result = end.value
+            return result
 
 
 def checked(image: NDArray[Any], recipe: Recipe, key: str) -> NDArray[Any]:

@@ -23,6 +23,7 @@ from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.pseudo import (
     MOST,
+    MOST_PIXELS,
     PseudoLabel,
     pseudo_example,
     pseudo_label,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Source, Tiling
     from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.core.training.teacher import Teacher
 
 
 class SelfTraining(Params):
@@ -46,7 +48,8 @@ class SelfTraining(Params):
     form: Literal["rounds", "continuous"] = Field(
         "rounds",
         description="rounds: the best masks join the labels between two trainings. continuous: "
-        "the averaged weights label all that is sure, again and again, while the network learns.",
+        "the averaged weights label all that is sure, again and again, while the network learns; "
+        "the best aren't chosen there.",
     )
     rounds: int = Field(1, ge=0, le=100, description="Rounds after the first training.")
     best: int = Field(
@@ -85,8 +88,8 @@ class SelfTraining(Params):
     zooms: bool = Field(
         True,
         description="Images whose masks can't be trusted are predicted at half and at twice their "
-        "size, too, and taken at the surest: what the network learns from that is to know objects "
-        "of other sizes (2D).",
+        "size, too, and taken at the surest: so the network learns to know objects of other sizes, "
+        "in flat images.",
     )
     confidence: Confidence = Field(Confidence(), description="How predictions are scored.")
 
@@ -237,39 +240,35 @@ def rounds(
         The pool is predicted after every round, the last included; in the continuous form only
         after the last.
     SetAside
-        In the place of those after the training, of a round that made it worse.
+        In the place of those after the training, of a round that made it worse; in the continuous
+        form, the pool is predicted by the model before then.
 
     Raises
     ------
     NucleateError
         If an image is both labelled and in the pool, or as `train` and `predict` do.
     """
-    from napari_nucleate.core.training.teacher import Teacher
     from napari_nucleate.core.training.train import train
 
     options = options or SelfTraining()
     both = {e.key for e in (*labelled, *accepted)} & {s.key for s in pool}
     if both:
         raise NucleateError(f"{min(both)} is both labelled and in the pool; keep it in one.")
-    sources = {s.key: s for s in pool}
     card = card or Card(recipe=recipe)
     first = model.card.record.round if model else 0
     last = first + options.rounds
     flat = recipe.ndim == 2 and not recipe.target.semantic
     diameter = measured_diameter([e.annotation for e in labelled]) if flat else 0.0
     known = [e.key for e in (*labelled, *accepted)]
+    others = _Pool(pool, options, diameter, known, tiling)
     kept = model
     earlier = [*before, *([model.card.record] if model else ())]
     pseudo: list[Example] = []
-    # Without a pool, there is nothing to teach: that is said where the best are chosen.
-    continuous = options.form == "continuous" and bool(pool)
     for number in range(first, last + 1):
         if kept is None or number > first:
             learned = [*labelled, *accepted, *pseudo]
             yield RoundStarted(number, last, len(labelled), len(learned) - len(labelled))
-            teacher = None
-            if continuous and kept is not None:
-                teacher = Teacher(pool, options, diameter, kept.card.trust)
+            teacher = others.teacher(kept)
             record = Record(name=name(number), round=number)
             now = yield from train(
                 learned,
@@ -278,35 +277,124 @@ def rounds(
                 initial=kept,
                 teacher=teacher,
             )
-            if teacher is not None and not teacher.taught:
-                yield Warned(
-                    f"Of {len(pool)} images without labels, none was sure enough to learn from: "
-                    "the training learned from labels alone. Label more images, those that are "
-                    "worst predicted first."
-                )
+            yield from _told(teacher)
             if kept is not None and (why := lowered(now.card.record, earlier)):
                 yield SetAside(number, now, why)
+                yield from others.ranked_at_last(number, kept)
                 return
             kept = now
             earlier.append(now.card.record)
-        if continuous and number < last:
-            yield RoundFinished(number, kept)
-            continue
-        count = wanted(options, number - first) if number < last else 0
-        best = _Best(options, kept.recipe, diameter, count, list(sources), known)
-        order = yield from _predict_pool(kept, pool, options, tiling, best)
-        yield Ranked(number, tuple(order))
-        if number < last:
-            # Where nobody said how many, none are missing.
-            count = count if options.best else min(count, len(best.labels))
-            chosen = choose(order, best.labels, count, number, known)
-            yield chosen
-            pseudo = [
-                pseudo_example(k, sources[k].read(), best.labels[k], options) for k in chosen.keys
-            ]
+        if number < last and not others.continuous:
+            pseudo = yield from others.chosen(number, kept, wanted(options, number - first))
+        elif number == last:
+            yield from others.ranked(number, kept)
         yield RoundFinished(number, kept)
-        if number < last and not pseudo:
+        if number < last and not (pseudo or others.continuous):
             return  # there is nothing new to learn
+
+
+def _told(teacher: Teacher | None) -> Generator[Warned, None, None]:
+    """Say that a teacher found nothing to teach."""
+    if teacher is not None and not teacher.ever:
+        yield Warned(
+            f"Nothing was sure enough to learn from in {teacher.looked} looks at images without "
+            "labels: the network learned from labels alone. Label more images, those that are "
+            "worst predicted first."
+        )
+
+
+class _Pool:
+    """Images without labels, and what of them is learned from.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    options : SelfTraining
+    diameter : float
+        Of a person's objects; 0 where it isn't known.
+    known : sequence of str
+        Images with labels.
+    tiling : Tiling, optional
+
+    Attributes
+    ----------
+    continuous : bool
+        Whether the network labels them itself while it learns. Without any, there is nothing to
+        teach: that is said where the best are chosen.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        options: SelfTraining,
+        diameter: float,
+        known: Sequence[str],
+        tiling: Tiling | None,
+    ) -> None:
+        self._sources = {s.key: s for s in sources}
+        self._options, self._diameter = options, diameter
+        self._known, self._tiling = known, tiling
+        self.continuous = options.form == "continuous" and bool(sources)
+
+    def teacher(self, model: Model | None) -> Teacher | None:
+        """Who teaches a training that begins with this model, in the continuous form."""
+        from napari_nucleate.core.training.teacher import Teacher
+
+        if model is None or not self.continuous:
+            return None
+        return Teacher(list(self._sources.values()), self._options, model, self._diameter)
+
+    def chosen(
+        self, number: int, model: Model, count: int
+    ) -> Generator[Ranked | Accepted | PredictEvent, None, list[Example]]:
+        """Predict all, choose the best, and say both; these with what is sure of them."""
+        best = self._best(model, count)
+        order = yield from self.ranked(number, model, best)
+        # Where nobody said how many, none are missing.
+        count = count if self._options.best else min(count, len(best.labels))
+        chosen = choose(order, best.labels, count, number, self._known)
+        yield chosen
+        return [
+            pseudo_example(k, self._sources[k].read(), best.labels[k], self._options)
+            for k in chosen.keys
+        ]
+
+    def ranked(
+        self, number: int, model: Model, best: _Best | None = None
+    ) -> Generator[Ranked | PredictEvent, None, list[tuple[str, float]]]:
+        """Predict all and say their ranking; leaves the labels of the best in `best`."""
+        from napari_nucleate.core.predict import Tiling, predict
+
+        confidences: dict[str, float] = {}
+        tiling = self._tiling or Tiling()
+        predicting = predict(
+            model,
+            self._sources.values(),
+            tiling=tiling.model_copy(update={"zooms": tiling.zooms or self._options.zooms}),
+            confidence=self._options.confidence,
+            device=model.recipe.optimisation.device,
+        )
+        for event in predicting:
+            yield event
+            if isinstance(event, Prediction):
+                confidences[event.key] = event.scores.image
+                if best is not None:
+                    best.add(event)
+        order = rank(confidences)
+        yield Ranked(number, tuple(order))
+        return order
+
+    def ranked_at_last(
+        self, number: int, model: Model
+    ) -> Generator[Ranked | PredictEvent, None, None]:
+        """Predict all by a model that is the last one after all, where it didn't yet."""
+        if self.continuous:
+            yield from self.ranked(number, model)
+
+    def _best(self, model: Model, count: int) -> _Best:
+        return _Best(
+            self._options, model.recipe, self._diameter, count, list(self._sources), self._known
+        )
 
 
 class _Best:
@@ -323,49 +411,29 @@ class _Best:
     ) -> None:
         self._options, self._recipe, self._diameter = options, recipe, diameter
         self._count, self._spread = count, Spread(pool, learned)
-        self._most = 2 * count + 16 if count else 0
+        self._most = 2 * count + 16
         self._confidence: dict[str, float] = {}
         self.labels: dict[str, PseudoLabel] = {}
 
     def add(self, prediction: Prediction) -> None:
         """Keep the labels of a prediction, if it is worth learning from and among the best."""
-        if not self._most or prediction.scores.image < self._options.least:
+        if prediction.scores.image < self._options.least:
             return
         label = pseudo_label(prediction, self._recipe, self._options, self._diameter)
         if not worth_learning(prediction, label, self._recipe.target):
             return
         self.labels[prediction.key] = label
         self._confidence[prediction.key] = prediction.scores.image
-        if len(self.labels) > self._most:
+        while self._too_many:
             # Those that lie apart stay, the best of the others, too.
             order = [key for key, _ in rank(self._confidence)]
             chosen = set(self._spread.first(order, self._count))
-            worst = next(key for key in reversed(order) if key not in chosen)
+            worst = next((key for key in reversed(order) if key not in chosen), order[-1])
             del self.labels[worst], self._confidence[worst]
 
-
-def _predict_pool(
-    model: Model,
-    pool: Sequence[Source],
-    options: SelfTraining,
-    tiling: Tiling | None,
-    best: _Best,
-) -> Generator[PredictEvent, None, list[tuple[str, float]]]:
-    """Predict all images; returns their ranking, and leaves the labels of the best."""
-    from napari_nucleate.core.predict import Tiling, predict
-
-    confidences: dict[str, float] = {}
-    tiling = tiling or Tiling()
-    predicting = predict(
-        model,
-        pool,
-        tiling=tiling.model_copy(update={"zooms": tiling.zooms or options.zooms}),
-        confidence=options.confidence,
-        device=model.recipe.optimisation.device,
-    )
-    for event in predicting:
-        yield event
-        if isinstance(event, Prediction):
-            confidences[event.key] = event.scores.image
-            best.add(event)
-    return rank(confidences)
+    @property
+    def _too_many(self) -> bool:
+        pixels = sum(label.ignored.size for label in self.labels.values())
+        # Who says how many knows how large they are.
+        too_large = not self._options.best and pixels > MOST_PIXELS and len(self.labels) > 1
+        return len(self.labels) > self._most or too_large

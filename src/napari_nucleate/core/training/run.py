@@ -73,6 +73,9 @@ class Run:
         snapshot: Snapshot | None = None,
         teacher: Teacher | None = None,
     ) -> None:
+        if teacher is not None and (changed is not None or snapshot is not None):
+            message = "a teacher goes neither with changed labels nor with a snapshot"
+            raise ValueError(message)
         self._recipe, self._teacher = recipe, teacher
         self._examples = {e.key: e for e in examples}
         self._seen: dict[str, tuple[Example, Seen]] = {}
@@ -193,8 +196,7 @@ class Run:
         while self._refused:
             yield Warned(self._refused.pop(0))
         if self._teacher is not None:
-            self._teacher.teach(self.learner, self._sampler, self.step)
-            yield from self.told()
+            self._teacher.teach(self.learner, self._sampler, self._split, self.step)
         yield Step(self.step, loss, self.learner.rate, self.fraction, self.seconds)
 
     def before(self) -> Generator[Validated, None, None]:
@@ -308,7 +310,7 @@ class Run:
             return Model(best.card.model_copy(update={"record": record}), best.weights)
 
     def finished(self) -> Generator[Finishing | Warned, None, Model]:
-        """The best model, with thresholds and confidence by what was held out."""
+        """The best model, with thresholds by labels, and confidence by what was held out."""
         model, split = self.tuned(), self._split
         if self._recipe.target.semantic or not (split.held_out or split.regions):
             return model
@@ -403,15 +405,17 @@ class Run:
         update: dict[str, Any] = {"images": images}
         if self._judge.renewed:  # it was measured by other labels
             update["initial_ap"] = None
-        taught = self._teacher.taught if self._teacher is not None else {}
-        update["pseudo"] = (*record.pseudo, *sorted(set(taught) - set(record.pseudo)))
+        if self._teacher is not None:
+            taught = self._teacher.ever
+            update["pseudo"] = (*record.pseudo, *(k for k in taught if k not in record.pseudo))
+            images |= {key: self._seen_of(e).image for key, e in taught.items()}
         record = record.model_copy(update=update)
         if self._recipe.target.semantic:  # classes aren't objects
             return record
         counts = [0, 0]
         for key, example in self._examples.items():
             counts[key in record.pseudo] += example.annotation.n_objects
-        counts[1] += sum(taught.values())
+        counts[1] += self._teacher.objects if self._teacher is not None else 0
         update = {"human_objects": counts[0], "pseudo_objects": counts[1]}
         return record.model_copy(update=update)
 
@@ -425,6 +429,7 @@ class Run:
     def _draw_smaller(self) -> None:
         """Draw patches as large as memory allows from now on."""
         learned = self._split.learned(list(self._examples.values()))
+        learned += self._teacher.taught.values() if self._teacher is not None else ()
         self._ahead.close()
         self._sampler = Sampler(learned, self.learner.drawn, self._rng)
         self._ahead = Ahead(self._sampler, self._rng)

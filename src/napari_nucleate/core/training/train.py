@@ -67,7 +67,8 @@ def train(
         Takes a snapshot where the last is a minute old, and when the generator is closed before
         its end.
     teacher : Teacher, optional
-        Labels other images while the network learns. A snapshot has none of these labels.
+        Labels other images while the network learns. Not with `changed` or `snapshot`, which know
+        nothing of these labels.
 
     Yields
     ------

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_nucleate.core.instances.tune import choose
 from napari_nucleate.core.model import Model
+from napari_nucleate.core.training.held_out import MOST_VALIDATED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,8 @@ FEWEST_OBJECTS = 100
 
 
 MOST_PIXELS = 8e6
-"""Of the images learned from, no more pixels are looked at: that takes some seconds."""
+"""Of images learned from, no more pixels are looked at, nor more images than of those held out:
+that takes some seconds."""
 
 
 def learned_cases(learned: Sequence[Example]) -> list[Example]:
@@ -44,12 +46,13 @@ def learned_cases(learned: Sequence[Example]) -> list[Example]:
     []
     """
     human = [e for e in learned if not e.pseudo and e.annotation.known.any()]
-    chosen, pixels = [], 0
+    chosen: list[Example] = []
+    pixels = 0
     for i in np.random.default_rng(0).permutation(len(human)):
-        pixels += human[i].annotation.labels.size
-        if pixels > MOST_PIXELS:
-            break
-        chosen.append(human[i])
+        size = human[i].annotation.labels.size
+        if len(chosen) < MOST_VALIDATED and pixels + size <= MOST_PIXELS:
+            chosen.append(human[i])
+            pixels += size
     return chosen
 
 
