@@ -19,15 +19,8 @@ from napari_nucleate.core.events import (
     Trained,
 )
 from napari_nucleate.core.model import Card, Model, Record
-from napari_nucleate.core.rounds import (
-    SelfTraining,
-    _Best,
-    choose,
-    lowered,
-    rank,
-    rounds,
-    wanted,
-)
+from napari_nucleate.core.pool import Best, choose, rank, wanted
+from napari_nucleate.core.rounds import SelfTraining, lowered, rounds
 
 BOTH = pytest.mark.parametrize("ndim", [2, 3])
 ORDER = [("a", 0.9), ("b", 0.8), ("c", 0.7), ("d", 0.65), ("e", 0.3)]
@@ -340,7 +333,7 @@ def test_of_many_the_pseudo_labels_of_the_best_that_lie_apart_are_kept(tiny):
     labels[2:6, 2:6] = 1
     maps = np.stack([labels == 0, labels > 0, labels > 1]).astype(np.float16)
     pool = [f"a_z{z}" for z in range(100)]
-    best = _Best(options(), tiny(), 0.0, 2, pool, [])
+    best = Best(options(), tiny(), 0.0, 2, pool, [])
     for z in range(100):
         found = Scores(1 - abs(z - 40) / 100, {1: 0.9})
         best.add(Prediction(pool[z], maps, labels, found))
@@ -350,11 +343,11 @@ def test_of_many_the_pseudo_labels_of_the_best_that_lie_apart_are_kept(tiny):
 
 
 def test_of_large_predictions_fewer_are_kept_where_nobody_says_how_many(tiny, monkeypatch):
-    monkeypatch.setattr("napari_nucleate.core.rounds.MOST_PIXELS", 3 * 36)
+    monkeypatch.setattr("napari_nucleate.core.pool.MOST_PIXELS", 3 * 36)
     labels = np.pad(np.ones((2, 2), np.int32), 2)
     maps = np.stack([labels == 0, labels > 0, labels > 1]).astype(np.float16)
     for count, kept in ((0, "cde"), (9, "abcde")):
-        best = _Best(options(best=count), tiny(), 0.0, 64, list("abcde"), [])
+        best = Best(options(best=count), tiny(), 0.0, 64, list("abcde"), [])
         for i, key in enumerate("abcde"):
             best.add(Prediction(key, maps, labels, Scores(i / 10, {1: 0.9})))
         assert sorted(best.labels) == list(kept)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_nucleate.core.rounds import choose
+from napari_nucleate.core.pool import choose
 from napari_nucleate.core.stacks import apart, stack_of, stacks_of
 
 

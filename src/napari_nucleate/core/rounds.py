@@ -9,10 +9,6 @@ from pydantic import Field
 from napari_nucleate.core.confidence import Confidence
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
-    Accepted,
-    PredictEvent,
-    Prediction,
-    Ranked,
     RoundEvent,
     RoundFinished,
     RoundStarted,
@@ -21,20 +17,12 @@ from napari_nucleate.core.events import (
 )
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.params import Params
-from napari_nucleate.core.pseudo import (
-    MOST,
-    MOST_PIXELS,
-    PseudoLabel,
-    pseudo_example,
-    pseudo_label,
-    worth_learning,
-)
-from napari_nucleate.core.stacks import Spread, apart
+from napari_nucleate.core.pool import Pool, wanted
 from napari_nucleate.core.training.judge import worse
 from napari_nucleate.core.zoom import measured_diameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Source, Tiling
@@ -92,66 +80,6 @@ class SelfTraining(Params):
         "in flat images.",
     )
     confidence: Confidence = Field(Confidence(), description="How predictions are scored.")
-
-
-def rank(predictions: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Keys and confidences, best first; equal ones by name, so that the order is repeatable."""
-    return sorted(predictions.items(), key=lambda item: (-item[1], item[0]))
-
-
-def wanted(options: SelfTraining, number: int) -> int:
-    """How many predictions are to join: N after round 0, N more after each further round. Pure.
-
-    Where N isn't given, `MOST`.
-
-    Parameters
-    ----------
-    options : SelfTraining
-    number : int
-        How many rounds there were before the one just predicted.
-    """
-    return options.best * (number + 1) or MOST
-
-
-def choose(
-    order: Sequence[tuple[str, float]],
-    usable: Collection[str],
-    count: int,
-    number: int,
-    learned: Iterable[str] = (),
-) -> Accepted:
-    """Take the best of a ranking; of one stack, images that lie apart, see `apart`. Pure.
-
-    Parameters
-    ----------
-    order : sequence of (key, confidence)
-        Best first.
-    usable : collection of str
-        Those that are good enough to learn from.
-    count : int
-        How many to take.
-    number : int
-        The round that predicted them.
-    learned : iterable of str
-        Images with labels.
-    """
-    count = min(count, len(order))
-    good = [key for key, _ in order if key in usable]
-    keys = tuple(apart(good, count, [key for key, _ in order], learned))
-    note = f"{len(keys)} of {len(order)} predictions accepted."
-    if not order:
-        note = "There is no image to predict that a person hasn't labelled: no round follows."
-    elif not keys:
-        note = (
-            f"None of {len(order)} predictions is good enough to learn from: nothing joins, and no "
-            "round follows. Label more images, those that are worst predicted first."
-        )
-    elif len(keys) < count:
-        note = (
-            f"Only {len(keys)} of {len(order)} predictions are good enough to learn from, "
-            f"{count} were wanted; label more images to trust more."
-        )
-    return Accepted(number, keys, note)
 
 
 def lowered(now: Record, earlier: Sequence[Record]) -> str:
@@ -260,7 +188,7 @@ def rounds(
     flat = recipe.ndim == 2 and not recipe.target.semantic
     diameter = measured_diameter([e.annotation for e in labelled]) if flat else 0.0
     known = [e.key for e in (*labelled, *accepted)]
-    others = _Pool(pool, options, diameter, known, tiling)
+    others = Pool(pool, options, diameter, known, tiling)
     kept = model
     earlier = [*before, *([model.card.record] if model else ())]
     pseudo: list[Example] = []
@@ -301,139 +229,3 @@ def _told(teacher: Teacher | None) -> Generator[Warned, None, None]:
             "labels: the network learned from labels alone. Label more images, those that are "
             "worst predicted first."
         )
-
-
-class _Pool:
-    """Images without labels, and what of them is learned from.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-    options : SelfTraining
-    diameter : float
-        Of a person's objects; 0 where it isn't known.
-    known : sequence of str
-        Images with labels.
-    tiling : Tiling, optional
-
-    Attributes
-    ----------
-    continuous : bool
-        Whether the network labels them itself while it learns. Without any, there is nothing to
-        teach: that is said where the best are chosen.
-    """
-
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        options: SelfTraining,
-        diameter: float,
-        known: Sequence[str],
-        tiling: Tiling | None,
-    ) -> None:
-        self._sources = {s.key: s for s in sources}
-        self._options, self._diameter = options, diameter
-        self._known, self._tiling = known, tiling
-        self.continuous = options.form == "continuous" and bool(sources)
-
-    def teacher(self, model: Model | None) -> Teacher | None:
-        """Who teaches a training that begins with this model, in the continuous form."""
-        from napari_nucleate.core.training.teacher import Teacher
-
-        if model is None or not self.continuous:
-            return None
-        return Teacher(list(self._sources.values()), self._options, model, self._diameter)
-
-    def chosen(
-        self, number: int, model: Model, count: int
-    ) -> Generator[Ranked | Accepted | PredictEvent, None, list[Example]]:
-        """Predict all, choose the best, and say both; these with what is sure of them."""
-        best = self._best(model, count)
-        order = yield from self.ranked(number, model, best)
-        # Where nobody said how many, none are missing.
-        count = count if self._options.best else min(count, len(best.labels))
-        chosen = choose(order, best.labels, count, number, self._known)
-        yield chosen
-        return [
-            pseudo_example(k, self._sources[k].read(), best.labels[k], self._options)
-            for k in chosen.keys
-        ]
-
-    def ranked(
-        self, number: int, model: Model, best: _Best | None = None
-    ) -> Generator[Ranked | PredictEvent, None, list[tuple[str, float]]]:
-        """Predict all and say their ranking; leaves the labels of the best in `best`."""
-        from napari_nucleate.core.predict import Tiling, predict
-
-        confidences: dict[str, float] = {}
-        tiling = self._tiling or Tiling()
-        predicting = predict(
-            model,
-            self._sources.values(),
-            tiling=tiling.model_copy(update={"zooms": tiling.zooms or self._options.zooms}),
-            confidence=self._options.confidence,
-            device=model.recipe.optimisation.device,
-        )
-        for event in predicting:
-            yield event
-            if isinstance(event, Prediction):
-                confidences[event.key] = event.scores.image
-                if best is not None:
-                    best.add(event)
-        order = rank(confidences)
-        yield Ranked(number, tuple(order))
-        return order
-
-    def ranked_at_last(
-        self, number: int, model: Model
-    ) -> Generator[Ranked | PredictEvent, None, None]:
-        """Predict all by a model that is the last one after all, where it didn't yet."""
-        if self.continuous:
-            yield from self.ranked(number, model)
-
-    def _best(self, model: Model, count: int) -> _Best:
-        return _Best(
-            self._options, model.recipe, self._diameter, count, list(self._sources), self._known
-        )
-
-
-class _Best:
-    """The pseudo-labels of the best predictions so far: of thousands, memory has room for a few."""
-
-    def __init__(
-        self,
-        options: SelfTraining,
-        recipe: Recipe,
-        diameter: float,
-        count: int,
-        pool: Sequence[str],
-        learned: Sequence[str],
-    ) -> None:
-        self._options, self._recipe, self._diameter = options, recipe, diameter
-        self._count, self._spread = count, Spread(pool, learned)
-        self._most = 2 * count + 16
-        self._confidence: dict[str, float] = {}
-        self.labels: dict[str, PseudoLabel] = {}
-
-    def add(self, prediction: Prediction) -> None:
-        """Keep the labels of a prediction, if it is worth learning from and among the best."""
-        if prediction.scores.image < self._options.least:
-            return
-        label = pseudo_label(prediction, self._recipe, self._options, self._diameter)
-        if not worth_learning(prediction, label, self._recipe.target):
-            return
-        self.labels[prediction.key] = label
-        self._confidence[prediction.key] = prediction.scores.image
-        while self._too_many:
-            # Those that lie apart stay, the best of the others, too.
-            order = [key for key, _ in rank(self._confidence)]
-            chosen = set(self._spread.first(order, self._count))
-            worst = next((key for key in reversed(order) if key not in chosen), order[-1])
-            del self.labels[worst], self._confidence[worst]
-
-    @property
-    def _too_many(self) -> bool:
-        pixels = sum(label.ignored.size for label in self.labels.values())
-        # Who says how many knows how large they are.
-        too_large = not self._options.best and pixels > MOST_PIXELS and len(self.labels) > 1
-        return len(self.labels) > self._most or too_large
