@@ -10,6 +10,7 @@ What self-training gains is measured against the same seconds of training on the
 import argparse
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,9 +27,10 @@ from napari_nucleate.core.confidence.reliability import calibration_error, relia
 from napari_nucleate.core.confidence.traits import NAMES, Traits
 from napari_nucleate.core.confidence.trust import IOU, regression
 from napari_nucleate.core.device import choose_device
+from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.metrics import agreement, average_precision
 from napari_nucleate.core.model import Model
-from napari_nucleate.core.predict import predict_compared
+from napari_nucleate.core.predict import Tiling, predict, predict_compared
 from napari_nucleate.io.model import load_model
 
 FLUO, PHASE, HISTOLOGY = "dsb2018_fluo", "usiigaci_t98g_phase", "dsb2018_he"
@@ -99,6 +101,21 @@ class Bench:
             curves.append([one.model_dump() for one in bins])
         entry = self._entry(values, 0.05, "expected calibration error, ten bins")
         return entry | {"curves": curves}
+
+    def zooms(self) -> dict[str, Any]:
+        """What looking at images in three sizes adds to a prediction, and what it takes."""
+        plan, ours, peer, times = self._plan, [], [], []
+        for seed in plan.seeds:
+            model, given = self._model(FLUO, seed)
+            for found, sizes in ((ours, True), (peer, False)):
+                began = time.perf_counter()
+                options = Tiling(zooms=sizes)
+                pairs = [(tifffile.imread(m), _labels(model, i, options)) for i, m in given.test]
+                times.append(time.perf_counter() - began)
+                ap = average_precision(pairs)
+                found.append(float(np.mean([ap[t] for t in IOU])))
+        entry = self._entry(ours, 0.0, "mean AP, each image in three sizes", peer)
+        return entry | {"ratio": round(sum(times[::2]) / sum(times[1::2]), 2)}
 
     def gain_4_images(self) -> dict[str, Any]:
         """What self-training adds to four labelled images."""
@@ -245,15 +262,19 @@ class Bench:
         """What a model makes of images of a part."""
         key = pack, seed, part
         if key not in self._judged:
-            plan = self._plan
-            given = scene(pack, plan.count, seed, plan.tested)
-            self._contest.learn("ours", given, plan.seconds, seed)
-            name = f"ours-{given.name}-{plan.seconds:g}s-seed{seed}"
-            model = load_model(self._contest.folder("ours", name) / "model")
-            say(f"{name}: {part} …")
+            model, given = self._model(pack, seed)
+            say(f"{given.name}: {part} …")
             tested = given.test if part == "validation" else self._pool(pack, given, seed)
             self._judged[key] = [_judged(model, *pair) for pair in tested]
         return self._judged[key]
+
+    def _model(self, pack: str, seed: int) -> tuple[Model, Scene]:
+        """A model that learned a few images, and which ones."""
+        plan = self._plan
+        given = scene(pack, plan.count, seed, plan.tested)
+        self._contest.learn("ours", given, plan.seconds, seed)
+        name = f"ours-{given.name}-{plan.seconds:g}s-seed{seed}"
+        return load_model(self._contest.folder("ours", name) / "model"), given
 
     def _pool(self, pack: str, given: Scene, seed: int) -> list[tuple[Path, Path]]:
         """Images of the training part that the model didn't learn from."""
@@ -283,6 +304,25 @@ def _judged(model: Model, image: Path, mask: Path) -> Judged:
         objects=np.array([found.objects[int(i)] for i in traits.ids]),
         ap=float(np.mean([ap[t] for t in IOU])),
     )
+
+
+def _labels(model: Model, image: Path, tiling: Tiling) -> np.ndarray:
+    """What a model finds in an image."""
+    source = Source(image.stem, channels_first(image))
+    found = [e for e in predict(model, [source], tiling=tiling) if isinstance(e, Prediction)]
+    return found[0].labels
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image in memory, as `predict` reads it."""
+
+    key: str
+    pixels: np.ndarray
+
+    def read(self) -> np.ndarray:
+        """The pixels, (C, Y, X)."""
+        return self.pixels
 
 
 def _objects(images: list[Judged]) -> tuple[np.ndarray, np.ndarray]:
@@ -321,6 +361,7 @@ ENTRIES: tuple[Callable[[Bench], dict[str, Any]], ...] = (
     Bench.image_confidence_spearman,
     Bench.object_confidence_auroc,
     Bench.object_confidence_ece,
+    Bench.zooms,
     Bench.gain_4_images,
     Bench.gain_8_images,
     Bench.gain_16_images,

@@ -223,6 +223,42 @@ def test_self_training_makes_a_project_that_can_be_read(
         assert prediction.scores.image == pytest.approx(item.confidence)
 
 
+def test_the_pool_may_be_taught_while_the_network_learns(nucleate, tmp_path, sample, tiny_options):
+    images, masks = sample("2d", 4)
+    few = some_masks(masks, tmp_path / "few", 1)
+    out = tmp_path / "project"
+    options = ["--images", images, "--masks", few, "--out", out, *tiny_options, "--steps", 16]
+    done = nucleate(
+        "self-train", *options, "--form", "continuous", "--no-zooms", *ALL_GOOD, "--json"
+    ).json
+    assert [(r["number"], r["human"]) for r in done["rounds"]] == [(0, 1), (1, 1)]
+    state = Store(out).load_state()
+    assert (state.self_training.form, state.self_training.zooms) == ("continuous", False)
+    # Predicted once, by the last model; nothing was accepted.
+    assert [item.model for item in state.ranked()] == ["round-1"] * 3
+    assert state.keys("accepted") == []
+
+
+def test_images_are_predicted_in_several_sizes_when_asked_for(
+    nucleate, tmp_path, sample, tiny_options, monkeypatch
+):
+    from napari_nucleate.core import predict
+
+    images, masks = sample("2d", 2)
+    nucleate("train", "--images", images, "--masks", masks, "--out", tmp_path / "m", *tiny_options)
+    asked = []
+
+    class Looking(predict.Looker):
+        def __init__(self, network, model, device, tiling, confidence):
+            asked.append(tiling.zooms)
+            super().__init__(network, model, device, tiling, confidence)
+
+    monkeypatch.setattr(predict, "Looker", Looking)
+    for name, more in (("a", ()), ("b", ("--zooms",))):
+        nucleate("predict", tmp_path / "m", "--images", images, "--out", tmp_path / name, *more)
+    assert asked == [False, True]
+
+
 def begun(nucleate, tmp_path, sample, tiny_options):
     """A project of four images, one labelled, that had its first training."""
     images, masks = sample("2d", 4)
