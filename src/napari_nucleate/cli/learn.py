@@ -227,7 +227,7 @@ def self_train(
     steps: Steps = None,
     as_json: Json = False,
 ) -> None:
-    """Train on what has labels, predict the rest, keep the best, train again."""
+    """Train on what has labels, predict the rest, learn from what is sure of that, too."""
     from napari_nucleate.cli.loop import Loop
 
     how = Tiling.parse(tiling)

@@ -42,9 +42,9 @@ class Record(Params):
     )
     validated: int = Field(0, ge=0, description="Objects that were validated on.")
     human: tuple[str, ...] = Field((), description="Images with a person's labels.")
-    pseudo: tuple[str, ...] = Field((), description="Images with accepted predictions.")
+    pseudo: tuple[str, ...] = Field((), description="Images learned from by what was predicted.")
     human_objects: int | None = Field(None, ge=0, description="Objects that a person labelled.")
-    pseudo_objects: int | None = Field(None, ge=0, description="Objects in accepted predictions.")
+    pseudo_objects: int | None = Field(None, ge=0, description="Predicted objects learned from.")
     images: dict[str, str] = Field(
         {}, description="Fingerprints of the images that it, or one it goes back to, was given."
     )

@@ -32,7 +32,7 @@ class ModelsTable(QAbstractTableModel):
         "Bold: the model in use.",
         "Mean AP at IoU 0.5 to 0.9 on what was held out of a person's labels; where these are too "
         "few to hold some out, on what was learned from, and too high.",
-        "Labelled objects: a person's, those held out among them, and accepted predictions'.",
+        "Labelled objects: a person's, those held out among them, and predicted ones.",
         "Time of training.",
     )
 
@@ -148,7 +148,7 @@ class Models(QWidget):
             plot.getAxis("left").enableAutoSIPrefix(False)
         self.legend = QLabel(
             f'<span style="color: {HUMAN_COLOUR}">■</span> a person\'s&nbsp;&nbsp;&nbsp;'
-            f'<span style="color: {PSEUDO_COLOUR}">■</span> accepted predictions&nbsp;&nbsp;&nbsp;'
+            f'<span style="color: {PSEUDO_COLOUR}">■</span> predictions&nbsp;&nbsp;&nbsp;'
             f'<span style="color: {ASIDE}">●</span> set aside'
         )
         layout = QVBoxLayout(self)
@@ -234,7 +234,7 @@ def told(entry: RoundEntry, used: bool) -> str:
     """All that the history says of a model, in sentences."""
     images = f"Learned from {entry.human} labelled image{'s' * (entry.human != 1)}"
     if entry.pseudo:
-        images += f" and {entry.pseudo} accepted prediction{'s' * (entry.pseudo != 1)}"
+        images += f" and {entry.pseudo} prediction{'s' * (entry.pseudo != 1)}"
     lines = [f"{entry.model}, round {entry.number}.", f"{images}."]
     if entry.initial:
         lines.append(f"Began with the weights of {entry.initial}.")
