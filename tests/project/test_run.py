@@ -252,7 +252,7 @@ class TestSelfTraining:
         human, others = nuclei(count=1), nuclei(count=2, seed=7)
         items = [Item(key=e.key, status="labelled") for e in human]
         items += [Item(key=f"pool {i}") for i in range(2)]
-        all_good = {"least": 0, "sure": 0, "sizes": 1000}
+        all_good = {"best": 1, "least": 0, "sure": 0, "sizes": 1000}
         options = SelfTraining(rounds=rounds, confidence=ONCE, **all_good)
         known = State(recipe=tiny(steps=2), self_training=options, items=tuple(items))
         return known, human, others
