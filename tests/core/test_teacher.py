@@ -12,8 +12,8 @@ from napari_nucleate.core.events import (
     RoundFinished,
     RoundStarted,
     SetAside,
+    Taught,
     Tile,
-    Warned,
 )
 from napari_nucleate.core.patches import Sampler
 from napari_nucleate.core.rounds import SelfTraining, rounds
@@ -142,11 +142,15 @@ def test_the_second_training_learns_from_the_pool_and_the_pool_is_predicted_once
     events = list(rounds(nuclei(count=2), others, tiny(steps=3 * EVERY), options))
     assert [e.number for e in of(RoundStarted, events)] == [0, 1]
     assert of(Accepted, events) == []
+    (taught,) = of(Taught, events)
+    assert taught.looks == 3
+    assert "labelled itself, at 3 looks." in taught.note or not taught.images
     (ranked,) = of(Ranked, events)
     assert {key for key, _ in ranked.order} == {s.key for s in others}
     first, second = (e.model.card.record for e in of(RoundFinished, events))
     assert first.pseudo == ()
     assert second.initial == first.name
+    assert len(second.pseudo) == taught.images
     assert set(second.pseudo) <= {s.key for s in others}
     # Whoever labels one later is told that it was learned from.
     assert set(second.pseudo) <= set(second.images)
@@ -166,10 +170,9 @@ def test_a_round_that_made_it_worse_leaves_predictions_of_the_model_before(
 def test_where_nothing_is_sure_it_is_said(nuclei, tiny, pool):
     options = SelfTraining.parse({"form": "continuous", "least": 1})
     events = list(rounds(nuclei(count=2), pool(2, 1), tiny(steps=EVERY), options))
-    said = [e.message for e in of(Warned, events) if "sure enough" in e.message]
-    assert [s[:62] for s in said] == [
-        "Nothing was sure enough to learn from in 1 looks at images wit"
-    ]
+    (taught,) = of(Taught, events)
+    assert (taught.images, taught.looks) == (0, 1)
+    assert taught.note.startswith("Nothing was sure enough to learn from in 1 looks at images")
 
 
 def test_an_empty_pool_and_images_of_other_channels_are_said(nuclei, tiny, picture):

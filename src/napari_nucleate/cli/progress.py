@@ -16,6 +16,7 @@ from napari_nucleate.core.events import (
     SetAside,
     Started,
     Step,
+    Taught,
     Tile,
     Trained,
     Validated,
@@ -115,7 +116,7 @@ class Follower:
                 f"{event.pseudo} by the program",
                 "bold",
             )
-        elif isinstance(event, Accepted):
+        elif isinstance(event, Accepted | Taught):
             self.say(event.note)
         elif isinstance(event, SetAside):
             self.say(event.note, "yellow")

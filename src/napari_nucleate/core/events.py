@@ -199,6 +199,36 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class Taught:
+    """What the network labelled itself while it learned.
+
+    Parameters
+    ----------
+    images : int
+        In which something was sure.
+    looks : int
+        How often it looked at an image.
+    """
+
+    images: int
+    looks: int
+
+    @property
+    def note(self) -> str:
+        """That in a sentence."""
+        if self.images:
+            return (
+                f"The network learned from {self.images} image(s) that it labelled itself, at "
+                f"{self.looks} looks."
+            )
+        return (
+            f"Nothing was sure enough to learn from in {self.looks} looks at images without labels:"
+            " the network learned from labels alone. Label more images, those that are worst "
+            "predicted first."
+        )
+
+
+@dataclass(frozen=True)
 class RoundFinished:
     """A round is over; `model` is its model."""
 
@@ -217,4 +247,5 @@ class SetAside:
 
 TrainEvent = Started | Step | Validated | Warned | Preview | Corrected | Finishing | Trained
 PredictEvent = Tile | Prediction
-RoundEvent = RoundStarted | TrainEvent | PredictEvent | Ranked | Accepted | RoundFinished | SetAside
+Chosen = Ranked | Accepted | Taught
+RoundEvent = RoundStarted | TrainEvent | PredictEvent | Chosen | RoundFinished | SetAside

@@ -13,7 +13,7 @@ from napari_nucleate.core.events import (
     RoundFinished,
     RoundStarted,
     SetAside,
-    Warned,
+    Taught,
 )
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.params import Params
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Source, Tiling
     from napari_nucleate.core.recipe import Recipe
-    from napari_nucleate.core.training.teacher import Teacher
 
 
 class SelfTraining(Params):
@@ -166,7 +165,7 @@ def rounds(
     ------
     RoundStarted, events of training, events of prediction, Ranked, Accepted, RoundFinished
         The pool is predicted after every round, the last included; in the continuous form only
-        after the last.
+        after the last. There `Taught` says what was learned from, and nothing is `Accepted`.
     SetAside
         In the place of those after the training, of a round that made it worse; in the continuous
         form, the pool is predicted by the model before then.
@@ -205,7 +204,8 @@ def rounds(
                 initial=kept,
                 teacher=teacher,
             )
-            yield from _told(teacher)
+            if teacher is not None:
+                yield Taught(len(teacher.ever), teacher.looked)
             if kept is not None and (why := lowered(now.card.record, earlier)):
                 yield SetAside(number, now, why)
                 yield from others.ranked_at_last(number, kept)
@@ -219,13 +219,3 @@ def rounds(
         yield RoundFinished(number, kept)
         if number < last and not (pseudo or others.continuous):
             return  # there is nothing new to learn
-
-
-def _told(teacher: Teacher | None) -> Generator[Warned, None, None]:
-    """Say that a teacher found nothing to teach."""
-    if teacher is not None and not teacher.ever:
-        yield Warned(
-            f"Nothing was sure enough to learn from in {teacher.looked} looks at images without "
-            "labels: the network learned from labels alone. Label more images, those that are "
-            "worst predicted first."
-        )
