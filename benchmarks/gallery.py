@@ -67,7 +67,7 @@ def measured(count: int, seconds: float) -> dict[str, Any]:
     start = time.perf_counter()
     pulse.start()
     timer.start()
-    run(seconds + 0.1)
+    run(seconds + 1)
     timer.stop()
     scrolled = pulse.stop()
     end = bar.value() == bar.maximum()
