@@ -25,6 +25,8 @@ import tifffile
 
 import common
 from napari_nucleate.core.metrics import agreement, average_precision
+from napari_nucleate.core.model import Model
+from napari_nucleate.io.model import load_model
 
 CACHE = Path.home() / ".cache" / "napari-nucleate-bench"
 HERE = Path(__file__).resolve().parent
@@ -142,7 +144,7 @@ class Contest:
         NoPeerError
             If the tool isn't there, or failed.
         """
-        key = f"{tool}-{given.name}-{seconds:g}s-seed{seed}"
+        key = run_key(tool, given, seconds, seed)
         task = _task("learn", given, seconds, seed) | {
             "earlier": list(earlier),
             "options": OPTIONS.get(tool, {}),
@@ -154,6 +156,11 @@ class Contest:
             (folder / "answer.json").write_text(json.dumps(answer, indent=1))
         return _with_facts(answer)
 
+    def model(self, given: Scene, seconds: float, seed: int = 0) -> Model:
+        """Our model that learned a scene for so long; it learns it now, if it didn't yet."""
+        self.learn("ours", given, seconds, seed)
+        return load_model(self.folder("ours", run_key("ours", given, seconds, seed)) / "model")
+
     def self_train(
         self,
         given: Scene,
@@ -161,7 +168,6 @@ class Contest:
         seconds: float,
         seed: int = 0,
         share: float = 0.5,
-        form: str = "rounds",
     ) -> dict[str, Any]:
         """Let ours learn a scene, and the best it makes of a pool, for so long in all; judge it.
 
@@ -175,8 +181,6 @@ class Contest:
         seed : int
         share : float
             Of the first training.
-        form : str
-            Of self-training, "rounds" or "continuous".
 
         Returns
         -------
@@ -184,11 +188,10 @@ class Contest:
             As of `learn`, and `precision`: how many of the objects learned from match a true one at
             IoU 0.5.
         """
-        key = f"ours-{given.name}-{form}{share:g}of{len(pool)}-{seconds:g}s-seed{seed}"
+        key = f"ours-{given.name}-self{share:g}of{len(pool)}-{seconds:g}s-seed{seed}"
         task = _task("self-train", given, seconds, seed) | {
             "pool": [str(image) for image, _ in pool],
             "share": share,
-            "options": {"form": form},
         }
         answer = self._answer("ours", key, task, 4 * seconds + 3600)
         if "scores" not in answer:
@@ -348,6 +351,11 @@ def precision(folder: Path, pool: Sequence[tuple[Path, Path]]) -> dict[str, Any]
             right += sum(iou >= 0.5 for iou in found.values())
             count += len(found)
     return {"accepted_objects": count, "precision": round(right / count, 4) if count else None}
+
+
+def run_key(tool: str, given: Scene, seconds: float, seed: int = 0) -> str:
+    """The name that a learning is kept by."""
+    return f"{tool}-{given.name}-{seconds:g}s-seed{seed}"
 
 
 def _task(do: str, given: Scene, seconds: float, seed: int) -> dict[str, Any]:

@@ -24,7 +24,19 @@ import numpy as np
 import tifffile
 
 import common
-from contest import CACHE, PEERS, Contest, NoPeerError, Scene, error_in, names, paths, say, scene
+from contest import (
+    CACHE,
+    PEERS,
+    Contest,
+    NoPeerError,
+    Scene,
+    error_in,
+    names,
+    paths,
+    run_key,
+    say,
+    scene,
+)
 from resume import resume_equal
 from sparse import sparse_scene
 
@@ -148,7 +160,7 @@ class Bench:
             earlier = self._longest()[1] if tool == "stardist" else ()
             try:
                 self._contest.learn(tool, given, seconds, earlier=earlier)
-                key = f"{tool}-{given.name}-{seconds:g}s-seed0"
+                key = run_key(tool, given, seconds)
                 found = self._contest.clock(tool, key, image, plan.repeats)
             except NoPeerError as error:
                 runs[tool] = {"failed": str(error)}
@@ -240,7 +252,7 @@ class Bench:
         given = scene("isbi2012_em", 2 if self._plan.quick else None, tested=self._plan.tested)
         entry = self._one_seed(given, self._plan.short, ("ours", "cellpose"))
         for tool in ("ours", "cellpose"):
-            key = f"{tool}-{given.name}-{self._plan.short:g}s-seed0"
+            key = run_key(tool, given, self._plan.short)
             folder = self._contest.folder(tool, key) / "labels"
             if folder.is_dir():
                 entry["runs"][tool] |= _membranes(given, folder)

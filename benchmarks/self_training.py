@@ -31,7 +31,6 @@ from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.metrics import agreement, average_precision
 from napari_nucleate.core.model import Model
 from napari_nucleate.core.predict import Tiling, predict, predict_compared
-from napari_nucleate.io.model import load_model
 
 FLUO, PHASE, HISTOLOGY = "dsb2018_fluo", "usiigaci_t98g_phase", "dsb2018_he"
 PACKS = (FLUO, PHASE, HISTOLOGY, "monuseg_he")
@@ -272,9 +271,7 @@ class Bench:
         """A model that learned a few images, and which ones."""
         plan = self._plan
         given = scene(pack, plan.count, seed, plan.tested)
-        self._contest.learn("ours", given, plan.seconds, seed)
-        name = f"ours-{given.name}-{plan.seconds:g}s-seed{seed}"
-        return load_model(self._contest.folder("ours", name) / "model"), given
+        return self._contest.model(given, plan.seconds, seed), given
 
     def _pool(self, pack: str, given: Scene, seed: int) -> list[tuple[Path, Path]]:
         """Images of the training part that the model didn't learn from."""

@@ -18,7 +18,6 @@ from napari_nucleate.core.model import Model
 from napari_nucleate.core.predict import predict_compared
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.targets import Boundary
-from napari_nucleate.io.model import load_model
 
 PACK = "dsb2018_fluo"
 
@@ -47,9 +46,7 @@ def entry(contest: Contest, count: int | None, seeds: list[int], seconds: float)
     found, notes = [], []
     for seed in seeds:
         given = scene(PACK, count, seed)
-        contest.learn("ours", given, seconds, seed)
-        key = f"ours-{given.name}-{seconds:g}s-seed{seed}"
-        model = load_model(contest.folder("ours", key) / "model")
+        model = contest.model(given, seconds, seed)
         found.append(both(model, given))
         notes.append(model.card.record.thresholds)
     ours, peer = np.array(found).T

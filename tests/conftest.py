@@ -101,3 +101,14 @@ def random_model():
 def picture():
     """Gives an image in memory, by its name and pixels."""
     return Picture
+
+
+@pytest.fixture(scope="session")
+def pool(nuclei, picture):
+    """Gives images without labels: others than `nuclei` has by default."""
+
+    def make(ndim, count, key="pool {}"):
+        examples = nuclei(ndim, count, seed=7)
+        return [picture(key.format(i), e.image) for i, e in enumerate(examples)]
+
+    return make

@@ -143,8 +143,7 @@ def self_train(task: tasks.Task) -> None:
     share = task.seconds * task.given["share"]
     *_, trained = train(given, timed(recipe, share), card=card)
     models: list[Model] = [trained.model]
-    for_pool = 0.0 if options.form == "continuous" else pool_time(models[0], pool, options)
-    second = timed(recipe, max(task.seconds - share - for_pool, 1))
+    second = timed(recipe, max(task.seconds - share - pool_time(models[0], pool, options), 1))
     steps = rounds(given, pool, recipe, options, refine=second, card=card, model=models[0])
     predicted: dict[str, Prediction] = {}
     aside, began, pool_seconds = False, time.perf_counter(), 0.0

@@ -89,15 +89,6 @@ def trainings(monkeypatch):
     return seen
 
 
-@pytest.fixture
-def pool(nuclei, picture):
-    def make(ndim, count):
-        examples = nuclei(ndim, count, seed=7)
-        return [picture(f"pool {i}", e.image) for i, e in enumerate(examples)]
-
-    return make
-
-
 def options(**given):
     """Whatever a network draws after two steps is good enough."""
     few = {"rounds": 2, "best": 1, "least": 0, "sure": 0, "sizes": 1000}

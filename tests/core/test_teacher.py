@@ -31,15 +31,6 @@ NOTHING = Split()
 
 
 @pytest.fixture
-def pool(nuclei, picture):
-    def make(ndim, count, key="pool {}"):
-        examples = nuclei(ndim, count, seed=7)
-        return [picture(key.format(i), e.image) for i, e in enumerate(examples)]
-
-    return make
-
-
-@pytest.fixture
 def lesson(nuclei, tiny, random_model, pool, monkeypatch):
     """A learner, its sampler, and a teacher that finds what is in the images."""
 

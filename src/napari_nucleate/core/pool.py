@@ -9,9 +9,8 @@ from napari_nucleate.core.pseudo import (
     MOST,
     MOST_PIXELS,
     PseudoLabel,
+    label_worth_learning,
     pseudo_example,
-    pseudo_label,
-    worth_learning,
 )
 from napari_nucleate.core.stacks import Spread, apart
 
@@ -131,7 +130,9 @@ class Pool:
         self, number: int, model: Model, count: int
     ) -> Generator[Ranked | Accepted | PredictEvent, None, list[Example]]:
         """Predict all, choose the best, and say both; these with what is sure of them."""
-        best = self._best(model, count)
+        best = Best(
+            self._options, model.recipe, self._diameter, count, list(self._sources), self._known
+        )
         order = yield from self.ranked(number, model, best)
         # Where nobody said how many, none are missing.
         count = count if self._options.best else min(count, len(best.labels))
@@ -174,11 +175,6 @@ class Pool:
         if self.continuous:
             yield from self.ranked(number, model)
 
-    def _best(self, model: Model, count: int) -> Best:
-        return Best(
-            self._options, model.recipe, self._diameter, count, list(self._sources), self._known
-        )
-
 
 class Best:
     """The pseudo-labels of the best predictions so far: of thousands, memory has room for a few."""
@@ -200,10 +196,8 @@ class Best:
 
     def add(self, prediction: Prediction) -> None:
         """Keep the labels of a prediction, if it is worth learning from and among the best."""
-        if prediction.scores.image < self._options.least:
-            return
-        label = pseudo_label(prediction, self._recipe, self._options, self._diameter)
-        if not worth_learning(prediction, label, self._recipe.target):
+        label = label_worth_learning(prediction, self._recipe, self._options, self._diameter)
+        if label is None:
             return
         self.labels[prediction.key] = label
         self._confidence[prediction.key] = prediction.scores.image

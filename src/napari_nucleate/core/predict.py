@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -261,8 +261,7 @@ class Looker:
                 self._network, self._recipe, self._device, self._tiling, key, self._compare, zoom
             )
             try:
-                # Whoever shows how far it is has seen all of the image after the first look.
-                maps = yield from run.maps(pixels) if zoom == 1 else _as_done(run.maps(pixels))
+                maps = yield from run.maps(pixels)
                 break
             except MemoryRanOutError:
                 less = self._tiling.halved()
@@ -273,19 +272,6 @@ class Looker:
         labels = target.decode(maps) if found is None else found.labels
         scores = score(target.maps(maps), labels, run.compared(labels), self._trust)
         return Prediction(key, in_half(maps), labels, scores, found)
-
-
-def _as_done(
-    steps: Generator[Tile, None, NDArray[np.float32]],
-) -> Generator[Tile, None, NDArray[np.float32]]:
-    """The same steps, of an image of which all tiles are done."""
-    while True:
-        try:
-            tile = next(steps)
-        except StopIteration as end:
-            maps: NDArray[np.float32] = end.value
-            return maps
-        yield replace(tile, done=tile.total)
 
 
 def in_half(maps: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -386,6 +372,7 @@ class _Run:
         self._network = network
         self._recipe = recipe
         self._zoom = recipe.zoom * zoom
+        self._again = zoom != 1
         self._device = device
         self._tiling = tiling
         self._key = key
@@ -451,7 +438,9 @@ class _Run:
             drawn = self._draw(np.ascontiguousarray(padded[(slice(None), *piece.read)]))
             result[(slice(None), *piece.write)] = drawn[(slice(None), *piece.keep)]
             self._done += 1
-            yield Tile(self._key, self._done, len(self._views) * len(cut))
+            total = len(self._views) * len(cut)
+            # Whoever shows how far it is has seen all of the image after the first look.
+            yield Tile(self._key, total if self._again else self._done, total)
         return result[(slice(None), *(slice(side) for side in shape))]
 
     def _draw(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -93,6 +93,16 @@ def pseudo_label(
     return PseudoLabel(Annotation(labels, ~unknown), ignored & ~unknown)
 
 
+def label_worth_learning(
+    prediction: Prediction, recipe: Recipe, options: SelfTraining, diameter: float = 0.0
+) -> PseudoLabel | None:
+    """The label of a prediction, see `pseudo_label`; None where too little of it is sure. Pure."""
+    if prediction.scores.image < options.least:
+        return None
+    label = pseudo_label(prediction, recipe, options, diameter)
+    return label if worth_learning(prediction, label, recipe.target) else None
+
+
 def worth_learning(prediction: Prediction, label: PseudoLabel, target: TargetBase) -> bool:
     """Whether enough of a prediction is sure. Pure."""
     if target.semantic:

@@ -406,9 +406,8 @@ class Run:
         if self._judge.renewed:  # it was measured by other labels
             update["initial_ap"] = None
         if self._teacher is not None:
-            taught = self._teacher.ever
-            update["pseudo"] = (*record.pseudo, *(k for k in taught if k not in record.pseudo))
-            images |= {key: self._seen_of(e).image for key, e in taught.items()}
+            update["pseudo"] = (*record.pseudo, *self._teacher.ever)
+            images |= self._teacher.ever
         record = record.model_copy(update=update)
         if self._recipe.target.semantic:  # classes aren't objects
             return record

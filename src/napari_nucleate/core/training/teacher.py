@@ -12,10 +12,10 @@ from napari_nucleate.core.pseudo import (
     MOST,
     MOST_PIXELS,
     PseudoLabel,
+    label_worth_learning,
     pseudo_example,
-    pseudo_label,
-    worth_learning,
 )
+from napari_nucleate.core.training.snapshot import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +59,8 @@ class Teacher:
         How often it looked at an image.
     taught : dict of str to Example
         What is learned from now, by its name, the oldest first.
-    ever : dict of str to Example
-        What was at any time; of each image, the first example.
+    ever : dict of str to str
+        Fingerprints of the images of which something was learned at any time, by name.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Teacher:
         self._rng = np.random.default_rng(model.recipe.optimisation.seed)
         self.looked = 0
         self.taught: dict[str, Example] = {}
-        self.ever: dict[str, Example] = {}
+        self.ever: dict[str, str] = {}
 
     def teach(self, learner: Learner, sampler: Sampler, split: Split, step: int) -> None:
         """Label the next image, where it is time for that, and let it be drawn.
@@ -94,7 +94,8 @@ class Teacher:
         if example is None or not example.annotation.known.any():
             return
         self.taught[source.key] = example
-        self.ever.setdefault(source.key, example)
+        if source.key not in self.ever:
+            self.ever[source.key] = fingerprint(example.image)
         sampler.teach(example)
         while len(self.taught) > 1 and self._too_many:
             self._forget(next(iter(self.taught)), sampler)
@@ -128,11 +129,10 @@ class Teacher:
             options.confidence,
         )
         found = through(looker.surest(source.key, np.ascontiguousarray(pixels)))
-        label = pseudo_label(found, recipe, options, self._diameter)
+        label = label_worth_learning(found, recipe, options, self._diameter)
         shape = image.shape[1:]
         labels, known, ignored = (np.zeros(shape, kind) for kind in (np.int32, bool, bool))
-        sure = found.scores.image >= options.least
-        if sure and worth_learning(found, label, recipe.target):
+        if label is not None:
             labels[where], known[where] = label.annotation.labels, label.annotation.known
             ignored[where] = label.ignored
         whole = PseudoLabel(Annotation(labels, known), ignored)
