@@ -128,9 +128,17 @@ class Contest:
         self._refused: dict[str, str] = {}
 
     def learn(
-        self, tool: str, given: Scene, seconds: float, seed: int = 0, earlier: Sequence[float] = ()
+        self,
+        tool: str,
+        given: Scene,
+        seconds: float,
+        seed: int = 0,
+        earlier: Sequence[float] = (),
+        steps: int = 0,
     ) -> list[dict[str, Any]]:
         """Let a tool learn a scene for so long, and judge it on the images of validation.
+
+        Ours can be given so many steps instead: they are the same beside other work, too.
 
         "cellpose-cli" is Cellpose with the defaults of its command line instead of its function's.
 
@@ -144,12 +152,13 @@ class Contest:
         NoPeerError
             If the tool isn't there, or failed.
         """
-        key = run_key(tool, given, seconds, seed)
+        key = run_key(tool, given, seconds, seed, steps)
         task = _task("learn", given, seconds, seed) | {
+            "steps": steps,
             "earlier": list(earlier),
             "options": OPTIONS.get(tool, {}),
         }
-        answer = self._answer(tool, key, task, 4 * seconds + 1800)
+        answer = self._answer(tool, key, task, 4 * seconds + 1800 + 2 * steps)
         if "scores" not in answer:
             folder = self.folder(tool, key)
             answer["scores"] = [judge(folder / run["labels"], given) for run in answer["runs"]]
@@ -165,9 +174,9 @@ class Contest:
         self,
         given: Scene,
         pool: Sequence[tuple[Path, Path]],
-        seconds: float,
+        steps: int,
         seed: int = 0,
-        share: float = 0.5,
+        share: float = 1 / 3,
     ) -> dict[str, Any]:
         """Let ours learn a scene, and the best it makes of a pool, for so long in all; judge it.
 
@@ -176,8 +185,8 @@ class Contest:
         given : Scene
         pool : sequence of (Path, Path)
             Images, and their true masks, which only the judge sees.
-        seconds : float
-            Of both trainings together, and of predicting the pool.
+        steps : int
+            Of both trainings together, less those that could be made while the pool is predicted.
         seed : int
         share : float
             Of the first training.
@@ -188,12 +197,13 @@ class Contest:
             As of `learn`, and `precision`: how many of the objects learned from match a true one at
             IoU 0.5.
         """
-        key = f"ours-{given.name}-self{share:g}of{len(pool)}-{seconds:g}s-seed{seed}"
-        task = _task("self-train", given, seconds, seed) | {
+        key = f"ours-{given.name}-self{share:.2g}of{len(pool)}-{steps}steps-seed{seed}"
+        task = _task("self-train", given, 0, seed) | {
+            "steps": steps,
             "pool": [str(image) for image, _ in pool],
             "share": share,
         }
-        answer = self._answer("ours", key, task, 4 * seconds + 3600)
+        answer = self._answer("ours", key, task, 3600 + 2 * steps)
         if "scores" not in answer:
             folder = self.folder("ours", key)
             answer["scores"] = [judge(folder / "labels", given) | precision(folder, pool)]
@@ -353,9 +363,10 @@ def precision(folder: Path, pool: Sequence[tuple[Path, Path]]) -> dict[str, Any]
     return {"accepted_objects": count, "precision": round(right / count, 4) if count else None}
 
 
-def run_key(tool: str, given: Scene, seconds: float, seed: int = 0) -> str:
+def run_key(tool: str, given: Scene, seconds: float, seed: int = 0, steps: int = 0) -> str:
     """The name that a learning is kept by."""
-    return f"{tool}-{given.name}-{seconds:g}s-seed{seed}"
+    long = f"{steps}steps" if steps else f"{seconds:g}s"
+    return f"{tool}-{given.name}-{long}-seed{seed}"
 
 
 def _task(do: str, given: Scene, seconds: float, seed: int) -> dict[str, Any]:

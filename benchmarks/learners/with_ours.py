@@ -1,4 +1,4 @@
-"""napari-nucleate, as it comes: the recipe of a new project, its budget in seconds."""
+"""napari-nucleate, as it comes: the recipe of a new project, its budget in seconds or steps."""
 
 import time
 from pathlib import Path
@@ -27,7 +27,7 @@ from napari_nucleate.core.model import Card, Model
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.predict import Tiling, predict
 from napari_nucleate.core.pseudo import pseudo_label
-from napari_nucleate.core.recipe import Recipe, Seconds
+from napari_nucleate.core.recipe import Recipe, Steps
 from napari_nucleate.core.rounds import SelfTraining, rounds
 from napari_nucleate.core.training.train import train
 from napari_nucleate.core.zoom import measured_diameter
@@ -69,7 +69,10 @@ def examples(task: tasks.Task) -> list[Example]:
 def recipe_for(task: tasks.Task, channels: int) -> Recipe:
     """The default, but for what the person or the data say; `recipe` tries variants."""
     recipe = Recipe(ndim=task.ndim, channels=channels)
-    given = {"kind": "seconds", "value": task.seconds}
+    steps = task.given.get("steps", 0)
+    given = (
+        {"kind": "steps", "value": steps} if steps else {"kind": "seconds", "value": task.seconds}
+    )
     plain = recipe.model_dump(mode="json")
     overlay(plain, {"optimisation": {"budget": given, "seed": task.seed, "device": "cpu"}})
     overlay(plain, task.given.get("recipe", {}))
@@ -127,10 +130,10 @@ def learn(task: tasks.Task) -> None:
 
 
 def self_train(task: tasks.Task) -> None:
-    """Learn for a share of the seconds, take the best of the pool, learn from both for the rest.
+    """Learn for a share of the steps, take the best of the pool, learn from both for the rest.
 
-    Predicting the pool takes its time from the rest. The labels that were taken are written beside
-    those of the test images, to be judged, too.
+    The rest is shorter by the steps that could be made while the pool is predicted. The labels that
+    were taken are written beside those of the test images, to be judged, too.
     """
     given = examples(task)
     recipe = recipe_for(task, len(given[0].image))
@@ -140,10 +143,11 @@ def self_train(task: tasks.Task) -> None:
     diameter = measured_diameter([e.annotation for e in given]) if task.ndim == 2 else 0.0
     warm()
     card = Card(recipe=recipe, spacing=task.spacing)
-    share = task.seconds * task.given["share"]
-    *_, trained = train(given, timed(recipe, share), card=card)
+    share = round(task.given["steps"] * task.given["share"])
+    *_, trained = train(given, of_steps(recipe, share), card=card)
     models: list[Model] = [trained.model]
-    second = timed(recipe, max(task.seconds - share - pool_time(models[0], pool, options), 1))
+    spent = pool_time(models[0], pool, options) * share / trained.model.card.record.seconds
+    second = of_steps(recipe, max(round(task.given["steps"] - share - spent), 1))
     steps = rounds(given, pool, recipe, options, refine=second, card=card, model=models[0])
     predicted: dict[str, Prediction] = {}
     aside, began, pool_seconds = False, time.perf_counter(), 0.0
@@ -176,7 +180,7 @@ def self_train(task: tasks.Task) -> None:
     task.write(
         "labels",
         lambda image: labels_of(model, image),
-        asked=task.seconds,
+        asked=task.given["steps"],
         seconds=round(sum(one.card.record.seconds for one in models), 1),
         steps=[one.card.record.steps for one in models],
         pool_seconds=round(pool_seconds, 1),
@@ -192,9 +196,8 @@ def pool_time(model: Model, pool: list[Image], options: SelfTraining) -> float:
     return (time.perf_counter() - began) * len(pool) / len(some)
 
 
-def timed(recipe: Recipe, seconds: float) -> Recipe:
-    budget = Seconds(value=seconds)
-    optimisation = recipe.optimisation.model_copy(update={"budget": budget})
+def of_steps(recipe: Recipe, steps: int) -> Recipe:
+    optimisation = recipe.optimisation.model_copy(update={"budget": Steps(value=steps)})
     return recipe.model_copy(update={"optimisation": optimisation})
 
 

@@ -229,8 +229,8 @@ class TestLowered:
     @pytest.mark.parametrize(
         ("update", "worse"),
         [
-            ({"validation_ap": 0.56}, True),
-            ({"validation_ap": 0.58}, False),
+            ({"validation_ap": 0.48}, True),
+            ({"validation_ap": 0.52}, False),
             ({"validation_ap": 0.9}, False),
             ({"validation_ap": 0.5, "validated": 4}, False),
             ({"validation_ap": 0.2, "validated": 399}, False),
@@ -252,7 +252,7 @@ class TestLowered:
     def test_the_best_that_can_be_compared_counts(self):
         others = self.before.model_copy(update={"validation_ap": 0.95, "held_out": ("b",)})
         worse = self.before.model_copy(update={"validation_ap": 0.4})
-        now = self.before.model_copy(update={"round": 3, "validation_ap": 0.5})
+        now = self.before.model_copy(update={"round": 3, "validation_ap": 0.45})
         assert "after 0.600 in round 0" in lowered(now, [others, self.before, worse])
         assert lowered(now, [others, worse]) == ""
 
@@ -262,8 +262,17 @@ class TestLowered:
         assert "after 0.700 before it" in lowered(now, [self.before])
         assert lowered(now.model_copy(update={"initial_ap": 0.51}), []) == ""
         # Object by object, less is seen.
-        surer = now.model_copy(update={"initial_ap": 0.51, "initial_noise": 0.005})
-        assert "after 0.510 before it" in lowered(surer, [])
+        surer = now.model_copy(update={"validated": 40, "initial_ap": 0.61})
+        assert lowered(surer, []) == ""
+        surer = surer.model_copy(update={"initial_noise": 0.005})
+        assert "after 0.610 before it" in lowered(surer, [])
+
+    def test_of_more_images_less_is_seen(self):
+        few, many = (
+            self.before.model_copy(update={"held_out": tuple("abcdefghi"[:n])}) for n in (1, 9)
+        )
+        assert not lowered(few.model_copy(update={"validation_ap": 0.54}), [few])
+        assert lowered(many.model_copy(update={"validation_ap": 0.54}), [many])
 
 
 def test_no_rounds_is_one_training_and_a_prediction_of_the_pool(nuclei, tiny, pool):
