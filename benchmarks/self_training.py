@@ -290,10 +290,10 @@ def _judged(model: Model, image: Path, mask: Path) -> Judged:
     recipe, device = model.recipe, choose_device("auto")
     network = model.network(device)
     normal = recipe.normalisation.apply(pixels)
-    maps, labels, alone = predict_compared(network, recipe, normal, device)
+    maps, labels, alone, _ = predict_compared(network, recipe, normal, device)
     evidence = recipe.target.maps(maps)
-    found = score(evidence, labels, alone, model.card.trust)
-    traits = Traits.of(evidence, labels, alone)
+    found = score(evidence, labels, alone, model.card.trust, normal)
+    traits = Traits.of(evidence, labels, alone, normal)
     iou = agreement(labels, truth)
     ap = average_precision([(truth, labels)])
     return Judged(

@@ -6,7 +6,7 @@ import pytest
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import score
 from napari_nucleate.core.confidence.reliability import calibration_error, reliability
-from napari_nucleate.core.confidence.traits import NAMES, Traits
+from napari_nucleate.core.confidence.traits import NAMES, USUAL, Traits
 from napari_nucleate.core.confidence.trust import IOU, Trust, regression, sigmoid
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances import Maps
@@ -63,6 +63,63 @@ class TestTraits:
         traits = Traits.of(Maps(foreground=foreground), labels, (labels * 0, labels))
         assert np.isfinite(traits.table).all()
         assert traits.agreement.tolist() == [0, 0, 0]
+
+
+class TestUneven:
+    """How much brightness varies in an object, compared with how it differs from around it."""
+
+    @staticmethod
+    def uneven(labels, *channels):
+        return Traits.of(sure(labels), labels, pixels=np.stack(channels).astype(np.float32)).uneven
+
+    @BOTH
+    def test_what_lies_in_two_things_is_uneven(self, ndim):
+        labels = discs(ndim)
+        image = np.where(labels > 0, 5.0, 1.0)
+        middle = np.indices(labels.shape)[-1] < 36
+        image[(labels == 2) & middle] = 1.0
+        # Half of it is as bright as the others: a deviation of 2, 3 − 1 brighter.
+        assert self.uneven(labels, image) == pytest.approx([0, 0.5, 0], abs=0.02)
+
+    def test_neither_brightness_nor_names_nor_order_count(self):
+        rng = np.random.default_rng(0)
+        labels = discs(2)
+        image = rng.normal(0, 1, labels.shape) + (labels > 0) * 3
+        got = self.uneven(labels, image)
+        assert ((got > 0.2) & (got < 0.35)).all()  # 1 of 1 + 3
+        assert self.uneven(labels, image * -7 + 1000) == pytest.approx(got, abs=1e-3)
+        renamed = np.array([0, 9, 4, 2], np.int32)[labels]
+        assert self.uneven(renamed, image) == pytest.approx(got[::-1], abs=1e-6)
+
+    def test_the_channel_counts_where_an_object_stands_out(self):
+        rng = np.random.default_rng(0)
+        labels = discs(2)
+        clear = (labels > 0) * 1.0
+        noise = rng.normal(0, 1, labels.shape)
+        assert self.uneven(labels, noise, clear) == pytest.approx(0, abs=1e-3)
+        assert (self.uneven(labels, noise) > 0.7).all()
+
+    @BOTH
+    def test_other_objects_are_no_surroundings(self, ndim):
+        labels = discs(ndim)
+        image = (labels > 0) * 2.0
+        touching = np.where(labels == 0, 3, labels)
+        touching[..., :4] = 0
+        image[..., :4] = -7.0
+        # No background beside the first two: that of the whole image counts.
+        assert self.uneven(touching, image)[:2] == pytest.approx(0, abs=1e-3)
+
+    def test_without_background_or_image_it_is_what_is_usual(self):
+        labels = discs(2)
+        usual = Traits.of(sure(labels), labels).uneven
+        assert usual.tolist() == [USUAL] * 3
+        full = np.where(labels == 0, 1, labels)
+        assert self.uneven(full, full * 1.0).tolist() == [USUAL] * 3
+
+    def test_of_flat_or_no_objects(self):
+        labels = discs(2)
+        assert self.uneven(labels, labels * 0.0).tolist() == [1, 1, 1]
+        assert self.uneven(labels * 0, labels * 1.0).tolist() == []
 
 
 class TestTrust:
@@ -141,6 +198,16 @@ class TestTrust:
     def test_a_row_of_weights_has_one_a_trait(self):
         with pytest.raises(NucleateError, match="compared"):
             Trust.parse({"compared": [[1.0, 2.0]] * len(IOU)})
+
+    def test_a_model_of_before_is_trusted_as_it_was(self):
+        # Its weights know nothing of how even objects are.
+        rows = [[-1.0, 1.0, 0.5, 1.0, -1.0, -4.0]] * len(IOU)
+        old = Trust.parse({"compared": rows, "single": rows})
+        assert [len(row) for row in old.compared + old.single] == [len(NAMES) + 1] * 10
+        labels = discs(2)
+        noise = np.random.default_rng(0).normal(0, 1, (1, *labels.shape)).astype(np.float32)
+        one, other = (Traits.of(sure(labels), labels, pixels=p) for p in (None, noise))
+        np.testing.assert_array_equal(old.probabilities(one), old.probabilities(other))
 
     def test_nobody_marks_their_own_work(self):
         # Odd objects are right, even ones wrong: what each half teaches is false of the other.

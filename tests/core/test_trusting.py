@@ -30,9 +30,9 @@ def test_objects_that_reach_into_the_unknown_are_left_out(random_model, tiny, nd
     known = np.ones(labels.shape, bool)
     known[..., 9:, :] = False
     maps = Boundary().encode(annotate(labels))
-    table, iou = known_objects(
-        model, Compared(maps, labels, [labels, labels]), Annotation(truth, known)
-    )
+    pixels = labels[np.newaxis].astype(np.float32)
+    compared = Compared(maps, labels, [labels, labels], pixels)
+    table, iou = known_objects(model, compared, Annotation(truth, known))
     assert table.shape == (2, len(NAMES))
     assert iou == pytest.approx([1, 1 / 3])
 
@@ -63,7 +63,7 @@ def few(monkeypatch):
             assert learner.device.type == "cpu"
             labels = np.asarray(case.annotation.labels, np.int32)
             maps = model.recipe.target.encode(case.annotation)
-            yield Compared(maps, labels, [labels, labels]), case.annotation
+            yield Compared(maps, labels, [labels, labels], case.pixels), case.annotation
 
     monkeypatch.setattr(Judge, "compared", compared)
 

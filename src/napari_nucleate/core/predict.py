@@ -270,7 +270,8 @@ class Looker:
                 self._tiling = less
         found = target.find(maps)
         labels = target.decode(maps) if found is None else found.labels
-        scores = score(target.maps(maps), labels, run.compared(labels), self._trust)
+        seen = None if self._trust is None else pixels
+        scores = score(target.maps(maps), labels, run.compared(labels), self._trust, seen)
         return Prediction(key, in_half(maps), labels, scores, found)
 
 
@@ -303,11 +304,14 @@ class Compared(NamedTuple):
         Decoded from them.
     alone : sequence of two ndarray of int32, each of shape (*spatial)
         What each view gives by itself, turned back.
+    pixels : ndarray of float32, shape (C, *spatial)
+        The image, normalised.
     """
 
     maps: NDArray[np.float32]
     labels: NDArray[np.int32]
     alone: Sequence[NDArray[np.int32]]
+    pixels: NDArray[np.float32]
 
 
 def predict_compared(
@@ -321,7 +325,7 @@ def predict_compared(
     run = _Run(network, recipe, device, tiling or Tiling(), "", compare=True)
     maps = through(run.maps(pixels))
     labels = recipe.target.decode(maps)
-    return Compared(maps, labels, run.compared(labels))
+    return Compared(maps, labels, run.compared(labels), pixels)
 
 
 def through(steps: Generator[Tile, None, Result]) -> Result:

@@ -55,6 +55,7 @@ def score(
     labels: NDArray[np.int32],
     alone: Sequence[NDArray[np.int32]] = (),
     trust: Trust | None = None,
+    pixels: NDArray[np.float32] | None = None,
 ) -> Scores:
     """Score a prediction. Pure.
 
@@ -76,12 +77,14 @@ def score(
         Without it, where labels are classes and no objects, certainty (0 for a foreground
         probability of one half, 1 for one) times agreement (IoU with its counterpart in each
         prediction) takes the place of the probability.
+    pixels : ndarray of float, shape (C, *spatial), optional
+        The image, where `trust` is given.
 
     Returns
     -------
     Scores
     """
-    traits = Traits.of(maps, labels, alone)
+    traits = Traits.of(maps, labels, alone, pixels)
     if not len(traits.ids):
         return Scores(0.0, {}, "no object was found")
     likely = (

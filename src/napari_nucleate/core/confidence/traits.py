@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import pi
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,18 @@ if TYPE_CHECKING:
 
     from napari_nucleate.core.instances.maps import Maps
 
-NAMES = ("certainty", "agreement", "smaller", "larger", "jagged")
+NAMES = ("certainty", "agreement", "smaller", "larger", "jagged", "uneven")
 """The columns of `Traits.table`."""
 
 ALMOST = 0.01
 """Shares nearer to 0 or 1 than this count as this near: the log-odds of certainty are endless."""
+
+
+AROUND = 3
+"""An object's surroundings are the background so many pixels around its rim."""
+
+USUAL = 0.26
+"""How uneven objects are half of the time."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,10 @@ class Traits:
         Product of the IoU with its counterpart in each prediction compared; 1 without any.
     jagged : ndarray of float
         Logarithm of how many times as large as a disc's or a ball's its surface is.
+    uneven : ndarray of float
+        How much brightness varies in it, as a share of that and of how much it differs from its
+        surroundings: 0 to 1, in the channel where it is least. What lies in two objects, or half in
+        the background, is uneven. `USUAL` where nothing is known of that.
     compared : bool
         Whether there were predictions to compare with.
     """
@@ -50,11 +62,16 @@ class Traits:
     certainty: NDArray[np.float64]
     agreement: NDArray[np.float64]
     jagged: NDArray[np.float64]
+    uneven: NDArray[np.float64]
     compared: bool
 
     @classmethod
     def of(
-        cls, maps: Maps, labels: NDArray[np.int32], alone: Sequence[NDArray[np.int32]] = ()
+        cls,
+        maps: Maps,
+        labels: NDArray[np.int32],
+        alone: Sequence[NDArray[np.int32]] = (),
+        pixels: NDArray[np.float32] | None = None,
     ) -> Traits:
         """Measure objects. Pure.
 
@@ -66,11 +83,14 @@ class Traits:
             Decoded from it.
         alone : sequence of ndarray of int32, each of shape (*spatial)
             Other predictions of the same image, to compare with.
+        pixels : ndarray of float, shape (C, *spatial), optional
+            The image.
         """
         ids, sizes = np.unique(labels[labels > 0], return_counts=True)
         # What isn't a number is no evidence.
         margin = np.clip(2 * np.nan_to_num(maps.foreground.astype(np.float64)) - 1, 0, 1)
-        long = _sums(labels, rims(labels).astype(np.float64), ids)
+        rim = rims(labels)
+        long = _sums(labels, rim, ids)
         agreed = np.ones(len(ids))
         for other in alone:
             iou = agreement(labels, other)
@@ -81,6 +101,9 @@ class Traits:
             certainty=_sums(labels, margin, ids) / sizes,
             agreement=agreed,
             jagged=_jagged(long, sizes, labels.ndim),
+            uneven=np.full(len(ids), USUAL)
+            if pixels is None
+            else _uneven(pixels, labels, rim, ids),
             compared=bool(len(alone)),
         )
 
@@ -94,6 +117,7 @@ class Traits:
             np.minimum(size, 0),
             np.maximum(size, 0),
             self.jagged,
+            self.uneven,
         )
         return np.stack(columns, 1)
 
@@ -111,8 +135,9 @@ def log_odds(share: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sums(
-    labels: NDArray[np.int32], values: NDArray[np.float64], ids: NDArray[Any]
+    labels: NDArray[np.int32], values: NDArray[Any], ids: NDArray[Any]
 ) -> NDArray[np.float64]:
+    """Of each object, over its pixels."""
     sums = np.bincount(labels.ravel(), values.ravel(), int(ids.max(initial=0)) + 1)
     return np.asarray(sums[ids], np.float64)
 
@@ -121,3 +146,33 @@ def _jagged(long: NDArray[np.float64], sizes: NDArray[np.int64], ndim: int) -> N
     """Compare counts of pixels at the rim with those of round objects of the same size."""
     round_one = 2 * np.sqrt(pi * sizes) if ndim == 2 else pi ** (1 / 3) * (6 * sizes) ** (2 / 3)
     return np.asarray(np.log(np.maximum(long, 1) / round_one))
+
+
+def _uneven(
+    pixels: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    rim: NDArray[np.bool_],
+    ids: NDArray[Any],
+) -> NDArray[np.float64]:
+    """Compare how brightness varies in objects with how they differ from their surroundings."""
+    from scipy.ndimage import uniform_filter
+
+    background = labels == 0
+    if not background.any() or not len(ids):
+        return np.full(len(ids), USUAL)
+    sizes = _sums(labels, ~background, ids)
+    # Beyond the image nothing is known, in other objects nothing is the surroundings of this one.
+    near = partial(uniform_filter, size=2 * AROUND + 1, mode="constant", output=np.float32)
+    seen = _sums(labels, near(background.astype(np.float32)) * rim, ids)
+    least = np.ones(len(ids))
+    for channel in pixels:
+        # Around a mean of 0 little is lost where variances are differences.
+        values = channel - channel.mean(dtype=np.float64)
+        mean = _sums(labels, values, ids) / sizes
+        spread = np.sqrt(np.maximum(_sums(labels, values**2, ids) / sizes - mean**2, 0))
+        around = _sums(labels, near((values * background).astype(np.float32)) * rim, ids)
+        # What has no background beside it differs from that of all of the image.
+        around = np.where(seen > 0, around / np.maximum(seen, ALMOST), values[background].mean())
+        whole = spread + np.abs(mean - around)
+        least = np.minimum(least, np.divide(spread, whole, out=np.ones(len(ids)), where=whole > 0))
+    return least

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from napari_nucleate.core.confidence.reliability import Bin, reliability
 from napari_nucleate.core.confidence.traits import NAMES
@@ -25,23 +25,26 @@ RIDGE = 10.0
 that say so. Objects of one image are alike, and a few images would mislead."""
 
 COMPARED = (
-    (-1.46, 1.08, 0.64, 1.10, -0.89, -4.36),
-    (-1.86, 0.95, 0.71, 1.07, -1.07, -4.27),
-    (-2.79, 1.03, 0.80, 0.97, -1.10, -3.64),
-    (-4.81, 1.41, 0.86, 0.70, -0.61, -3.20),
-    (-7.91, 1.87, 1.08, 0.36, -0.86, -2.07),
+    (-1.46, 1.08, 0.64, 1.10, -0.89, -4.36, 0.00),
+    (-1.86, 0.95, 0.71, 1.07, -1.07, -4.27, 0.00),
+    (-2.79, 1.03, 0.80, 0.97, -1.10, -3.64, 0.00),
+    (-4.81, 1.41, 0.86, 0.70, -0.61, -3.20, 0.00),
+    (-7.91, 1.87, 1.08, 0.36, -0.86, -2.07, 0.00),
 )
 SINGLE = (
-    (-1.50, 1.78, 0.00, 1.20, -0.91, -5.47),
-    (-1.84, 1.71, 0.00, 1.21, -1.08, -5.49),
-    (-2.63, 1.86, 0.00, 1.17, -1.08, -4.99),
-    (-4.47, 2.28, 0.00, 0.98, -0.64, -4.47),
-    (-7.26, 2.96, 0.00, 0.74, -0.85, -3.18),
+    (-1.50, 1.78, 0.00, 1.20, -0.91, -5.47, 0.00),
+    (-1.84, 1.71, 0.00, 1.21, -1.08, -5.49, 0.00),
+    (-2.63, 1.86, 0.00, 1.17, -1.08, -4.99, 0.00),
+    (-4.47, 2.28, 0.00, 0.98, -0.64, -4.47, 0.00),
+    (-7.26, 2.96, 0.00, 0.74, -0.85, -3.18, 0.00),
 )
 IOU = AVERAGED
 """How well an object has to match a true one; the first is what "right" means."""
 
 N_WEIGHTS = len(NAMES) + 1
+N_WEIGHTS_BEFORE = 6
+"""In the cards of models that were trained when nothing was known of how even objects are."""
+
 Row = Annotated[tuple[float, ...], Field(min_length=N_WEIGHTS, max_length=N_WEIGHTS)]
 Weights = Annotated[tuple[Row, ...], Field(min_length=len(IOU), max_length=len(IOU))]
 Shift = Annotated[float, Field(ge=-100, le=100)]
@@ -64,6 +67,15 @@ class Trust(Params):
     reliability: tuple[Bin, ...] = Field(
         (), description="What was said of these objects, and what is true of them."
     )
+
+    @field_validator("compared", "single", mode="before")
+    @classmethod
+    def _all_traits(cls, rows: Any) -> Any:
+        """Give traits that a model's weights know nothing of a weight of 0."""
+        lists = isinstance(rows, (list, tuple)) and all(isinstance(r, (list, tuple)) for r in rows)
+        if not lists or any(len(row) != N_WEIGHTS_BEFORE for row in rows):
+            return rows
+        return tuple((*row, 0.0) for row in rows)
 
     def probabilities(self, traits: Traits) -> NDArray[np.float64]:
         """How likely each object matches a true one at each `IOU`, (len(IOU), n). Pure."""

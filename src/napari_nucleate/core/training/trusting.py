@@ -39,8 +39,8 @@ def known_objects(model: Model, compared: Compared, annotation: Annotation) -> K
     ndarray of float, shape (n, len(NAMES)), and ndarray of float, shape (n,)
         `Traits.table`, and the IoU with the true object that each matches best.
     """
-    maps, labels, alone = compared
-    traits = Traits.of(model.recipe.target.maps(maps), labels, alone)
+    maps, labels, alone, pixels = compared
+    traits = Traits.of(model.recipe.target.maps(maps), labels, alone, pixels)
     known = np.isin(traits.ids, labels[~annotation.known], invert=True)
     best = agreement(labels, np.where(annotation.known, annotation.labels, 0))
     return traits.table[known], np.array([best[int(i)] for i in traits.ids[known]], np.float64)
