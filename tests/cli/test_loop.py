@@ -34,7 +34,8 @@ def ndim(kind):
 
 
 def names(folder):
-    return sorted(p.name for p in folder.iterdir())
+    """What a person sees in a folder."""
+    return sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
 
 
 @KINDS
@@ -313,6 +314,7 @@ def test_an_image_confirmed_to_be_empty_is_learned_from(nucleate, tmp_path, samp
     store = Store(out)
     key = store.load_state().ranked()[0].key
     store.save_state(store.load_state().mark(key, "empty"))
+    store.close()
     nucleate("self-train", out, *tiny_options, "--rounds", 1, *ALL_GOOD)
     state = store.load_state()
     assert state.item(key).status == "empty"
@@ -328,6 +330,7 @@ def test_what_a_person_accepted_is_learned_from_as_it_is(nucleate, tmp_path, sam
     taken = item.model_copy(update={"status": "accepted"})
     assert taken.judged is None
     store.save_state(state.replace(taken))
+    store.close()
     before = store.load_prediction(item.key)
     nucleate("self-train", out, *tiny_options, "--rounds", 0)
     assert store.load_state().item(item.key) == taken
@@ -354,6 +357,7 @@ def test_images_are_never_taken_for_others(nucleate, refused, tmp_path, sample, 
     store.save_state(
         state.replace(*(i.model_copy(update={"source": str(mine)}) for i in state.items))
     )
+    store.close()
     first = min(mine.iterdir())
     first.rename(mine / "another.tif")
     assert f"{first.stem} isn't in {mine}" in refused("self-train", out)
@@ -372,6 +376,7 @@ def test_what_was_rejected_is_not_learned_from(nucleate, tmp_path, sample, tiny_
     state = store.load_state()
     best = state.ranked()[0].key
     store.save_state(state.mark(best, "rejected"))
+    store.close()
     nucleate("self-train", out, *tiny_options, "--rounds", 1, "--best", 9, *ALL_GOOD)
     after = store.load_state()
     assert after.item(best).status == "rejected"
@@ -387,6 +392,8 @@ def test_a_project_that_can_not_be_gone_on_with(refused, nucleate, tmp_path, sam
     options = ["--images", mine, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
     nucleate("self-train", *options, *tiny_options, "--rounds", 0)
     assert "leave out --images" in refused("self-train", out, "--images", mine)
+    with Store(out):  # a window, say
+        assert "is in use by a napari window" in refused("self-train", out)
     assert "--known" in refused("self-train", out, "--known", "sparse")
     assert "is a project in 2D, not 3D" in refused("self-train", out, "--ndim", 3)
     state = Store(out).load_state()

@@ -18,6 +18,7 @@ from napari_nucleate.core.targets import StarConvexTarget
 from napari_nucleate.io.stars import save_stars
 from napari_nucleate.io.write import write_labels
 from napari_nucleate.project import store as module
+from napari_nucleate.project.lock import LOCK
 from napari_nucleate.project.model import Item, RoundEntry, State
 from napari_nucleate.project.store import Store
 
@@ -75,7 +76,9 @@ class TestState:
         store.save_state(State(name="one"))
         store.save_state(State(name="two"))
         assert store.load_state().name == "two"
-        assert [p.name for p in store.folder.iterdir()] == ["nucleate.json"]
+        store.close()
+        kept = {p.name for p in store.folder.iterdir()} - {LOCK}
+        assert kept == {"nucleate.json"}
 
     def test_a_folder_without_a_project_is_said_to_be_none(self, store):
         with pytest.raises(NucleateError, match=r"is not a project: it has no nucleate\.json"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -210,7 +211,7 @@ def self_train(
     project: Annotated[
         Path | None,
         typer.Argument(
-            help="Go on with this project, from its labels and its model; close its window first. "
+            help="Go on with this project, from its labels and its model. "
             "Without it, a new one is made of --images, --masks and --out."
         ),
     ] = None,
@@ -228,39 +229,42 @@ def self_train(
     as_json: Json = False,
 ) -> None:
     """Train on what has labels, predict the rest, learn from what is sure of that, too."""
-    from napari_nucleate.cli.loop import Loop
+    from napari_nucleate.cli.loop import SELF_TRAIN, Loop
 
     how = Tiling.parse(tiling)
-    if project is not None:
-        if images or masks or out or known or boxes:
-            raise NucleateError(
-                f"{project} is a project with images and labels of its own; leave out --images, "
-                "--masks, --out, --known and --boxes, or leave out the project."
-            )
-        store = Store(project)
-        state = store.load_state()
-        chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, state.recipe)
-        loop, out = Loop.go_on(store, state, chosen, rounds), project
-    elif images is None or masks is None or out is None:
-        raise NucleateError("Give a project to go on with, or --images, --masks and --out.")
-    else:
-        chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps)
-        loop = Loop.prepare(
-            references(images, chosen.ndim),
-            masks,
-            new_folder(out),
-            chosen,
-            SelfTraining.parse(rounds),
-            known or "dense",
-            boxes_from(known or "dense", boxes),
+    if project is not None and (images or masks or out or known or boxes):
+        raise NucleateError(
+            f"{project} is a project with images and labels of its own; leave out --images, "
+            "--masks, --out, --known and --boxes, or leave out the project."
         )
-    kept = (
-        "Stopped; the rounds that came to their end are kept, and gone on with by: "
-        f"nucleate self-train {shlex.quote(str(out))}"
-    )
-    with Follower(len(loop.pool), kept=kept) as follower:
-        for _ in follower.follow(loop.run(tiling=how)):
-            pass
+    with ExitStack() as open_stores:
+        if project is not None:
+            store = open_stores.enter_context(Store(project, SELF_TRAIN))
+            state = store.load_state()
+            begun = state.recipe
+            chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
+            loop, out = Loop.go_on(store, state, chosen, rounds), project
+        elif images is None or masks is None or out is None:
+            raise NucleateError("Give a project to go on with, or --images, --masks and --out.")
+        else:
+            chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps)
+            loop = Loop.prepare(
+                references(images, chosen.ndim),
+                masks,
+                new_folder(out),
+                chosen,
+                SelfTraining.parse(rounds),
+                known or "dense",
+                boxes_from(known or "dense", boxes),
+            )
+            open_stores.enter_context(loop.store)
+        kept = (
+            "Stopped; the rounds that came to their end are kept, and gone on with by: "
+            f"nucleate self-train {shlex.quote(str(out))}"
+        )
+        with Follower(len(loop.pool), kept=kept) as follower:
+            for _ in follower.follow(loop.run(tiling=how)):
+                pass
     name = loop.state.model
     model = str(out / "models" / name) if name else ""
     rows = [entry.model_dump() for entry in loop.state.rounds]

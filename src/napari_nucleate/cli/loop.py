@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from napari_nucleate.io.boxes import Boxes
 
 
+SELF_TRAIN = "nucleate self-train"
+"""What works on a project meanwhile, for others."""
+
+
 @dataclass
 class Loop:
     """A project, and its state as the rounds go by.
@@ -98,7 +102,7 @@ class Loop:
         state = State(
             name=folder.name, known=known, recipe=recipe, self_training=options, items=items
         )
-        store = Store(folder)
+        store = Store(folder, SELF_TRAIN)
         examples = [example(image, mask, known, boxes or {}) for image, mask in pairs]
         if boxes:
             store.save_boxes({key: drawn for key, drawn in boxes.items() if key in labelled})

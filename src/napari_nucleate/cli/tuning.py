@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -19,6 +19,7 @@ from napari_nucleate.project.store import Store
 
 if TYPE_CHECKING:
     from napari_nucleate.core.instances.tune import Tuned
+    from napari_nucleate.project.model import State
 
 
 def tune(
@@ -29,32 +30,17 @@ def tune(
     as_json: Json = False,
 ) -> None:
     """Choose the thresholds that part objects best on the labelled images."""
-    from napari_nucleate.core.instances.tune import Tuned
-    from napari_nucleate.core.instances.warm import compilations
-
-    store = Store(project)
-    state = store.load_state()
-    annotations = annotations_of(store, state)
-    chosen: Tuned | None = None
-    events = project_tune.tuning(store, state, annotations, lambda key: images_of(state, [key])[0])
-    compiling = "Compiling the loops, once after installation: up to a minute…"
-    with (
-        Follower(quiet=as_json) as follower,
-        closing(events),
-        compilations(lambda: follower.say(compiling)),
-    ):
-        for event in events:
-            if isinstance(event, project_tune.Measuring):
-                follower.say(_measured_on(event))
-            elif isinstance(event, Tile) and event.done == event.total:
-                follower.say(f"{event.key} is predicted.")
-            elif isinstance(event, Tuned):
-                chosen = event
-    if chosen is None:
-        return
-    applied = apply and chosen.splitter != chosen.begun
-    if applied:
-        project_tune.apply(store, state, chosen.splitter)
+    with ExitStack() as open_stores:
+        store = Store(project, "nucleate tune --apply")
+        if apply:
+            open_stores.enter_context(store)
+        state = store.load_state()
+        chosen = _chosen(store, state, as_json)
+        if chosen is None:
+            return
+        applied = apply and chosen.splitter != chosen.begun
+        if applied:
+            project_tune.apply(store, state, chosen.splitter)
     if as_json:
         typer.echo(json.dumps(_as_dict(chosen, applied)))
         return
@@ -67,6 +53,30 @@ def tune(
     else:
         told = f"Nothing is changed; --apply writes the values into model {name}."
     console.print(told)
+
+
+def _chosen(store: Store, state: State, quiet: bool) -> Tuned | None:
+    """The best values; None where the work was stopped before its end."""
+    from napari_nucleate.core.instances.tune import Tuned
+    from napari_nucleate.core.instances.warm import compilations
+
+    annotations = annotations_of(store, state)
+    chosen: Tuned | None = None
+    events = project_tune.tuning(store, state, annotations, lambda key: images_of(state, [key])[0])
+    compiling = "Compiling the loops, once after installation: up to a minute…"
+    with (
+        Follower(quiet=quiet) as follower,
+        closing(events),
+        compilations(lambda: follower.say(compiling)),
+    ):
+        for event in events:
+            if isinstance(event, project_tune.Measuring):
+                follower.say(_measured_on(event))
+            elif isinstance(event, Tile) and event.done == event.total:
+                follower.say(f"{event.key} is predicted.")
+            elif isinstance(event, Tuned):
+                chosen = event
+    return chosen
 
 
 def _measured_on(event: project_tune.Measuring) -> str:

@@ -174,6 +174,7 @@ class Session(QObject):
             self_training=self.state.self_training,
             items=items,
         )
+        self.store.close()
         self.store = Store(new_folder_for(layer.name))
         self.trainings.forget()
         self.judgements.forget()
@@ -427,6 +428,7 @@ class Session(QObject):
             self.state = self.state.use(used)
         self.keeper.touch()
         self.keeper.flush()
+        self.store.close()
 
     def _on_ended(self, ending: Ending) -> None:
         self.changes.end()

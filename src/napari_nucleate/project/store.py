@@ -16,7 +16,7 @@ import os
 import threading
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -40,6 +40,7 @@ from napari_nucleate.io.snapshot import (
 )
 from napari_nucleate.io.stars import load_stars, save_stars
 from napari_nucleate.io.write import write_image, write_labels
+from napari_nucleate.project.lock import ProjectLock
 from napari_nucleate.project.model import State
 
 if TYPE_CHECKING:
@@ -56,15 +57,46 @@ STATE = "nucleate.json"
 class Store:
     """Reads and writes the files of one project. Every write is whole or not at all.
 
+    From the first write on it holds the project's lock, until it is closed: what reads needs none.
+
     Parameters
     ----------
     folder : Path
         Made at the first write where it doesn't exist.
+    what : str
+        What works on it, for others that want to meanwhile.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, what: str = "a napari window") -> None:
         self.folder = folder
+        self._lock = ProjectLock(folder, what)
         self._annotating = threading.Lock()
+
+    def __enter__(self) -> Self:
+        if self.exists:  # else there is nothing to keep others from, and no folder to make
+            self.claim()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def claim(self) -> None:
+        """Keep others from writing; what is read from now on doesn't change by itself.
+
+        Raises
+        ------
+        NucleateError
+            If another window or command works on the project, or its folder can't be written to.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _not_made(self.folder, error) from error
+        self._lock.take()
+
+    def close(self) -> None:
+        """Let others write."""
+        self._lock.free()
 
     @property
     def exists(self) -> bool:
@@ -73,7 +105,7 @@ class Store:
 
     def save_state(self, state: State) -> None:
         """Write `nucleate.json`."""
-        self._made(self.folder)
+        self.claim()
         write_text(self.folder / STATE, state.to_json(), overwrite=True)
 
     def load_state(self) -> State:
@@ -288,6 +320,7 @@ class Store:
 
     def save_model(self, model: Model) -> Path:
         """Write a model under its own name, over an earlier state of the same training."""
+        self.claim()
         return save_model(model, self.folder / "models" / model.card.record.name, overwrite=True)
 
     def load_model(self, name: str) -> Model:
@@ -300,10 +333,12 @@ class Store:
 
     def save_card(self, name: str, card: Card) -> None:
         """Write what a model is, over what was said before; its weights stay."""
+        self.claim()
         write_text(self.folder / "models" / name / CARD, card.to_json(), overwrite=True)
 
     def save_snapshot(self, name: str, snapshot: Snapshot) -> None:
         """Write what a training needs to go on, over an earlier state of the same training."""
+        self.claim()
         save_snapshot(snapshot, self.folder / "models" / name)
 
     def load_snapshot(self, name: str) -> Snapshot:
@@ -318,6 +353,7 @@ class Store:
 
     def drop_snapshot(self, name: str) -> None:
         """Forget where a training was interrupted: it came to its end."""
+        self.claim()
         drop_snapshot(self.folder / "models" / name)
 
     def interrupted(self) -> str:
@@ -353,13 +389,17 @@ class Store:
         return self.folder / "predictions" / "maps" / f"{key}.tif"
 
     def _made(self, folder: Path) -> Path:
+        """A folder of the project, to write in."""
+        self.claim()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise NucleateError(
-                f"{folder} can't be made ({error.strerror}); choose another folder."
-            ) from error
+            raise _not_made(folder, error) from error
         return folder
+
+
+def _not_made(folder: Path, error: OSError) -> NucleateError:
+    return NucleateError(f"{folder} can't be made ({error.strerror}); choose another folder.")
 
 
 def _parsed(instances: Any) -> dict[str, Any] | None:
