@@ -6,8 +6,9 @@ import pytest
 from napari_nucleate.cli.projects import images_of
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import Stack
+from napari_nucleate.gui.files import alike
 from napari_nucleate.gui.session import session_of
-from napari_nucleate.gui.start import alike, check_screen, fill
+from napari_nucleate.gui.start import check_screen, fill
 from napari_nucleate.io.read import read_images
 from napari_nucleate.io.write import write_image
 

@@ -94,7 +94,7 @@ def demo(
 @app.command()
 def gui(
     images: Annotated[
-        list[Path] | None, typer.Argument(help="Images to open; the sample without.")
+        list[Path] | None, typer.Argument(help="Images to open, or a project; the sample without.")
     ] = None,
 ) -> None:
     """Open napari with the six docks."""

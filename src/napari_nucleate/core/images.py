@@ -42,11 +42,14 @@ class Stack:
         What a person calls it; the stem of the file.
     source : Path or None
         The file it was read from.
+    names : tuple of str
+        What a person calls each image along N; empty where they have numbers only.
 
     Raises
     ------
     NucleateError
-        If axes and shape disagree, or an axis is unknown, repeated or missing.
+        If axes and shape disagree, an axis is unknown, repeated or missing, or two images along N
+        have one name.
     """
 
     data: Any
@@ -56,6 +59,7 @@ class Stack:
     channels: tuple[str, ...] = ()
     name: str = "image"
     source: Path | None = field(default=None, compare=False)
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = tuple(self.data.shape)
@@ -68,6 +72,12 @@ class Stack:
             raise NucleateError(
                 f"Axes {self.axes!r} of {self.name} are not valid; use each of {AXES} at most "
                 "once, with Y and X among them."
+            )
+        named = {as_file_name(name).lower() for name in self.names}
+        count = shape[self.axes.index("N")] if "N" in self.axes else 0
+        if self.names and (len(named), len(self.names)) != (count, count):
+            raise NucleateError(
+                f"{self.name} has {count} images, but {len(named)} different names; name each."
             )
         if not self.scale:
             object.__setattr__(self, "scale", (1.0,) * len(shape))
@@ -128,9 +138,10 @@ class ImageRef:
     @property
     def key(self) -> str:
         """A name that is unique within the stack and valid as the name of a file."""
-        parts = [re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", self.stack.name).strip(". ") or "image"]
         sizes = dict(zip(self.stack.axes, self.stack.data.shape, strict=True))
-        parts += [f"{a.lower()}{i:0{len(str(sizes[a] - 1))}d}" for a, i in self.index]
+        position, names = self.position, self.stack.names
+        parts = [as_file_name(names[position.pop("N")] if names else self.stack.name)]
+        parts += [f"{a.lower()}{i:0{len(str(sizes[a] - 1))}d}" for a, i in position.items()]
         return "_".join(parts)
 
     @property
@@ -175,3 +186,14 @@ class ImageRef:
         order = [left.index(a) for a in "C" + SPATIAL[self.ndim] if a in left]
         pixels = pixels.transpose(order)
         return pixels if "C" in left else pixels[np.newaxis]
+
+
+def as_file_name(name: str) -> str:
+    """A name without what no file name may hold. Pure.
+
+    Examples
+    --------
+    >>> as_file_name("a/b: c.")
+    'a_b_ c'
+    """
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).strip(". ") or "image"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QButtonGroup,
+    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -59,6 +61,9 @@ class ImageChooser(QWidget):
         self.grey = QRadioButton("as grey")
         self.question = Sentence()
         self.use = GatedButton("Use this image", "Work on this image from now on.")
+        self.open = GatedButton(
+            "Open project…", "Go on with a project of before: its images, labels and models."
+        )
         self.summary = Sentence()
         self._groups = [_exclusive(self.two, self.three), _exclusive(self.channels, self.grey)]
         self._lay_out()
@@ -66,6 +71,7 @@ class ImageChooser(QWidget):
         for button in (self.two, self.three, self.channels, self.grey):
             button.toggled.connect(self.refresh)
         self.use.clicked.connect(self._use)
+        self.open.clicked.connect(self._open)
         session.changed.connect(self.refresh)
         self._on_layer(self.layers.layer)
 
@@ -136,7 +142,10 @@ class ImageChooser(QWidget):
         layout.addLayout(form)
         layout.addWidget(self._colours)
         layout.addWidget(self.summary)
-        layout.addWidget(self.use)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.use, 1)
+        buttons.addWidget(self.open, 1)
+        layout.addLayout(buttons)
         grid = QGridLayout(self._axes_row)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(4)
@@ -213,6 +222,19 @@ class ImageChooser(QWidget):
         except NucleateError as error:
             self._session.notify(error)
         self.refresh()
+
+    def _open(self) -> None:
+        """Ask for a project's folder, and open it."""
+        from napari_nucleate.gui.opening import open_project
+
+        last = str(self._session.store.folder.parent)
+        folder = QFileDialog.getExistingDirectory(self, "Open a project", last)
+        if not folder:
+            return
+        try:
+            open_project(self._session.viewer, Path(folder))
+        except NucleateError as error:
+            self._session.notify(error)
 
 
 def describe(source: LayerSource) -> str:

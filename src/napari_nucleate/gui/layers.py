@@ -11,7 +11,8 @@ import numpy as np
 from napari.utils.transforms import CompositeAffine
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.images import AXES, SPATIAL, ImageRef, NDim, Stack
+from napari_nucleate.core.images import AXES, SPATIAL, ImageRef, NDim, Stack, as_file_name
+from napari_nucleate.project.model import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -98,7 +99,8 @@ class LayerSource:
                 data = data.mean(-1)
             else:
                 axes, scale, units = axes + "C", (*scale, 1.0), (*units, "pixel")
-        stack = Stack(data, axes, scale, units, name=layer.name)
+        names = _names(layer, axes, data.shape)
+        stack = Stack(data, axes, scale, units, name=layer.name, names=names)
         stack.images(ndim)
         return cls(layer, stack, ndim)
 
@@ -112,6 +114,19 @@ class LayerSource:
         """Shape of a label layer for all images: the layer's, one long where channels are."""
         sizes = zip(self.axes, self.stack.data.shape, strict=False)
         return tuple(1 if a == "C" else int(n) for a, n in sizes)
+
+    def view(self, colour: Colour | None) -> View:
+        """How the layer was read, to read it so again."""
+        layer = self.layer
+        data = layer.data[0] if layer.multiscale else layer.data
+        return View(
+            name=layer.name,
+            axes=self.axes,
+            shape=tuple(int(n) for n in data.shape),
+            colour=colour or "",
+            scale=tuple(float(s) for s in layer.scale),
+            units=tuple(str(u) for u in layer.units),
+        )
 
     def place(self, ref: ImageRef) -> tuple[int | slice, ...]:
         """Index of an image in a label layer of `shape`; gives an array (*spatial)."""
@@ -213,6 +228,14 @@ class LayerSource:
         for axis in position:
             at = self.axes.index(axis)
             viewer.dims.set_point(before + at, float(world[at]))
+
+
+def _names(layer: Image | Labels, axes: str, shape: Sequence[int]) -> tuple[str, ...]:
+    """Names of the files that a layer was made of; none where they don't tell images apart."""
+    names = tuple(Path(path).stem for path in layer.metadata.get(FILES, ()))
+    different = {as_file_name(name).lower() for name in names}
+    count = shape[axes.index("N")] if "N" in axes else 0
+    return names if count > 1 and len(different) == len(names) == count else ()
 
 
 def file_of(layer: Image | Labels, ref: ImageRef) -> str:

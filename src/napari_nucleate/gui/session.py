@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +38,7 @@ from napari_nucleate.project.plan import Gate, Plan, Situation, plan
 from napari_nucleate.project.store import Store, new_folder_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from napari import Viewer
     from napari.layers import Image, Labels, Layer, Shapes
@@ -52,6 +54,25 @@ def session_of(viewer: Viewer) -> Session:
     viewer = getattr(viewer, "__wrapped__", viewer)
     window = viewer.window._qt_window  # noqa: SLF001
     return window.findChild(Session) or Session(viewer)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A prediction of before: what became of it since is in the state."""
+
+    prediction: Prediction
+
+
+def _kept(store: Store, keys: Sequence[str]) -> Generator[_Kept | Warned, None, None]:
+    """Read predictions; in a thread."""
+    for key in keys:
+        try:
+            prediction = store.load_prediction(key)
+        except NucleateError as error:
+            yield Warned(str(error))
+            continue
+        if prediction is not None:
+            yield _Kept(prediction)
 
 
 class Session(QObject):
@@ -92,7 +113,7 @@ class Session(QObject):
         self.judgements = Judgements(self)
         self.strokes = Strokes(self)
         self.trainings = Trainings(self)
-        self._splittable = self._exportable = False
+        self._splittable = self._exportable = self._closed = False
         # How many images the last prediction was asked for.
         self.predicting = 0
         viewer.layers.events.removed.connect(self._on_removed)
@@ -158,31 +179,55 @@ class Session(QObject):
         NucleateError
             If something runs, or the axes don't fit.
         """
-        self._need_rest()
+        self.need_rest()
         source = LayerSource.of(layer, axes, ndim, colour)
-        self.keeper.flush()
-        refs = {ref.key: ref for ref in source.stack.images(ndim)}
-        self.source, self._refs = source, refs
+        refs = source.stack.images(ndim)
         recipe = self.state.recipe.model_copy(
             update={"ndim": ndim, "channels": source.stack.n_channels}
         )
-        items = tuple(Item(key=key, source=file_of(layer, ref)) for key, ref in refs.items())
-        self.state = State(
+        state = State(
             name=layer.name,
             known=self.state.known,
             recipe=Recipe.parse(recipe.model_dump()),
             self_training=self.state.self_training,
-            items=items,
+            items=tuple(Item(key=ref.key, source=file_of(layer, ref)) for ref in refs),
+            view=source.view(colour),
         )
+        self._work_on(source, state, Store(new_folder_for(layer.name)))
+        self.changed.emit()
+
+    def open(self, source: LayerSource, state: State, store: Store) -> None:
+        """Go on with a project whose image layer is in the viewer; its labels are painted again.
+
+        Raises
+        ------
+        NucleateError
+            If something runs, another window or command works on it, or labels can't be read.
+        """
+        self.need_rest()
+        store.claim()
+        self._work_on(source, state, store)
+        self.trainings.interrupted = store.interrupted()
+        if state.keys(*PAINTED):
+            self.annotate().mode = "pan_zoom"
+        self._need_boxes()
+        self.changed.emit()
+        predicted = [item.key for item in state.ranked()]
+        if predicted:
+            self.start("opening", partial(_kept, store, predicted))
+
+    def _work_on(self, source: LayerSource, state: State, store: Store) -> None:
+        """Put another project in the place of this one, whose work is written first."""
+        self.keeper.flush()
         self.store.close()
-        self.store = Store(new_folder_for(layer.name))
+        self.source, self.state, self.store = source, state, store
+        self._refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
         self.trainings.forget()
         self.judgements.forget()
         self.keeper.forget()
         # Layers of the former image stay in the viewer, they are the person's; new ones are made.
         self.annotation = self.boxes = self.prediction = self.preview = None
         self.eye.look()
-        self.changed.emit()
 
     def annotate(self) -> Labels:
         """Make the annotation layer, or select the one there is, ready to paint."""
@@ -345,7 +390,7 @@ class Session(QObject):
         NucleateError
             If something runs.
         """
-        self._need_rest()
+        self.need_rest()
         self._set(self.state.use(model))
 
     # -- Split and Export ---------------------------------------------------------------
@@ -393,7 +438,8 @@ class Session(QObject):
         self.keeper.touch()
         self.changed.emit()
 
-    def _need_rest(self) -> None:
+    def need_rest(self) -> None:
+        """Raise the sentence that says what runs, if something does."""
         if self.job.running:
             raise NucleateError(f"Wait: {self.job.running} is under way; press Stop to end it.")
 
@@ -405,6 +451,8 @@ class Session(QObject):
         self._note(event)
         if isinstance(event, Prediction | Preview):
             self._show(event)
+        elif isinstance(event, _Kept):
+            self._show(event.prediction)
         elif isinstance(event, Warned):
             show_warning(event.message)
         self.happened.emit(event)
@@ -418,7 +466,13 @@ class Session(QObject):
         self.trainings.note(event)
 
     def close(self) -> None:
-        """End what runs, and keep what there is to keep; the window closes."""
+        """End what runs, and keep what there is to keep; the window closes.
+
+        Once: another window may go on with the project afterwards.
+        """
+        if self._closed:
+            return
+        self._closed = True
         for event in self.job.close():
             self._note(event)
         used = self.state.model

@@ -1,20 +1,20 @@
-"""The window from the command line: napari with images, or the sample, and the docks."""
+"""The window from the command line: napari with images, a project or the sample, and the docks."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.read import read_images
+from napari_nucleate.project.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from napari import Viewer
-    from napari.layers import Image
 
     from napari_nucleate.core.images import Stack
 
@@ -25,19 +25,32 @@ def run(paths: Sequence[Path]) -> None:
     Parameters
     ----------
     paths : sequence of Path
-        Folders of images, or files; the sample where there are none.
+        A project's folder; or folders of images, or files; the sample where there are none.
 
     Raises
     ------
     NucleateError
-        If there is no screen, no Qt, or an image can't be read.
+        If there is no screen, no Qt, an image can't be read, or a project is given with other
+        paths or can't be opened.
     """
     check_screen()
-    stacks = [stack for path in paths for stack in read_images(path)]
+    projects = [path for path in paths if Store(path).exists]
+    if projects and len(paths) > 1:
+        raise NucleateError(f"{projects[0]} is a project; open it alone, without other paths.")
+    stacks = [stack for path in paths for stack in read_images(path)] if not projects else []
     import napari
 
+    from napari_nucleate.gui.opening import open_project
+
     viewer = napari.Viewer(title="Nucleate")
-    fill(viewer, stacks)
+    if projects:
+        try:
+            open_project(viewer, projects[0])
+        except NucleateError:
+            viewer.close()
+            raise
+    else:
+        fill(viewer, stacks)
     napari.run()
 
 
@@ -67,6 +80,7 @@ def fill(viewer: Viewer, stacks: Sequence[Stack]) -> None:
     """Add images, or the sample where there are none, and open the six docks."""
     from napari.layers import Layer
 
+    from napari_nucleate.gui.files import add_stacks, alike
     from napari_nucleate.gui.launch import open_docks
     from napari_nucleate.gui.sample_data import nuclei_2d
 
@@ -77,45 +91,3 @@ def fill(viewer: Viewer, stacks: Sequence[Stack]) -> None:
         for data in nuclei_2d():
             viewer.add_layer(Layer.create(*data))
     open_docks(viewer)
-
-
-def alike(stacks: Sequence[Stack]) -> list[list[Stack]]:
-    """Group stacks of the same axes, shape and dtype; one layer can show all of a group."""
-    groups: dict[Any, list[Stack]] = {}
-    for stack in stacks:
-        groups.setdefault((stack.axes, tuple(stack.data.shape), str(stack.data.dtype)), []).append(
-            stack
-        )
-    return list(groups.values())
-
-
-def add_stacks(viewer: Viewer, group: Sequence[Stack]) -> Image:
-    """Add stacks of one shape as one layer, side by side along a new axis N; read lazily."""
-    import dask.array
-
-    from napari_nucleate.gui.layers import FILES
-
-    first = group[0]
-    arrays = [dask.array.from_array(s.data, chunks=tuple(s.data.shape)) for s in group]
-    axes, scale, units = first.axes, first.scale, first.units
-    data, name = arrays[0], first.name
-    if len(group) > 1:
-        data, name = dask.array.stack(arrays), f"{len(group)} images of {_size(first)}"
-        axes, scale, units = "N" + axes, (1.0, *scale), ("pixel", *units)
-    rgb = axes.endswith("C") and data.shape[-1] in (3, 4) and data.dtype == "uint8"
-    shown = len(axes) - 1 if rgb else len(axes)
-    layer: Image = viewer.add_image(
-        data,
-        name=name,
-        rgb=rgb,
-        scale=scale[:shown],
-        units=units[:shown],
-        axis_labels=tuple(axes[:shown].lower()),
-        metadata={FILES: [str(stack.source or "") for stack in group]},
-    )
-    return layer
-
-
-def _size(stack: Stack) -> str:
-    sizes = dict(zip(stack.axes, stack.data.shape, strict=True))
-    return f"{sizes['Y']}×{sizes['X']}"

@@ -58,6 +58,19 @@ class Item(Params):
     judged: bool | None = Field(None, description="A person accepted it; false: a round did.")
 
 
+class View(Params):
+    """How the images lie in a layer of napari, as the person said."""
+
+    name: str = Field(description="Of the layer.")
+    axes: str = Field(pattern="^[NTCZYX]{2,6}$", description="One letter an axis, without colours.")
+    shape: tuple[int, ...] = Field(description="Of the layer's data, colours included.")
+    colour: Literal["", "channels", "grey"] = Field(
+        "", description="How colours are read; empty where the layer has none."
+    )
+    scale: tuple[float, ...] = Field((), description="Size of a pixel along each axis.")
+    units: tuple[str, ...] = Field((), description="Its units.")
+
+
 class RoundEntry(Params):
     """One line of the project's history."""
 
@@ -84,6 +97,7 @@ class State(Params):
     recipe: Recipe = Field(Recipe(), description="How the next model is trained.")
     self_training: SelfTraining = Field(SelfTraining(), description="How masks join the labels.")
     items: tuple[Item, ...] = Field((), description="The images.")
+    view: View | None = Field(None, description="Their layer; none before a window showed it.")
     rounds: tuple[RoundEntry, ...] = Field((), description="The models so far.")
     chosen: str = Field("", description="The model in use; empty: the newest not set aside.")
 

@@ -1,0 +1,69 @@
+"""Opening a project again: from the command line, the Label dock, or dropped on the window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import napari
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.gui.files import add_project
+from napari_nucleate.gui.launch import open_docks
+from napari_nucleate.gui.session import session_of
+from napari_nucleate.project.store import STATE, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari import Viewer
+
+
+def open_project(viewer: Viewer, folder: Path) -> None:
+    """Show a project in a viewer as it was left: images, labels, predictions, models and docks.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    folder : Path
+        The project's.
+
+    Raises
+    ------
+    NucleateError
+        If it is none, is in use, its images aren't found, or something runs in the viewer.
+    """
+    session = session_of(viewer)
+    session.need_rest()
+    store = Store(folder)
+    state = store.load_state()
+    store.claim()
+    try:
+        source = add_project(session.viewer, state)
+        session.open(source, state, store)
+    except NucleateError:
+        store.close()
+        raise
+    open_docks(session.viewer)
+
+
+def reader(path: str | list[str]) -> Callable[[Any], list[tuple[None]]] | None:
+    """Read `nucleate.json`, as napari asks for it: its project is opened in the viewer.
+
+    Returns
+    -------
+    callable or None
+        None for other files.
+    """
+    if not isinstance(path, str) or Path(path).name != STATE:
+        return None
+    return _read
+
+
+def _read(path: str) -> list[tuple[None]]:
+    viewer = napari.current_viewer()
+    if viewer is None:
+        message = "a project is opened in a viewer, and there is none"
+        raise RuntimeError(message)
+    open_project(viewer, Path(path).parent)
+    return [(None,)]  # the layers are there already

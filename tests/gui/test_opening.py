@@ -1,0 +1,225 @@
+"""A project comes back in napari as it was left."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QDockWidget
+
+from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.confidence import Scores
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Prediction
+from napari_nucleate.core.images import Stack
+from napari_nucleate.core.model import Card, Model, Record
+from napari_nucleate.core.samples import NucleiSample
+from napari_nucleate.gui import choose
+from napari_nucleate.gui.files import alike
+from napari_nucleate.gui.launch import DOCKS
+from napari_nucleate.gui.opening import open_project, reader
+from napari_nucleate.gui.session import session_of
+from napari_nucleate.gui.start import fill
+from napari_nucleate.io.read import read_images
+from napari_nucleate.io.write import write_image
+from napari_nucleate.project import run
+from napari_nucleate.project.model import Item, State
+from napari_nucleate.project.store import Store
+
+SAMPLE = NucleiSample(count=4, size=64, radius=6).make()
+TRUTH = np.asarray(SAMPLE.labels.data, np.int32)
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Four files of nuclei."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, image in zip("abcd", np.asarray(SAMPLE.images.data), strict=True):
+        write_image(folder / f"{name}.tif", image, "YX", (0.5, 0.5), ("micrometer",) * 2)
+    return folder
+
+
+def predicted(session, key, truth, confidence):
+    """Have an image predicted as it truly is."""
+    target = session.state.recipe.target
+    maps = target.encode(annotate(truth)).astype(np.float16)
+    scores = Scores(confidence, {int(i): confidence for i in np.unique(truth)[1:]}, "a test")
+    event = Prediction(key, maps, truth, scores)
+    session.store.save_prediction(event)
+    session.job.happened.emit(event)
+
+
+@pytest.fixture
+def left(make_napari_viewer, images, random_model, tiny):
+    """The folder of a project that a window was closed on."""
+    viewer = make_napari_viewer()
+    fill(viewer, read_images(images))
+    session = session_of(viewer)
+    session.choose_layer(viewer.layers[0], "NYX", 2)
+    assert session.state.keys() == list("abcd")
+    layer = session.annotate()
+    layer.data_setitem(np.nonzero(TRUTH[:1]), TRUTH[:1][TRUTH[:1] > 0])
+    session.strokes.refresh()
+    session.strokes.note("a")
+    session.set_known("boxes")
+    session.boxes.add_rectangles(np.array([[0, 2, 4], [0, 2, 50], [0, 30, 50], [0, 30, 4]]))
+    session.confirm_empty("d")
+    record = Record(name="round-0", human=("a", "d"), validation_ap=0.5)
+    model = Model(Card(recipe=tiny(), record=record), random_model(tiny()).weights)
+    session.store.save_model(model)
+    session.state = run.entered(session.state, model)
+    predicted(session, "b", TRUTH[1], 0.9)
+    predicted(session, "c", TRUTH[2], 0.6)
+    session.judgements.judge(["b"], accept=True)
+    session.close()
+    return session
+
+
+def docks(session):
+    return session.viewer.window._qt_window.findChildren(QDockWidget)
+
+
+def opened(make_napari_viewer, qtbot, folder):
+    viewer = make_napari_viewer()
+    open_project(viewer, folder)
+    session = session_of(viewer)
+    qtbot.waitUntil(lambda: not session.job.running)
+    return session
+
+
+def test_it_comes_back_as_it_was_left(make_napari_viewer, qtbot, left):
+    session = opened(make_napari_viewer, qtbot, left.store.folder)
+    assert session.state == left.state
+    assert session.store.folder == left.store.folder
+    np.testing.assert_array_equal(session.annotation.data[0], TRUTH[0])
+    assert not session.annotation.data[1:].any()
+    assert len(session.boxes.data) == 1
+    np.testing.assert_array_equal(session.prediction.data[1] > 0, TRUTH[1] > 0)
+    np.testing.assert_array_equal(session.prediction.data[2] > 0, TRUTH[2] > 0)
+    assert not session.prediction.data[3].any()
+    assert session.source.layer.scale.tolist() == [1, 0.5, 0.5]
+    assert session.annotation.scale.tolist() == [1, 0.5, 0.5]
+    np.testing.assert_array_equal(session.ref("c").read()[0], SAMPLE.images.data[2])
+    shown = {type(dock.widget()) for dock in docks(session)}
+    assert set(DOCKS.values()) <= shown
+    assert session.plan.train
+    assert session.plan.further
+
+
+def test_what_is_painted_then_is_written_where_it_was(make_napari_viewer, qtbot, left):
+    session = opened(make_napari_viewer, qtbot, left.store.folder)
+    where = np.nonzero(TRUTH[1:3, :, :20])
+    session.annotation.data_setitem((where[0] + 1, *where[1:]), 9)
+    session.strokes.refresh()
+    for key in "bc":
+        session.strokes.note(key)
+    session.close()
+    store = Store(left.store.folder)
+    np.testing.assert_array_equal(store.load_annotation("a"), TRUTH[0])
+    np.testing.assert_array_equal(store.load_annotation("b") == 9, (TRUTH[1] > 0) & _left())
+    assert store.load_state().item("b").status == "labelled"
+    assert store.load_state().item("d").status == "empty"
+
+
+def _left():
+    return np.broadcast_to(np.arange(64) < 20, (64, 64))
+
+
+def test_a_project_of_the_command_line_is_shown_too(make_napari_viewer, qtbot, images, tmp_path):
+    items = [Item(key=n, source=str(images / f"{n}.tif")) for n in "abcd"]
+    items[2] = items[2].model_copy(update={"status": "labelled"})
+    with Store(tmp_path / "project") as store:
+        store.save_state(State(name="mine", items=tuple(items)))
+        store.save_annotation("c", TRUTH[2])
+    session = opened(make_napari_viewer, qtbot, tmp_path / "project")
+    assert session.state.keys("labelled") == ["c"]
+    np.testing.assert_array_equal(session.annotation.data[2], TRUTH[2])
+    session.go_to("c")
+    assert session.current == "c"
+
+
+def test_two_windows_can_not_have_one_project(make_napari_viewer, qtbot, left):
+    session = opened(make_napari_viewer, qtbot, left.store.folder)
+    other = make_napari_viewer()
+    with pytest.raises(NucleateError, match="is in use by a napari window"):
+        open_project(other, left.store.folder)
+    assert not other.layers
+    session.close()
+    open_project(other, left.store.folder)
+    assert other.layers
+
+
+def small(folder, names):
+    """Put other images in the place of these."""
+    for name in names:
+        write_image(folder / f"{name}.tif", np.ones((5, 6), np.uint16), "YX", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda images: (images / "b.tif").unlink(), r"b.tif isn't there any more; put it back"),
+        (lambda images: small(images, "b"), "different sizes or types, such as 64×64 and 5×6"),
+        (lambda images: small(images, "abcd"), "that is another image"),
+    ],
+)
+def test_images_that_are_not_found_are_named(make_napari_viewer, left, images, change, sentence):
+    change(images)
+    viewer = make_napari_viewer()
+    with pytest.raises(NucleateError, match=sentence):
+        open_project(viewer, left.store.folder)
+    assert not viewer.layers
+    left.store.claim()  # it is free again
+    left.store.close()
+
+
+def test_what_came_from_napari_only_is_said(make_napari_viewer, tmp_path):
+    with Store(tmp_path / "p") as store:
+        store.save_state(State(name="mine", items=(Item(key="a"),)))
+        store.close()
+    with pytest.raises(NucleateError, match="came from no file"):
+        open_project(make_napari_viewer(), tmp_path / "p")
+    with pytest.raises(NucleateError, match="is not a project"):
+        open_project(make_napari_viewer(), tmp_path)
+
+
+def test_it_can_be_dropped_on_the_window(make_napari_viewer, qtbot, left, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    assert reader(str(other)) is None
+    assert reader([str(other)]) is None
+    viewer = make_napari_viewer()
+    viewer.open(left.store.folder / "nucleate.json", plugin="napari-nucleate")
+    session = session_of(viewer)
+    qtbot.waitUntil(lambda: not session.job.running)
+    assert session.state == left.state
+
+
+def test_the_label_dock_opens_one(make_napari_viewer, qtbot, left, monkeypatch):
+    viewer = make_napari_viewer()
+    fill(viewer, [])
+    said = []
+    session = session_of(viewer)
+    monkeypatch.setattr(session, "notify", said.append)
+    chooser = choose.ImageChooser(viewer, session)
+    qtbot.addWidget(chooser)
+    asked = iter(["", str(left.store.folder.parent), str(left.store.folder)])
+    monkeypatch.setattr(choose.QFileDialog, "getExistingDirectory", lambda *_: next(asked))
+    chooser.open.click()
+    assert not said
+    chooser.open.click()
+    assert "is not a project" in str(said[0])
+    chooser.open.click()
+    qtbot.waitUntil(lambda: not session.job.running)
+    assert session.state.keys() == left.state.keys()
+
+
+def test_names_of_files_are_names_of_images(images):
+    stacks = read_images(images)
+    (group,) = alike(stacks)
+    assert [Path(s.source).stem for s in group] == list("abcd")
+    together = Stack(np.zeros((2, 3, 4, 4)), "NTYX", names=("x", "y: z"))
+    assert [r.key for r in together.images(2)][1:4] == ["x_t1", "x_t2", "y_ z_t0"]
+    for wrong in (("x",), ("x", "X"), ("a:", "a/")):
+        with pytest.raises(NucleateError, match="name each"):
+            Stack(np.zeros((2, 4, 4)), "NYX", names=wrong)
