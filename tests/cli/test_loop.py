@@ -11,13 +11,14 @@ import pytest
 import tifffile
 from PIL import Image
 
+from napari_nucleate.cli.tables import rounds_in_words
 from napari_nucleate.core.images import Stack
 from napari_nucleate.core.instances.tune import Tuned
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.io.model import load_model
 from napari_nucleate.io.read import read_images, read_stack
 from napari_nucleate.project import tune as project_tune
-from napari_nucleate.project.model import Item, State
+from napari_nucleate.project.model import Item, RoundEntry, State
 from napari_nucleate.project.store import Store
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -392,12 +393,13 @@ def test_a_project_that_can_not_be_gone_on_with(refused, nucleate, tmp_path, sam
     options = ["--images", mine, "--masks", some_masks(masks, tmp_path / "few", 1), "--out", out]
     nucleate("self-train", *options, *tiny_options, "--rounds", 0)
     assert "leave out --images" in refused("self-train", out, "--images", mine)
+    assert "made for no rounds; give --rounds" in refused("self-train", out)
     with Store(out):  # a window, say
         assert "is in use by a napari window" in refused("self-train", out)
     assert "--known" in refused("self-train", out, "--known", "sparse")
     assert "is a project in 2D, not 3D" in refused("self-train", out, "--ndim", 3)
     state = Store(out).load_state()
-    wrong = refused("self-train", out, "--width", 8)
+    wrong = refused("self-train", out, "--width", 8, "--rounds", 1)
     assert "can't be trained further: its network" in wrong
     assert Store(out).load_state() == state  # nothing was predicted anew
     store = Store(out)
@@ -628,7 +630,8 @@ def test_images_to_annotate_next_are_proposed(nucleate, refused, tmp_path, sampl
     found = nucleate("suggest", out, "--json").json["suggestions"]
     labelled = Store(out).load_state().keys("labelled")
     assert len({one["image"] for one in found} - set(labelled)) == len(found) == 3
-    assert all(one["region"] == [[0, 64], [0, 64]] for one in found)
+    # A half of each side, wherever it is least sure.
+    assert all(stop - start == 32 for one in found for start, stop in one["region"])
     assert found[0]["why"] in nucleate("suggest", out, "--count", 1).err
     assert "is not a project" in refused("suggest", sample("2d", 4)[0])
 
@@ -680,3 +683,21 @@ def test_boxes_that_are_none(refused, tmp_path, sample):
     assert "nuclei_0 has a mask, but no box" in refused(*options, *known)
     path.write_text(json.dumps({f"nuclei_{i}": [[[0, 0, 0], [1, 40, 40]]] for i in range(4)}))
     assert "doesn't fit labels" in refused(*options, *known)
+
+
+def test_the_history_is_told_and_that_another_model_was_better():
+    def entry(number, ap, measured="x", **more):
+        facts = {"number": number, "model": f"round-{number}", "human": 2, "seconds": 9.6} | more
+        return RoundEntry(pseudo=number, validation_ap=ap, measured=measured, **facts)
+
+    first = entry(0, 0.9, "others", human_objects=31)
+    rounds = (first, entry(1, 0.6), entry(2, 0.5, human_objects=31, pseudo_objects=9))
+    told = rounds_in_words(State(rounds=rounds)).splitlines()
+    assert told[0] == "round-0: 2 image(s) of a person, 31 objects, 10 s, mean AP 0.900."
+    assert told[2].startswith("round-2: 2 image(s) of a person, 2 predicted, 40 objects, 10 s")
+    assert told[3].startswith("round-2 is in use. On what is held out round-1 was better")
+    aside = rounds[2].model_copy(update={"set_aside": "worse"})
+    told = rounds_in_words(State(rounds=(*rounds[:2], aside))).splitlines()
+    assert len(told) == 3
+    assert told[2].endswith(", set aside.")
+    assert rounds_in_words(State()) == ""

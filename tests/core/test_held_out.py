@@ -53,6 +53,18 @@ class TestWholeImages:
         others = {hold_out(human, tiny(validation=0.25, seed=s)).held_out for s in range(9)}
         assert len(others) > 2
 
+    def test_what_a_model_began_is_held_out_only_where_nothing_else_is(self, tiny):
+        painted = [grid(f"image {i}") for i in range(6)]
+        taken = [replace(grid(f"taken {i}"), corrected=True) for i in range(20)]
+        recipe = tiny(validation=0.25)
+        alone = set(hold_out(painted, recipe).held_out)
+        assert alone
+        assert set(hold_out([*taken, *painted], recipe).held_out) == alone
+        assert hold_out(taken, recipe).held_out
+        # A single painted image has a strip for that.
+        split = hold_out([*taken, painted[0]], recipe)
+        assert (set(split.held_out), set(split.regions)) == (set(), {"image 0"})
+
     def test_no_more_are_held_out_than_are_looked_at(self, tiny):
         human = [grid(f"image {i}") for i in range(200)]
         split = hold_out(human, tiny(validation=0.25))

@@ -17,8 +17,11 @@ from napari_nucleate.core.events import (
     SetAside,
     Started,
     Trained,
+    Warned,
+    Worsened,
 )
 from napari_nucleate.core.model import Card, Model, Record
+from napari_nucleate.core.patches import Example
 from napari_nucleate.core.pool import Best, choose, rank, wanted
 from napari_nucleate.core.rounds import SelfTraining, lowered, rounds
 
@@ -67,7 +70,8 @@ class TestChoose:
     def test_a_pool_smaller_than_wanted_is_no_complaint_about_confidence(self):
         got = choose(ORDER[:2], "ab", 9, 0)
         assert got.keys == ("a", "b")
-        assert got.note == "2 of 2 predictions accepted."
+        assert got.note == "All 2 predictions accepted; 9 were wanted, there are no more."
+        assert choose(ORDER[:2], "ab", 2, 0).note == "2 of 2 predictions accepted."
 
     def test_an_empty_pool_gives_nothing(self):
         assert choose([], (), 3, 0).keys == ()
@@ -196,20 +200,20 @@ def judged(monkeypatch):
 
 
 def test_a_round_that_makes_it_worse_is_set_aside_and_the_last(nuclei, tiny, pool, judged):
-    judged([0.6, 0.5, 0.9])
+    judged([0.6, 0.45, 0.9])
     events = list(rounds(nuclei(count=1), pool(2, 2), tiny(steps=1), options()))
     (aside,) = of(SetAside, events)
     assert events[-1] is aside
     assert aside.number == 1
     assert aside.model.card.record.round == 1
-    assert aside.note.startswith("Round 1 made it worse: mean AP 0.500 on the validation images")
+    assert aside.note.startswith("Round 1 made it worse: mean AP 0.450 on the validation images")
     assert [e.number for e in of(RoundFinished, events)] == [0]
     # What the worse model would predict, nobody sees.
     assert len(of(Ranked, events)) == 1
 
 
 def test_small_drops_add_up(nuclei, tiny, pool, judged):
-    judged([0.6, 0.58, 0.56])
+    judged([0.6, 0.54, 0.48])
     events = list(rounds(nuclei(count=1), pool(2, 2), tiny(steps=1), options()))
     (aside,) = of(SetAside, events)
     assert aside.number == 2
@@ -295,6 +299,52 @@ def test_an_image_both_labelled_and_in_the_pool_is_refused_by_name(nuclei, tiny,
     both = [picture("other", example.image), picture(example.key, example.image)]
     with pytest.raises(NucleateError, match=f"^{example.key} is both labelled and in the pool"):
         next(rounds([example], both, tiny()))
+
+
+def test_what_was_held_out_says_in_one_sentence_that_it_is_worse(nuclei, tiny, pool, monkeypatch):
+    from napari_nucleate.core.training.run import Run
+
+    def advice(self):
+        yield Warned("Stopped early.")
+        yield Worsened("What it was before was better.")
+
+    monkeypatch.setattr(Run, "warned_at_end", advice)
+    events = list(rounds(nuclei(count=1), pool(2, 2), tiny(steps=1), options(rounds=1)))
+    said = [e.message for e in of(Warned, events)]
+    assert said.count("Stopped early.") == 2
+    assert "What it was before was better." not in said
+
+
+def test_that_nothing_is_held_out_is_said_once(nuclei, tiny, pool):
+    recipe = tiny(steps=1, validation=0)
+    events = list(rounds(nuclei(count=1), pool(2, 2), recipe, options(rounds=2)))
+    told = [e.message for e in of(Warned, events) if e.message.startswith("Nothing is held out")]
+    assert len(told) == 1
+    alone = list(rounds(nuclei(count=1), pool(2, 2), recipe, options(rounds=0)))
+    assert not [e for e in of(Warned, alone) if e.message.startswith("Nothing is held out")]
+
+
+def test_labels_that_were_erased_teach_nothing(nuclei, tiny, pool):
+    erased = [
+        Example(e.key, e.image, annotate(np.zeros_like(e.annotation.labels)))
+        for e in nuclei(count=2)
+    ]
+    with pytest.raises(NucleateError, match="No object is painted in any of the labelled images"):
+        list(rounds(erased, pool(2, 2), tiny(steps=1)))
+
+
+def test_a_project_that_is_gone_on_with_learns_from_more(nuclei, tiny, pool, random_model):
+    model = random_model(tiny())
+    record = model.card.record.model_copy(update={"round": 2})
+    model = Model(model.card.model_copy(update={"record": record}), model.weights)
+    asked = []
+    events = rounds(nuclei(count=1), pool(2, 4), tiny(steps=1), options(best=1), model=model)
+    for event in events:
+        if isinstance(event, Accepted):
+            asked.append(event.note)
+            break
+    events.close()
+    assert "3 were wanted" in asked[0] or "3 of 4" in asked[0]
 
 
 def test_nothing_labelled_is_refused(tiny, pool):

@@ -101,3 +101,9 @@ def test_scribbles_and_objects_cut_off_are_not_measured():
     labels[:30, :6] = 2  # at the edge of the image
     assert measured_diameter([annotate(labels)]) == pytest.approx(24, abs=0.5)
     assert Recipe().measured([annotate(painted, "sparse")]).zoom == 1
+
+
+def test_a_turned_image_of_one_pixel_is_resampled():
+    # Turned, such an image has strides that torch doesn't take, and numpy calls contiguous.
+    turned = np.rot90(np.ones((1, 1, 1), np.float32), 2, (-2, -1))[..., ::-1]
+    assert resized(turned, (2, 2)).tolist() == [[[1, 1], [1, 1]]]

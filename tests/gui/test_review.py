@@ -9,10 +9,13 @@ from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
+from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.gui.gallery import ITEM
 from napari_nucleate.gui.review import ReviewDock
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.thumbnails import OUTLINE, SIDE, draw
+from napari_nucleate.project import run
+from napari_nucleate.project.model import RoundEntry
 
 
 @pytest.fixture
@@ -315,6 +318,62 @@ def test_accepts_the_best_that_wait(project, dock, qtbot):
     click(qtbot, dock.accept_best)
     assert project.session.state.keys("accepted") == ["nuclei_n3", "nuclei_n4"]
     assert dock.count.value() == 2
+
+
+def test_among_many_nothing_poor_is_accepted_and_unsure_objects_are_not_learned(
+    project, dock, qtbot
+):
+    project.predict(n1=0.9, n2=0.3, n3=0.2)
+    dock.count.setValue(3)
+    click(qtbot, dock.accept_best)
+    state = project.session.state
+    assert state.keys("accepted") == ["nuclei_n1"]
+    assert state.item("nuclei_n1").judged is False
+    with pytest.raises(NucleateError, match=r"No prediction has a confidence of 0\.4"):
+        project.session.judgements.accept_best(3)
+    # One by one, a person may accept anything.
+    project.session.judgements.judge(["nuclei_n3"], accept=True)
+    assert project.session.state.item("nuclei_n3").judged is True
+    examples = run.accepted_examples(
+        project.session.state,
+        project.session.store,
+        project.session.refs(),
+        ["nuclei_n1", "nuclei_n3"],
+    )
+    assert [e.annotation.n_objects > 0 for e in examples] == [True, True]
+    project.session.state = project.session.state.model_copy(
+        update={"self_training": SelfTraining(sure=0.95)}
+    )
+    again = run.accepted_examples(
+        project.session.state, project.session.store, project.session.refs(), ["nuclei_n1"]
+    )
+    assert again[0].annotation.n_objects == 0
+
+
+def test_a_filter_that_hides_what_was_selected_closes_the_buttons(project, dock, qtbot):
+    project.predict(n1=0.9, n2=0.8)
+    dock.gallery.setCurrentIndex(dock.ranking.index(0, 0))
+    assert dock.correct.isEnabled()
+    dock.show_only.setCurrentText("Rejected")
+    for button in (dock.accept, dock.reject, dock.correct, dock.open, dock.accept_down):
+        assert not button.isEnabled()
+
+
+def test_after_a_correction_the_next_card_is_selected(project, dock, qtbot):
+    project.predict(n1=0.9, n2=0.8, n3=0.7)
+    dock.gallery.setCurrentIndex(dock.ranking.index(0, 0))
+    click(qtbot, dock.correct)
+    assert dock.gallery.selected == ["nuclei_n2"]
+
+
+def test_that_predictions_are_of_an_earlier_model_is_said(project, dock):
+    project.predict(n1=0.9, n2=0.8)
+    project.session.judgements.judge(["nuclei_n1"], accept=True)
+    assert "of them" not in dock.reason.text()
+    entry = RoundEntry(number=1, model="round-1", human=1, pseudo=0, seconds=1)
+    project.session.state = project.session.state.model_copy(update={"rounds": (entry,)})
+    project.session.changed.emit()
+    assert "1 of them is by another, not by round-1" in dock.reason.text()
 
 
 def test_of_a_stack_planes_are_accepted_that_lie_apart(make_napari_viewer, home, qtbot):

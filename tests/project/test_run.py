@@ -14,7 +14,7 @@ from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.core.training.snapshot import Snapshot
 from napari_nucleate.core.training.train import train
 from napari_nucleate.project import run
-from napari_nucleate.project.model import Item, State
+from napari_nucleate.project.model import Item, RoundEntry, State
 from napari_nucleate.project.run import (
     after,
     entered,
@@ -77,6 +77,12 @@ class TestAfter:
         got = after(before, said("a")).item("a")
         assert (got.status, got.confidence) == ("rejected", 0.7)
         assert after(before, Accepted(0, ("a",), "")).item("a").status == "rejected"
+
+    def test_but_not_the_mask_of_another_model(self):
+        entry = RoundEntry(number=1, model="round-1", human=1, pseudo=0, seconds=1)
+        before = state(a="rejected").model_copy(update={"rounds": (entry,)})
+        got = after(before, said("a"))
+        assert (got.item("a").status, got.item("a").model) == ("predicted", "round-1")
 
     def test_an_accepted_prediction_waits_again_when_a_newer_one_takes_its_place(self):
         assert after(state(a="accepted"), said("a")).item("a").status == "predicted"
@@ -324,6 +330,27 @@ class TestSelfTraining:
         # Where the record of one is gone, the others count.
         (store.folder / "models" / "m2" / "model.json").unlink()
         assert "after 0.850 in round 5" in learned(state, 7, 0.1, "m5")[1]
+
+    def test_a_training_that_is_stopped_is_in_the_history(self, store, nuclei, tiny, picture):
+        known, human, others = self.project(nuclei, tiny)
+        pool = [picture(f"pool {i}", e.image) for i, e in enumerate(others)]
+        events = self_training(store, human, pool, known)
+        with contextlib.closing(events):
+            next(e for e in events if isinstance(e, Validated) and e.model is not None)
+        first = store.load_state()
+        # There is no other: it is used, and gone on from.
+        assert first.used.model == "round-0"
+        assert not first.used.set_aside
+        model = store.load_model("round-0")
+        events = self_training(store, human, pool, first, model=model)
+        with contextlib.closing(events):
+            for event in events:
+                if isinstance(event, Validated) and event.step and event.model is not None:
+                    break
+        state = store.load_state()
+        assert [entry.model for entry in state.rounds] == ["round-0", "round-1"]
+        assert state.rounds[1].set_aside.startswith("Stopped; these are its weights at ")
+        assert state.used.model == "round-0"
 
     def test_stopped_early_the_state_is_written_as_it_was_then(self, store, nuclei, tiny, picture):
         known, human, others = self.project(nuclei, tiny)

@@ -42,6 +42,7 @@ from napari_nucleate.cli.data import (
 from napari_nucleate.cli.interrupt import Interrupt, can_go_on, check_not_interrupted
 from napari_nucleate.cli.options import merged, with_options
 from napari_nucleate.cli.progress import Follower
+from napari_nucleate.cli.tables import rounds_in_words
 from napari_nucleate.core.annotation import Known
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Started, Trained, Validated
@@ -259,14 +260,16 @@ def self_train(
             )
             open_stores.enter_context(loop.store)
         kept = (
-            "Stopped; the rounds that came to their end are kept, and gone on with by: "
+            "Stopped; what was learned so far is kept, and gone on with by: "
             f"nucleate self-train {shlex.quote(str(out))}"
         )
-        with Follower(len(loop.pool), kept=kept) as follower:
-            for _ in follower.follow(loop.run(tiling=how)):
+        with Follower(len(loop.pool), kept="") as follower, Interrupt(lambda: kept) as interrupt:
+            for _ in interrupt.between(follower.follow(loop.run(tiling=how))):
                 pass
     name = loop.state.model
     model = str(out / "models" / name) if name else ""
     rows = [entry.model_dump() for entry in loop.state.rounds]
-    told = f"Project: {out}; labels of the pool: {out / 'predictions'}; model: {model}"
+    told = rounds_in_words(loop.state) + (
+        f"Project: {out}; labels of the pool: {out / 'predictions'}; model: {model}"
+    )
     report({"project": str(out), "model": model, "rounds": rows}, as_json, told)

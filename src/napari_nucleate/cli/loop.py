@@ -158,8 +158,17 @@ class Loop:
                 f"The project works on {recipe.channels} channel(s), but its files have "
                 f"{channels}; begin another one from the files, with --images and --masks."
             )
-        labelled = [labelled_example(found[key], annotations.get(key)) for key in human]
+        labelled = [
+            labelled_example(
+                found[key], annotations.get(key), state.item(key).status == "corrected"
+            )
+            for key in human
+        ]
         model = store.load_model(state.used.model) if state.used else None
+        if model is not None and not (state.self_training.rounds or "rounds" in options):
+            raise NucleateError(
+                "The project is trained already, and was made for no rounds; give --rounds."
+            )
         if model is not None:
             check_fits(model, recipe)
         self_training = merged(state.self_training, options)

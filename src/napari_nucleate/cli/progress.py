@@ -113,7 +113,8 @@ class Follower:
         elif isinstance(event, RoundStarted):
             self.say(
                 f"Round {event.number}: {event.human} image(s) labelled by a person, "
-                f"{event.pseudo} by the program",
+                + f"{event.accepted} accepted by a person, " * bool(event.accepted)
+                + f"{event.pseudo} by the program",
                 "bold",
             )
         elif isinstance(event, Accepted | Taught):

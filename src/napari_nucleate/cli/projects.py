@@ -78,7 +78,9 @@ def annotations_of(store: Store, state: State) -> dict[str, Annotation]:
     return found
 
 
-def labelled_example(image: Found, annotation: Annotation | None) -> Example:
+def labelled_example(
+    image: Found, annotation: Annotation | None, corrected: bool = False
+) -> Example:
     """An image with a person's labels; without any, it was confirmed to be empty.
 
     Raises
@@ -94,7 +96,7 @@ def labelled_example(image: Found, annotation: Annotation | None) -> Example:
     if [n for n in labels.shape if n > 1] == [n for n in shape if n > 1]:
         # A file doesn't tell a single plane.
         annotation = Annotation(labels.reshape(shape), known.reshape(shape))
-    return Example(image.key, pixels, annotation)
+    return Example(image.key, pixels, annotation, corrected=corrected)
 
 
 def images_of(state: State, keys: Sequence[str]) -> list[Found]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from napari_nucleate.core.instances.tune import Tuned
     from napari_nucleate.core.metrics import Evaluation, Score
+    from napari_nucleate.project.model import State
 
 
 def print_evaluation(result: Evaluation) -> None:
@@ -42,6 +43,38 @@ def print_evaluation(result: Evaluation) -> None:
         )
     _print(table)
     _print_thresholds(result.total)
+
+
+def rounds_in_words(state: State) -> str:
+    """The history of a project, a line a model, and whether another one was measured better."""
+    lines = []
+    for entry in state.rounds:
+        facts = [f"{entry.human} image(s) of a person"]
+        if entry.pseudo:
+            facts.append(f"{entry.pseudo} predicted")
+        if entry.human_objects is not None:
+            facts.append(f"{entry.human_objects + (entry.pseudo_objects or 0)} objects")
+        facts.append(f"{entry.seconds:.0f} s")
+        if entry.validation_ap is not None:
+            facts.append(f"mean AP {entry.validation_ap:.3f}")
+        aside = ", set aside" if entry.set_aside else ""
+        lines.append(f"{entry.model}: {', '.join(facts)}{aside}.")
+    used = state.used
+    better = [
+        entry
+        for entry in state.rounds
+        if used is not None
+        and used.measured
+        and entry.measured == used.measured
+        and (entry.validation_ap or 0) > (used.validation_ap or 0)
+    ]
+    if used is not None and better:
+        best = max(better, key=lambda entry: entry.validation_ap or 0)
+        lines.append(
+            f"{used.model} is in use. On what is held out {best.model} was better, by no more than "
+            "chance explains; held out is little. Label more, or choose it in the window."
+        )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def print_scores(title: str, scores: Mapping[str, Score]) -> None:

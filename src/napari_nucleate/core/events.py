@@ -65,6 +65,10 @@ class Warned:
     message: str
 
 
+class Worsened(Warned):
+    """That a training ended worse than it began, and what to do."""
+
+
 @dataclass(frozen=True)
 class Viewed:
     """What a person looks at: pixels (C, *spatial) from `offset` on in the image `key`.
@@ -173,11 +177,16 @@ class BlockDone:
 
 @dataclass(frozen=True)
 class RoundStarted:
-    """A round of self-training begins; round 0 knows the person's labels only."""
+    """A round of self-training begins; round 0 knows the person's labels only.
+
+    It learns from so many images by a person's labels, by predictions that a person accepted, and
+    by those that the round before took.
+    """
 
     number: int
     total: int
     human: int
+    accepted: int
     pseudo: int
 
 

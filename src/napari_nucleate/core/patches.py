@@ -38,6 +38,9 @@ class Example:
         How much a pixel counts in the loss, against 1 for a person's.
     pseudo : bool
         True where the labels were predicted and accepted, False where a person painted them.
+    corrected : bool
+        True where a person took a prediction over: theirs, but begun by a model, that would be
+        measured by itself.
     excluded : ndarray of bool, shape (*spatial), optional
         Pixels that are validated on: not to be learned from, whatever they look like.
     ignored : ndarray of bool, shape (*spatial), optional
@@ -54,6 +57,7 @@ class Example:
     annotation: Annotation
     weight: float = 1.0
     pseudo: bool = False
+    corrected: bool = False
     excluded: NDArray[np.bool_] | None = None
     ignored: NDArray[np.bool_] | None = None
 

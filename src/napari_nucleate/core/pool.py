@@ -39,7 +39,7 @@ def wanted(options: SelfTraining, number: int) -> int:
     ----------
     options : SelfTraining
     number : int
-        How many rounds there were before the one just predicted.
+        The round that predicted them; of a project that is gone on with, one of its own.
     """
     return options.best * (number + 1) or MOST
 
@@ -66,7 +66,6 @@ def choose(
     learned : iterable of str
         Images with labels.
     """
-    count = min(count, len(order))
     good = [key for key, _ in order if key in usable]
     keys = tuple(apart(good, count, [key for key, _ in order], learned))
     note = f"{len(keys)} of {len(order)} predictions accepted."
@@ -77,6 +76,8 @@ def choose(
             f"None of {len(order)} predictions is good enough to learn from: nothing joins, and no "
             "round follows. Label more images, those that are worst predicted first."
         )
+    elif len(keys) == len(order) < count:
+        note = f"All {len(order)} predictions accepted; {count} were wanted, there are no more."
     elif len(keys) < count:
         note = (
             f"Only {len(keys)} of {len(order)} predictions are good enough to learn from, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -14,6 +15,9 @@ from napari_nucleate.core.events import (
     RoundStarted,
     SetAside,
     Taught,
+    TrainEvent,
+    Warned,
+    Worsened,
 )
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.params import Params
@@ -173,14 +177,13 @@ def rounds(
     Raises
     ------
     NucleateError
-        If an image is both labelled and in the pool, or as `train` and `predict` do.
+        If an image is both labelled and in the pool, no object is labelled, or as `train` and
+        `predict` do.
     """
     from napari_nucleate.core.training.train import train
 
     options = options or SelfTraining()
-    both = {e.key for e in (*labelled, *accepted)} & {s.key for s in pool}
-    if both:
-        raise NucleateError(f"{min(both)} is both labelled and in the pool; keep it in one.")
+    _check(labelled, accepted, pool)
     card = card or Card(recipe=recipe)
     first = model.card.record.round if model else 0
     last = first + options.rounds
@@ -194,18 +197,25 @@ def rounds(
     for number in range(first, last + 1):
         if kept is None or number > first:
             learned = [*labelled, *accepted, *pseudo]
-            yield RoundStarted(number, last, len(labelled), len(learned) - len(labelled))
+            counts = len(labelled), len(accepted), len(pseudo)
+            yield RoundStarted(number, last, *counts)
             teacher = others.teacher(kept)
             record = Record(name=name(number), round=number)
-            now = yield from train(
+            training = train(
                 learned,
                 recipe if number == 0 else (refine or recipe),
                 card=card.model_copy(update={"record": record}),
                 initial=kept,
                 teacher=teacher,
             )
+            now = yield from _without_advice(training)
             if teacher is not None:
                 yield Taught(len(teacher.ever), teacher.looked)
+            if kept is None and last and not (now.card.record.held_out or now.card.record.regions):
+                yield Warned(
+                    "Nothing is held out of so few labels: that a round makes the network worse "
+                    "can't be noticed. Label more."
+                )
             if kept is not None and (why := lowered(now.card.record, earlier)):
                 yield SetAside(number, now, why)
                 yield from others.ranked_at_last(number, kept)
@@ -213,9 +223,38 @@ def rounds(
             kept = now
             earlier.append(now.card.record)
         if number < last and not others.continuous:
-            pseudo = yield from others.chosen(number, kept, wanted(options, number - first))
+            pseudo = yield from others.chosen(number, kept, wanted(options, number))
         elif number == last:
             yield from others.ranked(number, kept)
         yield RoundFinished(number, kept)
         if number < last and not (pseudo or others.continuous):
             return  # there is nothing new to learn
+
+
+def _check(
+    labelled: Sequence[Example], accepted: Sequence[Example], pool: Sequence[Source]
+) -> None:
+    """Refuse what rounds would make nothing good of."""
+    if labelled and not any(e.annotation.n_objects for e in labelled):
+        raise NucleateError(
+            "No object is painted in any of the labelled images; nothing but background would be "
+            "learned. Paint some objects first."
+        )
+    both = {e.key for e in (*labelled, *accepted)} & {s.key for s in pool}
+    if both:
+        raise NucleateError(f"{min(both)} is both labelled and in the pool; keep it in one.")
+
+
+def _without_advice(
+    training: Generator[TrainEvent, None, Model],
+) -> Generator[TrainEvent, None, Model]:
+    """Leave out what to do where a training ended worse than it began: `lowered` decides that."""
+    with closing(training):
+        while True:
+            try:
+                event = next(training)
+            except StopIteration as end:
+                model: Model = end.value
+                return model
+            if not isinstance(event, Worsened):
+                yield event

@@ -27,6 +27,7 @@ THUMBNAIL = 64
 """Longest side, in pixels, of what is compared."""
 
 _POSITION = re.compile(r"(?:_[ntz]\d+)+$")
+_LAST_NUMBER = re.compile(r"\d+$")
 
 
 def stack_of(key: str) -> str:
@@ -142,6 +143,8 @@ def apart(
     ['a_z4', 'a_z1']
     >>> apart(["a_z4", "a_z5", "a_z3", "a_z1", "a_z2", "a_z0"], 1, taken=["a_z3"])
     ['a_z5']
+    >>> apart(["frame4", "frame5", "frame3", "frame1", "frame2", "frame0"], 2)
+    ['frame4', 'frame1']
     >>> apart(["d", "b", "a", "c"], 2)
     ['d', 'b']
     """
@@ -189,7 +192,12 @@ def _places(keys: Iterable[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
     for key in keys:
         found = _POSITION.search(key)
         numbers = tuple(int(n) for n in re.findall(r"_[tz](\d+)", found[0])) if found else ()
-        stacks.setdefault(stack_of(key), {})[key] = numbers
+        stack = stack_of(key)
+        if found is None and (last := _LAST_NUMBER.search(key)):
+            # Frames of a time-lapse, or images in the order they were taken: to keep apart what may
+            # have nothing to do with each other does no harm.
+            stack, numbers = key[: last.start()], (int(last[0]),)
+        stacks.setdefault(stack, {})[key] = numbers
     places = {}
     for stack, positions in stacks.items():
         axes = [

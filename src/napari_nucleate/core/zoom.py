@@ -103,7 +103,8 @@ def resized(values: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np.flo
 
     if tuple(values.shape[1:]) == tuple(shape):
         return values
-    tensor = torch.from_numpy(np.ascontiguousarray(values))[None]
+    # A copy: of axes of length 1, numpy takes any stride for contiguous, and torch no negative one.
+    tensor = torch.from_numpy(values.copy())[None]
     result: NDArray[np.float32] = (
         torch.nn.functional.interpolate(
             tensor, tuple(shape), mode="bilinear", align_corners=False, antialias=True

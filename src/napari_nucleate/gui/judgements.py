@@ -72,13 +72,20 @@ class Judgements:
     def accept_best(self, count: int) -> list[str]:
         """Accept the best predictions that nobody judged yet; returns their names.
 
+        None that is worse than what a round takes, see `SelfTraining.least`: nobody looks at each.
         Of one stack, images that lie apart, from those labelled and accepted before as well.
         """
         state = self._session.state
-        waiting = {item.key: item for item in self._waiting()}
+        least = state.self_training.least
+        waiting = {i.key: i for i in self._waiting() if (i.confidence or 0.0) >= least}
+        if not waiting:
+            raise NucleateError(
+                f"No prediction has a confidence of {least:g}: none is good enough to be accepted "
+                "unseen. Label more images, or accept one by one."
+            )
         learned = state.keys(*HUMAN, "accepted")
         chosen = apart(list(waiting), count, state.keys(*WAITING), learned)
-        return self._mark([waiting[key] for key in chosen], "accepted")
+        return self._mark([waiting[key] for key in chosen], "accepted", looked_at=False)
 
     def accept_down_to(self, key: str) -> list[str]:
         """Accept all that nobody judged yet and is ranked as high as an image; returns their names.
@@ -91,7 +98,8 @@ class Judgements:
         """
         ranked = [item.key for item in self._session.state.ranked()]
         higher = set(ranked[: ranked.index(key) + 1])
-        return self._mark([item for item in self._waiting() if item.key in higher], "accepted")
+        many = [item for item in self._waiting() if item.key in higher]
+        return self._mark(many, "accepted", looked_at=False)
 
     def take_over(self, key: str) -> None:
         """Make a prediction the person's own labels, to correct by hand, and show it.
@@ -168,13 +176,13 @@ class Judgements:
     def _waiting(self) -> list[Item]:
         return [item for item in self._session.state.ranked() if item.status == "predicted"]
 
-    def _mark(self, items: Sequence[Item], status: Status) -> list[str]:
+    def _mark(self, items: Sequence[Item], status: Status, *, looked_at: bool = True) -> list[str]:
         if not items:
             return []
         for item in items:
             if item.confidence is None:
                 raise NucleateError(f"{item.key} has no prediction yet; predict it first.")
-        judged = status == "accepted"
+        judged = status == "accepted" and looked_at
         after = tuple(i.model_copy(update={"status": status, "judged": judged}) for i in items)
         self._steps.append(_Step(tuple(items), after))
         self._session.set_items(*after)

@@ -171,9 +171,12 @@ class Models(QWidget):
         ap = np.array([np.nan if r.validation_ap is None else r.validation_ap for r in rounds])
         colours = [ASIDE if r.set_aside else AP for r in rounds]
         known = np.isfinite(ap)
+        measured = np.array([r.measured for r in rounds])[known]
         self.line.setData(
             x[known],
             ap[known],
+            # By other labels than the one before, a point is another measure.
+            connect=np.append(measured[1:] == measured[:-1], False).astype(np.int32),
             symbolBrush=[c for c, k in zip(colours, known, strict=True) if k],
             symbolPen=None,
         )
@@ -200,7 +203,7 @@ class Models(QWidget):
 
 
 def in_words(entry: RoundEntry) -> tuple[str, str, str, str]:
-    """Name, AP, objects and time of a model, as in the table.
+    """Name, AP, objects and time of a model, as in the table; before → after, where both are known.
 
     Examples
     --------
@@ -220,6 +223,8 @@ def in_words(entry: RoundEntry) -> tuple[str, str, str, str]:
     ('round-1', '0.50', '31 + 70', '1 min 15 s')
     """
     ap = "–" if entry.validation_ap is None else f"{entry.validation_ap:.2f}"
+    if entry.initial_ap is not None:
+        ap = f"{entry.initial_ap:.2f} → {ap}"
     objects = "–"
     if entry.human_objects is not None:
         objects = str(entry.human_objects)

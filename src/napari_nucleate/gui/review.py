@@ -166,7 +166,18 @@ class ReviewDock(QWidget):
         judged = "" if waiting else "Every prediction is accepted or rejected already."
         self.accept_best.apply(Gate(plan.accept.why or judged))
         self.train_again.apply(plan.train_again)
-        self.reason.say(plan.accept.why or plan.train_again.why)
+        self.reason.say(plan.accept.why or plan.train_again.why or self._outdated())
+
+    def _outdated(self) -> str:
+        """Say that predictions wait that an earlier model made; nothing where none do."""
+        state = self._session.state
+        old = [i for i in state.ranked() if i.status == "predicted" and i.model != state.model]
+        if not old:
+            return ""
+        return (
+            f"{len(old)} of them {'are' if len(old) > 1 else 'is'} by {old[0].model or 'another'}, "
+            f"not by {state.model}, which is in use: press “Predict the rest” in the Train dock."
+        )
 
     def _on_event(self, event: object) -> None:
         if isinstance(event, Prediction):
@@ -175,6 +186,7 @@ class ReviewDock(QWidget):
     def _on_filter(self, text: str) -> None:
         self.gallery.hint = HINTS[text]
         self.ranking.show_statuses(FILTERS[text])
+        self._apply_gates()  # Qt doesn't tell that what was selected is no longer listed
 
     def _on_theme(self, event: Any) -> None:
         self.gallery.set_theme(event.value)
@@ -197,8 +209,12 @@ class ReviewDock(QWidget):
         if not keys:
             return
         self._session.judgements.judge(keys, accept)
-        if len(keys) == 1 and self.ranking.rowCount():
-            # On to the next one; where the judged one is no longer listed, it is in its place.
+        if len(keys) == 1:
+            self._go_on(keys, row)
+
+    def _go_on(self, keys: list[str], row: int) -> None:
+        """Select what follows; where what was judged is no longer listed, that is in its place."""
+        if self.ranking.rowCount():
             still = self.gallery.selected == keys
             self.gallery.setCurrentIndex(
                 self.ranking.index(min(row + still, self.ranking.rowCount() - 1), 0)
@@ -211,7 +227,10 @@ class ReviewDock(QWidget):
         self._session.judgements.accept_down_to(self._current)
 
     def _correct(self) -> None:
-        self._session.judgements.take_over(self._current)
+        key, row = self._current, self.gallery.currentIndex().row()
+        self._session.judgements.take_over(key)
+        # What a person labels is no prediction any more.
+        self._go_on([key], row)
 
     def _undo(self) -> None:
         self.gallery.select(self._session.judgements.undo())

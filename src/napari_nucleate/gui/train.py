@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
     Corrected,
     Prediction,
@@ -85,7 +86,8 @@ class TrainDock(QWidget):
         self.best = Sentence()
         self.folder = QLabel()
         self._kept: Validated | None = None
-        self._task = self._warned = ""
+        # The model whose reliability is shown.
+        self._task = self._warned = self._trusted = ""
         self._goes_on = False
         self._lay_out()
         self.recipe.edited.connect(self._on_recipe)
@@ -120,9 +122,22 @@ class TrainDock(QWidget):
         running = bool(session.job.running)
         self.why_train.say("" if running else plan.train.why)
         self.why_predict.say("" if running or not plan.train else gate.why)
+        self._show_trust()
         self._history.setVisible(bool(session.state.rounds))
         self.models.show_state(session.state, session.job.running)
         self._show_folder()
+
+    def _show_trust(self) -> None:
+        """Show how far the confidence of the model in use can be trusted; none while one learns."""
+        session = self.session
+        if session.job.running == "training" or session.state.model == self._trusted:
+            return
+        self._trusted = session.state.model
+        try:
+            card = session.store.load_card(self._trusted) if self._trusted else None
+        except NucleateError:  # its files are damaged or gone, which is said where it is used
+            card = None
+        self.reliability.show_trust(card.trust if card is not None else None)
 
     def _resume(self) -> None:
         # The curve goes on, too.
@@ -150,6 +165,7 @@ class TrainDock(QWidget):
             self.now.say("")
             self.best.say("")
             self.chart.clear()
+            self._trusted = ""
             self.reliability.show_trust(None)
 
     def _on_event(self, event: object) -> None:
@@ -172,7 +188,6 @@ class TrainDock(QWidget):
             self.status.say(f"Predicted {event.key}: confidence {event.scores.image:.2f}.")
         elif isinstance(event, Trained):
             self.chart.draw()
-            self.reliability.show_trust(event.model.card.trust)
 
     def _on_ended(self, ending: Ending) -> None:
         if isinstance(ending, Failed):
@@ -188,8 +203,6 @@ class TrainDock(QWidget):
             kept = None if self._aside else self._kept
             self.now.say("")
             self.best.say("" if kept is None else f"Kept: {_scores(kept)}.")
-            if self._aside:
-                self.reliability.show_trust(None)
         self.refresh()
 
     def _ended_in_words(self, stopped: bool) -> str:

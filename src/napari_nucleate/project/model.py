@@ -55,7 +55,9 @@ class Item(Params):
     round: int | None = Field(None, ge=0, description="The round of that model.")
     confidence: float | None = Field(None, ge=0, le=1, description="Confidence of the prediction.")
     reason: str = Field("", description="What lowered the confidence most.")
-    judged: bool | None = Field(None, description="A person accepted it; false: a round did.")
+    judged: bool | None = Field(
+        None, description="A person looked at it and accepted it; false: among others, or a round."
+    )
 
 
 class View(Params):
@@ -83,6 +85,12 @@ class RoundEntry(Params):
     initial: str = Field("", description="The model whose weights it began with; empty: none.")
     seconds: float = Field(ge=0, description="Time of training, in seconds.")
     validation_ap: float | None = Field(None, description="Mean AP on the validation images.")
+    initial_ap: float | None = Field(
+        None, description="That of the model it began with, on the same objects."
+    )
+    measured: str = Field(
+        "", description="By what; APs can be compared where it is the same. Empty: by nothing new."
+    )
     set_aside: str = Field("", description="Why it was set aside; empty where it wasn't.")
 
 

@@ -6,6 +6,7 @@ The command line and the docks both run these, so that a project looks the same 
 from __future__ import annotations
 
 from contextlib import suppress
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_nucleate.core.errors import NucleateError
@@ -67,10 +68,14 @@ def gather(
     Returns
     -------
     list of Example
-        The person's first. A prediction that a person accepted counts with all its objects; only
-        pixels of which the network isn't sure are left out.
+        The person's first. A prediction that a person accepted by itself counts with all its
+        objects; only pixels of which the network isn't sure are left out. Of one that was accepted
+        with others, objects that aren't sure are left out, too.
     """
-    human = [Example(k, sources[k].read(), painted(k)) for k in state.keys(*HUMAN)]
+    human = [
+        Example(k, sources[k].read(), painted(k), corrected=state.item(k).status == "corrected")
+        for k in state.keys(*HUMAN)
+    ]
     return human + accepted_examples(state, store, sources, state.keys("accepted"))
 
 
@@ -78,8 +83,10 @@ def accepted_examples(
     state: State, store: Store, sources: Mapping[str, Source], keys: Sequence[str]
 ) -> list[Example]:
     """Accepted predictions as training data, see `gather`."""
-    # A person accepted all its objects, of any confidence and any size.
-    options = state.self_training.model_copy(update={"sure": 0.0})
+    options = state.self_training
+    # Who looked at a mask accepted all its objects, of any confidence and any size. Of those that
+    # were accepted with many others, nobody looked at the objects.
+    whole = options.model_copy(update={"sure": 0.0})
     pseudo = []
     for key in keys:
         prediction = store.load_prediction(key)
@@ -87,7 +94,8 @@ def accepted_examples(
             # The model that drew the maps knows what they mean; the next recipe may want others.
             name = state.item(key).model
             recipe = store.load_card(name).recipe if name else state.recipe
-            label = pseudo_label(prediction, recipe, options)
+            judged = state.item(key).judged is not False
+            label = pseudo_label(prediction, recipe, whole if judged else options)
             pseudo.append(pseudo_example(key, sources[key].read(), label, options))
     return pseudo
 
@@ -216,7 +224,9 @@ def self_training(
 ) -> Generator[RoundEvent, None, None]:
     """Run all rounds, writing models, predictions and the state as they come.
 
-    With a `model`, they follow on that one; no model of the project is overwritten.
+    With a `model`, they follow on that one; no model of the project is overwritten. Stopped while a
+    network learns, the best weights so far are entered in the history; they are used where there
+    are no others.
     """
     from napari_nucleate.core.rounds import rounds
 
@@ -235,17 +245,32 @@ def self_training(
     )
     store.save_state(state)
     refs = {ref.key: ref for ref in pool}
+    learning: Validated | None = None
     try:
         for event in _keep_best(store, steps):
             if isinstance(event, Prediction):
                 _save(store, event, refs)
+            elif isinstance(event, Validated) and event.model is not None:
+                learning = event
+            elif isinstance(event, Trained):
+                learning = None
             state = after(state, event)
             if isinstance(event, RoundStarted | RoundFinished | SetAside):
                 store.save_state(state)
             yield event
     finally:
         steps.close()
+        if learning is not None and learning.model is not None:
+            state = _stopped(state, learning.model, learning.fraction)
         store.save_state(state)
+
+
+def _stopped(state: State, best: Model, fraction: float) -> State:
+    """The state with a training in its history that was stopped. Pure."""
+    record = best.card.record
+    now = entered(state, best)
+    why = f"Stopped; these are its weights at {fraction:.0%}."
+    return now.set_aside(record.name, why) if record.initial else now
 
 
 def after(state: State, event: object) -> State:
@@ -260,11 +285,13 @@ def after(state: State, event: object) -> State:
             return state
         used = state.used
         number, name = (used.number, used.model) if used else (0, "")
+        # What was rejected is a model's mask, not the image.
+        rejected = item.status == "rejected" and item.model == name
         return state.replace(
             Item(
                 key=event.key,
                 source=item.source,
-                status="rejected" if item.status == "rejected" else "predicted",
+                status="rejected" if rejected else "predicted",
                 model=name,
                 round=number,
                 confidence=min(max(event.scores.image, 0.0), 1.0),
@@ -300,10 +327,20 @@ def entered(state: State, model: Model) -> State:
         initial=record.initial,
         seconds=record.seconds,
         validation_ap=record.validation_ap,
+        initial_ap=record.initial_ap,
+        measured=_measured(record),
     )
     # A training that was interrupted and went on is there already.
     others = tuple(r for r in state.rounds if r.model != entry.model)
     return state.model_copy(update={"rounds": (*others, entry), "chosen": ""})
+
+
+def _measured(record: Record) -> str:
+    """A short name of what a model was validated on; empty where nothing was held out. Pure."""
+    if not (record.held_out or record.regions):
+        return ""
+    places = sorted(record.held_out), sorted(record.regions.items()), record.validated
+    return blake2b(repr(places).encode(), digest_size=4).hexdigest()
 
 
 def worse(state: State, store: Store) -> str:

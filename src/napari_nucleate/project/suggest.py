@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_nucleate.project.store import Store
 
 SIDE = 256
-"""Longest side of the part of an image that is proposed, in pixels."""
+"""Longest side of the part of an image that is proposed, in pixels; at most half the image's."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def suggesting(
     """
     known = {} if known is None else known
     items = [state.item(source.key) for source in sources]
-    done = [i for i, item in enumerate(items) if item.status in HUMAN or item.status == "accepted"]
+    done = [i for i, item in enumerate(items) if _labelled(item)]
     if len(done) == len(items):
         raise NucleateError("Every image is labelled or accepted; there is none to propose.")
     for number, source in enumerate(sources, 1):
@@ -97,6 +97,11 @@ def suggesting(
         like = stands_for(table, done, at) if done else None
         yield Suggestion(item.key, _region(store, item), _why(item, like))
         done.append(at)
+
+
+def _labelled(item: Item) -> bool:
+    """Whether a person labelled it, or accepted its prediction: what a round took isn't sure."""
+    return item.status in HUMAN or (item.status == "accepted" and item.judged is not False)
 
 
 def _need(item: Item) -> float:
@@ -116,14 +121,16 @@ def _region(store: Store, item: Item) -> tuple[slice, ...]:
         return ()  # its files are damaged or gone: the whole image, then
     if prediction is None:
         return ()
-    return least_sure(target.maps(prediction.maps.astype(np.float32)).foreground, SIDE)
+    foreground = target.maps(prediction.maps.astype(np.float32)).foreground
+    # All of a small image would tell nothing.
+    return least_sure(foreground, max(1, min(SIDE, max(foreground.shape[-2:]) // 2)))
 
 
 def _why(item: Item, like: int | None) -> str:
     """Say in a sentence why; `like` so many others, None where nothing is there to compare with."""
     said = f"{item.key} is the most typical of all images."
     if like == 0:
-        said = f"{item.key} is the last of its kind."
+        said = f"{item.key} is unlike the others; none is closer to it than to those labelled."
     elif like:
         others = f"{like} other image{'s' * (like != 1)}"
         said = f"{item.key} looks like {others}, more than anything labelled or proposed before."

@@ -106,7 +106,8 @@ class Split:
 def hold_out(examples: Sequence[Example], recipe: Recipe, before: Record | None = None) -> Split:
     """Choose what to validate on; say in words what was done. Pure.
 
-    Only a person's labels validate. The choice depends on them and on the seed alone, so that
+    Only a person's labels validate, and predictions that a person corrected where nothing else
+    can. The choice depends on them and on the seed alone, so that
     adding pseudo-labels between rounds leaves it the same. With five labelled stacks or more,
     whole ones are held out; with fewer, a strip at one side of each image, where there are objects
     enough; else the training images are validated on. Images that look alike are of one stack,
@@ -128,7 +129,11 @@ def hold_out(examples: Sequence[Example], recipe: Recipe, before: Record | None 
     if not share or not human:
         return Split(note=f"{same}.")
     kept, new = _kept(human, before)
-    fresh = _new(new, share, recipe)
+    # Where a model drew what a person took over, it would be measured by its own outlines.
+    painted = [e for e in new if not e.corrected]
+    fresh = _new(painted, share, recipe)
+    if not (kept.held_out or kept.regions or fresh.held_out or fresh.regions):
+        fresh = _new(new, share, recipe)
     regions = kept.regions | fresh.regions
     held = tuple(e.key for e in human if e.key in {*kept.held_out, *fresh.held_out})
     parts = []

@@ -6,13 +6,14 @@ import math
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 import torch
 
 from napari_nucleate.core.device import choose_device, half_precision_pays
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Finishing, Started, Step, Validated, Warned
+from napari_nucleate.core.events import Finishing, Started, Step, Validated, Warned, Worsened
 from napari_nucleate.core.model import Card, Model, Record, weights_of
 from napari_nucleate.core.patches import Sampler
 from napari_nucleate.core.training.ahead import Ahead
@@ -101,6 +102,9 @@ class Run:
         seed = [recipe.optimisation.seed]
         if initial is not None:  # what goes on learning is to see other patches than it saw
             seed += [initial.card.record.round, initial.card.record.steps]
+            # And whoever begins with the same a second time, under another name, others again.
+            name = card.record.name if card else ""
+            seed.append(crc32(name.encode()))
         self._rng = np.random.default_rng(seed[0] if initial is None else seed)
         self._sampler = Sampler(self._learned, self.learner.drawn, self._rng)
         self._ahead = Ahead(self._sampler, self._rng)
@@ -274,7 +278,7 @@ class Run:
             )
         record = self.model.card.record
         if record.initial_ap is not None and worse(record, record.initial_ap, record.initial_noise):
-            yield Warned(
+            yield Worsened(
                 f"What it was before was better: mean AP {record.initial_ap:.3f} on the validation "
                 f"images, {record.validation_ap or 0:.3f} now. Go on with the model "
                 f"{record.initial!r}, label more, or train longer or at a lower rate."
