@@ -40,11 +40,11 @@ def open_project(viewer: Viewer, folder: Path) -> None:
     store.claim()
     try:
         source = add_project(session.viewer, state)
+        open_docks(session.viewer)  # they show what happens from now on
         session.open(source, state, store)
     except NucleateError:
         store.close()
         raise
-    open_docks(session.viewer)
 
 
 def reader(path: str | list[str]) -> Callable[[Any], list[tuple[None]]] | None:
