@@ -165,10 +165,11 @@ class Contest:
             (folder / "answer.json").write_text(json.dumps(answer, indent=1))
         return _with_facts(answer)
 
-    def model(self, given: Scene, seconds: float, seed: int = 0) -> Model:
+    def model(self, given: Scene, seconds: float, seed: int = 0, steps: int = 0) -> Model:
         """Our model that learned a scene for so long; it learns it now, if it didn't yet."""
-        self.learn("ours", given, seconds, seed)
-        return load_model(self.folder("ours", run_key("ours", given, seconds, seed)) / "model")
+        self.learn("ours", given, seconds, seed, steps=steps)
+        key = run_key("ours", given, seconds, seed, steps)
+        return load_model(self.folder("ours", key) / "model")
 
     def self_train(
         self,
