@@ -1,10 +1,10 @@
-"""How far the program's judgement of its own masks can be trusted.
+"""How far the program's judgement of its own masks can be trusted, and what it gains by them.
 
 Models learn from few labelled images (`contest.py`: each in a process, kept in the user's cache)
 and judge what they predict of images that they never saw. `--weights` fits the regression behind
-the confidence anew, by images of the training part that nobody labelled, and prints it: the constants
-of `core/confidence/trust.py`. The figures are of the validation images, which it never saw.
-What self-training gains is measured against as long a training on the labels alone, counted in
+the confidence anew, by images of the training part that nobody labelled, and prints it: the
+constants of `core/confidence/trust.py`. The figures are of the validation images, which it never
+saw. What self-training gains is measured against as long a training on the labels alone, counted in
 steps: what the pool takes is as many fewer of them as could be made meanwhile.
 """
 
