@@ -1,5 +1,7 @@
 """Probabilities of objects: from traits, and corrected by objects of known truth."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -179,6 +181,7 @@ class TestTrust:
         # All objects are found, none is outlined well.
         rng = np.random.default_rng(0)
         table = np.zeros((200, len(NAMES)))
+        table[:, NAMES.index("uneven")] = np.log(USUAL)
         table[:, 0] = rng.normal(2, 0.5, 200)
         fitted = Trust().fitted(table, np.full(200, 0.65))
         means = [
@@ -198,6 +201,16 @@ class TestTrust:
     def test_a_row_of_weights_has_one_a_trait(self):
         with pytest.raises(NucleateError, match="compared"):
             Trust.parse({"compared": [[1.0, 2.0]] * len(IOU)})
+
+    def test_what_is_more_uneven_than_usual_is_trusted_less(self):
+        labels = discs(2)
+        noise = np.random.default_rng(0).normal(0, 1, labels.shape)
+        image = (noise + 5 * (labels > 0))[np.newaxis].astype(np.float32)
+        traits = Traits.of(sure(labels), labels, (labels, labels), image)
+        usual = float(np.median(traits.uneven))
+        trusts = [Trust(usual=usual * times).probabilities(traits) for times in (0.5, 1, 2)]
+        for low, high in itertools.pairwise(trusts):
+            assert (low < high).all()
 
     def test_a_model_of_before_is_trusted_as_it_was(self):
         # Its weights know nothing of how even objects are.

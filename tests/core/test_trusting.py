@@ -15,7 +15,7 @@ from napari_nucleate.core.predict import Compared
 from napari_nucleate.core.targets import Boundary, Semantic
 from napari_nucleate.core.training.judge import Judge
 from napari_nucleate.core.training.train import train
-from napari_nucleate.core.training.trusting import known_objects, trusted
+from napari_nucleate.core.training.trusting import beside_own, known_objects, trusted
 
 BOTH = pytest.mark.parametrize("ndim", [2, 3])
 
@@ -101,13 +101,36 @@ def test_what_was_learned_is_worth_more_than_its_confidence(nuclei, tiny, monkey
     events = list(train(nuclei(count=6), tiny(steps=2)))
     warned = [e.message for e in events if isinstance(e, Warned)]
     assert "Confidence isn't corrected by what was held out: Memory ran out." in warned
-    assert events[-1].model.card.trust == Trust()
+    assert events[-1].model.card.trust.shifts == Trust().shifts
+
+
+def test_what_is_usual_is_that_of_a_persons_own_objects(random_model, tiny):
+    model = random_model(tiny())
+    labels = np.zeros((1, 60, 60), np.int32)
+    for i in range(9):
+        y, x = 20 * (i // 3) + 5, 20 * (i % 3) + 5
+        labels[0, y : y + 10, x : x + 10] = i + 1
+    noise = np.random.default_rng(0).normal(0, 1, labels.shape)
+    even, uneven = (
+        Example("a", (noise + high * (labels > 0)).astype(np.float32), annotate(labels[0]))
+        for high in (9, 1)
+    )
+    got = [beside_own(model, [e]).card.trust.usual for e in (even, uneven)]
+    assert got == pytest.approx([0.1, 0.5], abs=0.05)
+    # What is unknown is neither an object of theirs nor its surroundings.
+    known = np.ones((60, 60), bool)
+    known[:, 20:] = False
+    some = Annotation(labels[0], known)
+    few = beside_own(model, [Example("a", uneven.image, some)]).card.trust.usual
+    assert few == pytest.approx(0.5, abs=0.1)
+    assert beside_own(model, []) == model
 
 
 def test_nothing_is_corrected_where_nothing_was_held_out_or_labels_are_classes(nuclei, tiny, few):
     all_learned = list(train(nuclei(count=1), tiny(steps=1, validation=0)))
     assert not [e for e in all_learned if isinstance(e, Finishing)]
-    assert all_learned[-1].model.card.trust == Trust()
+    got = all_learned[-1].model.card.trust
+    assert (got.shifts, got.objects) == (Trust().shifts, 0)
     classes = [
         Example(e.key, e.image, annotate((e.annotation.labels > 0).astype(np.int32)))
         for e in nuclei(count=6)

@@ -30,7 +30,7 @@ AROUND = 3
 """An object's surroundings are the background so many pixels around its rim."""
 
 USUAL = 0.26
-"""How uneven objects are half of the time."""
+"""How uneven half of the nuclei of dsb2018_fluo are; cells in phase contrast are twice as much."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Traits:
             jagged=_jagged(long, sizes, labels.ndim),
             uneven=np.full(len(ids), USUAL)
             if pixels is None
-            else _uneven(pixels, labels, rim, ids),
+            else unevenness(pixels, labels, ids, rim),
             compared=bool(len(alone)),
         )
 
@@ -117,7 +117,7 @@ class Traits:
             np.minimum(size, 0),
             np.maximum(size, 0),
             self.jagged,
-            self.uneven,
+            np.log(np.maximum(self.uneven, ALMOST)),
         )
         return np.stack(columns, 1)
 
@@ -148,15 +148,33 @@ def _jagged(long: NDArray[np.float64], sizes: NDArray[np.int64], ndim: int) -> N
     return np.asarray(np.log(np.maximum(long, 1) / round_one))
 
 
-def _uneven(
+def unevenness(
     pixels: NDArray[np.float32],
     labels: NDArray[np.int32],
-    rim: NDArray[np.bool_],
     ids: NDArray[Any],
+    rim: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """Compare how brightness varies in objects with how they differ from their surroundings."""
+    """Compare how brightness varies in objects with how they differ from their surroundings. Pure.
+
+    Parameters
+    ----------
+    pixels : ndarray of float, shape (C, *spatial)
+        The image.
+    labels : ndarray of int32, shape (*spatial)
+        0 is the background, none else.
+    ids : ndarray of int, shape (n,)
+        Which objects.
+    rim : ndarray of bool, shape (*spatial), optional
+        `rims` of the labels, where they are known already.
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+        See `Traits`.
+    """
     from scipy.ndimage import uniform_filter
 
+    rim = rims(labels) if rim is None else rim
     background = labels == 0
     if not background.any() or not len(ids):
         return np.full(len(ids), USUAL)

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from napari_nucleate.core.confidence.reliability import Bin, reliability
-from napari_nucleate.core.confidence.traits import NAMES
+from napari_nucleate.core.confidence.traits import NAMES, USUAL
 from napari_nucleate.core.metrics import AVERAGED
 from napari_nucleate.core.params import Params
 
@@ -25,18 +25,18 @@ RIDGE = 10.0
 that say so. Objects of one image are alike, and a few images would mislead."""
 
 COMPARED = (
-    (-1.46, 1.08, 0.64, 1.10, -0.89, -4.36, 0.00),
-    (-1.86, 0.95, 0.71, 1.07, -1.07, -4.27, 0.00),
-    (-2.79, 1.03, 0.80, 0.97, -1.10, -3.64, 0.00),
-    (-4.81, 1.41, 0.86, 0.70, -0.61, -3.20, 0.00),
-    (-7.91, 1.87, 1.08, 0.36, -0.86, -2.07, 0.00),
+    (0.07, 0.30, 0.87, 0.98, -0.79, -0.33, -0.90),
+    (-0.59, 0.30, 0.87, 1.07, -0.67, -0.61, -1.41),
+    (-1.83, 0.48, 0.84, 0.89, -0.28, -1.21, -1.16),
+    (-3.95, 0.83, 0.89, 0.62, 0.09, -1.98, -0.89),
+    (-7.79, 0.98, 1.36, 0.50, -0.19, -2.06, -0.99),
 )
 SINGLE = (
-    (-1.50, 1.78, 0.00, 1.20, -0.91, -5.47, 0.00),
-    (-1.84, 1.71, 0.00, 1.21, -1.08, -5.49, 0.00),
-    (-2.63, 1.86, 0.00, 1.17, -1.08, -4.99, 0.00),
-    (-4.47, 2.28, 0.00, 0.98, -0.64, -4.47, 0.00),
-    (-7.26, 2.96, 0.00, 0.74, -0.85, -3.18, 0.00),
+    (1.00, 0.74, 0.00, 1.33, -1.01, -1.72, -1.27),
+    (0.45, 0.73, 0.00, 1.42, -0.90, -1.94, -1.68),
+    (-0.65, 0.89, 0.00, 1.28, -0.56, -2.44, -1.39),
+    (-2.40, 1.22, 0.00, 1.12, -0.26, -3.28, -1.04),
+    (-4.93, 1.60, 0.00, 1.32, -0.61, -3.61, -0.73),
 )
 IOU = AVERAGED
 """How well an object has to match a true one; the first is what "right" means."""
@@ -62,6 +62,9 @@ class Trust(Params):
 
     compared: Weights = Field(COMPARED, description="Weights where predictions were compared.")
     single: Weights = Field(SINGLE, description="Weights where there was one prediction only.")
+    usual: float = Field(
+        USUAL, gt=0, le=1, description="How uneven a person's own objects are, half of them less."
+    )
     shifts: Shifts = Field((0.0,) * len(IOU), description="Added to the log-odds, one an IoU.")
     objects: int = Field(0, ge=0, description="How many objects the shifts were chosen by.")
     reliability: tuple[Bin, ...] = Field(
@@ -121,7 +124,21 @@ class Trust(Params):
 
     def _score(self, table: NDArray[np.float64], compared: bool) -> NDArray[np.float64]:
         weights = np.array(self.compared if compared else self.single)
-        return np.asarray(weights[:, :1] + weights[:, 1:] @ table.T)
+        return np.asarray(weights[:, :1] + weights[:, 1:] @ beside(table, self.usual).T)
+
+
+def beside(table: NDArray[np.float64], usual: float) -> NDArray[np.float64]:
+    """`Traits.table`, uneven beside what is usual: that differs between modalities. Pure.
+
+    Parameters
+    ----------
+    table : ndarray of float, shape (n, len(NAMES))
+    usual : float
+        Of the median of a person's objects.
+    """
+    known = np.zeros(len(NAMES))
+    known[NAMES.index("uneven")] = np.log(usual)
+    return table - known
 
 
 def _shift(score: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

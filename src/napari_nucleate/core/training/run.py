@@ -24,7 +24,7 @@ from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
 from napari_nucleate.core.training.snapshot import Learned, Progress, Seen, Snapshot
-from napari_nucleate.core.training.trusting import known_objects, trusted
+from napari_nucleate.core.training.trusting import beside_own, known_objects, trusted
 from napari_nucleate.core.training.tuning import Cases, learned_cases, tuned
 
 if TYPE_CHECKING:
@@ -316,7 +316,10 @@ class Run:
     def finished(self) -> Generator[Finishing | Warned, None, Model]:
         """The best model, with thresholds by labels, and confidence by what was held out."""
         model, split = self.tuned(), self._split
-        if self._recipe.target.semantic or not (split.held_out or split.regions):
+        if self._recipe.target.semantic:
+            return model
+        model = beside_own(model, learned_cases(list(self._examples.values())))
+        if not (split.held_out or split.regions):
             return model
         try:
             images = []

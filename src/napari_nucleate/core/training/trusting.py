@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_nucleate.core.confidence.traits import NAMES, Traits
+from napari_nucleate.core.confidence.traits import ALMOST, NAMES, Traits, unevenness
 from napari_nucleate.core.metrics import agreement
 from napari_nucleate.core.model import Model
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_nucleate.core.annotation import Annotation
+    from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Compared
 
     Known = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -44,6 +45,37 @@ def known_objects(model: Model, compared: Compared, annotation: Annotation) -> K
     known = np.isin(traits.ids, labels[~annotation.known], invert=True)
     best = agreement(labels, np.where(annotation.known, annotation.labels, 0))
     return traits.table[known], np.array([best[int(i)] for i in traits.ids[known]], np.float64)
+
+
+def beside_own(model: Model, examples: Sequence[Example]) -> Model:
+    """Give a model's confidence what is usual of a person's own objects. Pure.
+
+    Parameters
+    ----------
+    model : Model
+    examples : sequence of Example
+        A person's, of objects.
+
+    Returns
+    -------
+    Model
+        The same where there is no object.
+    """
+    found = [np.empty(0)]
+    for example in examples:
+        labels, known = example.annotation.labels, example.annotation.known
+        ids = np.unique(labels[labels > 0])
+        # What isn't known is neither an object nor its surroundings.
+        unknown = np.int32(labels.max(initial=0) + 1)
+        drawn = np.where(known, labels, unknown).astype(np.int32)
+        pixels = model.recipe.normalisation.apply(example.image)
+        found.append(unevenness(pixels, drawn, ids[np.isin(ids, drawn)]))
+    every = np.concatenate(found)
+    if not every.size:
+        return model
+    usual = float(np.clip(np.median(every), ALMOST, 1))
+    trust = model.card.trust.model_copy(update={"usual": usual})
+    return Model(model.card.model_copy(update={"trust": trust}), model.weights)
 
 
 def trusted(model: Model, images: Sequence[Known]) -> Model:
