@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from qtpy.QtWidgets import QDockWidget
 
 from napari_nucleate.core.annotation import annotate
@@ -16,6 +17,7 @@ from napari_nucleate.core.samples import NucleiSample
 from napari_nucleate.gui import choose
 from napari_nucleate.gui.files import alike
 from napari_nucleate.gui.launch import DOCKS
+from napari_nucleate.gui.layers import add_boxes
 from napari_nucleate.gui.opening import open_project, reader
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.start import fill
@@ -160,7 +162,7 @@ def small(folder, names):
     [
         (lambda images: (images / "b.tif").unlink(), r"b.tif isn't there any more; put it back"),
         (lambda images: small(images, "b"), "different sizes or types, such as 64×64 and 5×6"),
-        (lambda images: small(images, "abcd"), "that is another image"),
+        (lambda images: small(images, "abcd"), "it is another image, or one of several"),
     ],
 )
 def test_images_that_are_not_found_are_named(make_napari_viewer, left, images, change, sentence):
@@ -171,6 +173,107 @@ def test_images_that_are_not_found_are_named(make_napari_viewer, left, images, c
     assert not viewer.layers
     left.store.claim()  # it is free again
     left.store.close()
+
+
+def test_labels_that_are_gone_or_of_another_image_keep_it_closed(
+    make_napari_viewer, left, qtbot, tmp_path
+):
+    file = left.store.folder / "annotations" / "a.tif"
+    kept = file.read_bytes()
+    before = (left.store.folder / "nucleate.json").read_text()
+    viewer = make_napari_viewer()
+    file.unlink()
+    with pytest.raises(NucleateError, match=r"The labels of a are gone; put .*a\.tif back"):
+        open_project(viewer, left.store.folder)
+    write_image(file, np.ones((5, 6), np.uint16), "YX")
+    with pytest.raises(NucleateError, match=r"has the shape \(5, 6\), its image \(64, 64\)"):
+        open_project(viewer, left.store.folder)
+    assert not viewer.layers
+    session_of(viewer).close()
+    assert (left.store.folder / "nucleate.json").read_text() == before
+    file.write_bytes(kept)
+    np.testing.assert_array_equal(
+        opened(make_napari_viewer, qtbot, left.store.folder).annotation.data[0], TRUTH[0]
+    )
+
+
+def test_a_window_opens_its_own_project_again(make_napari_viewer, qtbot, left):
+    session = opened(make_napari_viewer, qtbot, left.store.folder)
+    state = session.state
+    for layer in list(session.viewer.layers):
+        session.viewer.layers.remove(layer)
+    open_project(session.viewer, left.store.folder)
+    qtbot.waitUntil(lambda: not session.job.running)
+    assert session.state == state
+    np.testing.assert_array_equal(session.annotation.data[0], TRUTH[0])
+
+
+@pytest.mark.parametrize("kind", ["volume", "time", "colour", "channels"])
+def test_one_file_of_any_kind_comes_back(make_napari_viewer, qtbot, tmp_path, kind):
+    rng = np.random.default_rng(0)
+    shape, stored, axes, ndim, colour = {
+        "volume": ((4, 30, 20), "ZYX", "ZYX", 3, None),
+        "time": ((4, 30, 20), "TYX", "TYX", 2, None),
+        "colour": ((30, 20, 3), "YXC", "YX", 2, "grey"),
+        "channels": ((2, 30, 20), "CYX", "CYX", 2, None),
+    }[kind]
+    pixels = rng.integers(0, 255, shape).astype(np.uint8)
+    path = tmp_path / ("cells.png" if kind == "colour" else "cells.tif")
+    if kind == "colour":
+        Image.fromarray(pixels).save(path)
+    else:
+        write_image(path, pixels, stored)
+    viewer = make_napari_viewer()
+    fill(viewer, read_images(path))
+    session = session_of(viewer)
+    session.choose_layer(viewer.layers[0], axes, ndim, colour)
+    session.set_known("boxes")
+    layer = session.annotate()
+    key = session.state.keys()[-1]
+    where = layer.data[session.source.place(session.ref(key))]
+    where[..., 3:9, 4:10] = 7
+    session.strokes.refresh()
+    session.strokes.note(key)
+    box = [[0] * (ndim - 2) + [2, 3], [3] * (ndim - 2) + [12, 14]]
+    add_boxes(session.boxes, session.source, session.ref(key), [box])
+    painted, read = session.painted(key), session.ref(key).read()
+    session.close()
+    other = make_napari_viewer()
+    fill(other, read_images(path))  # a layer of that name is there already
+    open_project(other, session.store.folder)
+    again = session_of(other)
+    qtbot.waitUntil(lambda: not again.job.running)
+    np.testing.assert_array_equal(again.painted(key), painted)
+    np.testing.assert_array_equal(again.ref(key).read(), read)
+    assert again.state.recipe == session.state.recipe
+    known = again.annotation_of(key).known
+    expected = np.zeros(known.shape, bool)
+    expected[tuple(slice(int(a), int(b)) for a, b in zip(*box, strict=True))] = True
+    # What is painted is known, whatever the box.
+    np.testing.assert_array_equal(known, expected | (painted > 0))
+    again.close()
+    assert Store(session.store.folder).load_state().items == session.state.items
+
+
+def test_the_label_dock_shows_what_was_opened(make_napari_viewer, qtbot, tmp_path):
+    write_image(tmp_path / "cells.tif", np.ones((4, 30, 20), np.uint8), "ZYX")
+    viewer = make_napari_viewer()
+    fill(viewer, read_images(tmp_path / "cells.tif"))
+    session = session_of(viewer)
+    session.choose_layer(viewer.layers[0], "ZYX", 3)
+    session.annotate().data[:, 3:9, 4:10] = 7
+    session.strokes.refresh()
+    session.strokes.note(session.current)
+    session.close()
+    other = make_napari_viewer()
+    fill(other, [])
+    open_project(other, session.store.folder)
+    (dock,) = (
+        d.widget() for d in docks(session_of(other)) if isinstance(d.widget(), DOCKS["Label"])
+    )
+    assert dock.chooser.layers.layer is session_of(other).source.layer
+    assert dock.chooser.three.isChecked()
+    assert not dock.chooser.use.isEnabled()
 
 
 def test_what_came_from_napari_only_is_said(make_napari_viewer, tmp_path):

@@ -347,7 +347,7 @@ def test_among_many_nothing_poor_is_accepted_and_unsure_objects_are_not_learned(
     again = run.accepted_examples(
         project.session.state, project.session.store, project.session.refs(), ["nuclei_n1"]
     )
-    assert again[0].annotation.n_objects == 0
+    assert again == []  # too little of it is sure
 
 
 def test_a_filter_that_hides_what_was_selected_closes_the_buttons(project, dock, qtbot):

@@ -260,8 +260,8 @@ def self_train(
             )
             open_stores.enter_context(loop.store)
         kept = (
-            "Stopped; what was learned so far is kept, and gone on with by: "
-            f"nucleate self-train {shlex.quote(str(out))}"
+            "Stopped; finished rounds are kept, of the last one its best weights so far, if any. "
+            f"Go on by: nucleate self-train {shlex.quote(str(out))}"
         )
         with Follower(len(loop.pool), kept="") as follower, Interrupt(lambda: kept) as interrupt:
             for _ in interrupt.between(follower.follow(loop.run(tiling=how))):

@@ -118,7 +118,8 @@ class Loop:
     def go_on(cls, store: Store, state: State, recipe: Recipe, options: Mapping[str, Any]) -> Loop:
         """Go on with a project: from the model in use, with the labels there are now.
 
-        What a person accepted is learned from as it is; what a person rejected isn't.
+        What a person accepted by itself is learned from as it is, what was accepted among many is
+        predicted anew, as what a round took; what a person rejected isn't.
 
         Parameters
         ----------

@@ -65,14 +65,15 @@ def rounds_in_words(state: State) -> str:
         for entry in state.rounds
         if used is not None
         and used.measured
+        and not entry.set_aside
         and entry.measured == used.measured
         and (entry.validation_ap or 0) > (used.validation_ap or 0)
     ]
     if used is not None and better:
         best = max(better, key=lambda entry: entry.validation_ap or 0)
         lines.append(
-            f"{used.model} is in use. On what is held out {best.model} was better, by no more than "
-            "chance explains; held out is little. Label more, or choose it in the window."
+            f"{used.model} is in use; on what is held out {best.model} was better. Where that is "
+            "little, it may be chance: label more, or choose that one in the window."
         )
     return "".join(f"{line}\n" for line in lines)
 

@@ -72,7 +72,8 @@ class ImageChooser(QWidget):
             button.toggled.connect(self.refresh)
         self.use.clicked.connect(self._use)
         self.open.clicked.connect(self._open)
-        session.changed.connect(self.refresh)
+        session.changed.connect(self._on_session)
+        self._shown: LayerSource | None = None
         self._on_layer(self.layers.layer)
 
     @property
@@ -154,6 +155,15 @@ class ImageChooser(QWidget):
     def _listed(self, layer: Image) -> bool:
         """Layers that the program draws aren't images to work on."""
         return MADE not in layer.metadata
+
+    def _on_session(self) -> None:
+        """Show what is worked on from now on, whoever chose it."""
+        source = self._session.source
+        if source is not None and source is not self._shown:
+            self.layers.choose(source.layer)
+            self._on_layer(source.layer)
+        self._shown = source
+        self.refresh()
 
     def _on_layer(self, layer: Image | None) -> None:
         source = self._session.source

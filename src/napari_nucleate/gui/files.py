@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.gui.layers import FILES, LayerSource
+from napari_nucleate.gui.layers import FILES, NAMES, LayerSource
 from napari_nucleate.io.read import read_stack
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def add_stacks(viewer: Viewer, group: Sequence[Stack]) -> Image:
         scale=scale[:shown],
         units=units[:shown],
         axis_labels=tuple(axes[:shown].lower()),
-        metadata={FILES: [str(stack.source or "") for stack in group]},
+        metadata=_made_of(group),
     )
     return layer
 
@@ -59,11 +59,12 @@ def add_project(viewer: Viewer, state: State) -> LayerSource:
     NucleateError
         If a file isn't where it was, holds other images, or they don't fit into one layer.
     """
-    paths = list(dict.fromkeys(item.source for item in state.items))
+    paths = list(state.view.files) if state.view else []
+    paths = paths or list(dict.fromkeys(item.source for item in state.items))
     if not paths or "" in paths:
         raise NucleateError(
-            f"The images of {state.name!r} came from no file, but from napari; open them there, "
-            "and choose them in the Label dock."
+            f"The images of {state.name!r} came from no file, but from napari: only there they "
+            "were. Its labels are in the folder annotations, as TIFF."
         )
     for path in paths:
         if not Path(path).exists():
@@ -98,23 +99,34 @@ def add_project(viewer: Viewer, state: State) -> LayerSource:
 
 def _as_seen(viewer: Viewer, group: Sequence[Stack], view: View) -> Image:
     """Add stacks of one shape as one layer that a person described before."""
-    data = _together(group)
+    data, shape = _together(group), view.shape
+    if view.colour:  # napari shows how clear colours are, which nothing is learned from
+        shape = (*shape[:-1], data.shape[-1])
     # Files tell axes of one plane, or don't, whoever reads them.
-    if [n for n in data.shape if n > 1] != [n for n in view.shape if n > 1]:
+    if [n for n in data.shape if n > 1] != [n for n in shape if n > 1]:
         raise NucleateError(
             f"{group[0].source or group[0].name} has the shape {tuple(data.shape)} instead of "
-            f"{view.shape}: that is another image. Put the one back that was there."
+            f"{view.shape}: it is another image, or one of several that napari opened together. "
+            "Put the one back that was there; open several by `nucleate gui FOLDER`."
         )
     layer: Image = viewer.add_image(
-        data.reshape(view.shape),
+        data.reshape(shape),
         name=view.name,
         rgb=bool(view.colour),
         scale=view.scale or None,
         units=view.units or None,
         axis_labels=tuple(view.axes.lower()),
-        metadata={FILES: [str(stack.source or "") for stack in group]},
+        metadata=_made_of(group) | ({NAMES: [view.name]} if len(group) == 1 else {}),
     )
     return layer
+
+
+def _made_of(group: Sequence[Stack]) -> dict[str, list[str]]:
+    """The metadata of a layer made of files."""
+    return {
+        FILES: [str(stack.source or "") for stack in group],
+        NAMES: [stack.name for stack in group],
+    }
 
 
 def _together(group: Sequence[Stack]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Colour = Literal["channels", "grey"]
-FILES = "nucleate files"
-"""In a layer's metadata: the files it was made of, one an image along N, or one for all."""
+FILES, NAMES = "nucleate files", "nucleate names"
+"""In a layer's metadata: the files it was made of, one an image along its first axis, or one for
+all; and what their images are called, whatever the layer's name."""
 
 
 def guess_axes(layer: Image | Labels) -> str:
@@ -99,8 +101,8 @@ class LayerSource:
                 data = data.mean(-1)
             else:
                 axes, scale, units = axes + "C", (*scale, 1.0), (*units, "pixel")
-        names = _names(layer, axes, data.shape)
-        stack = Stack(data, axes, scale, units, name=layer.name, names=names)
+        name, names = _names(layer, axes, data.shape)
+        stack = Stack(data, axes, scale, units, name=name, names=names)
         stack.images(ndim)
         return cls(layer, stack, ndim)
 
@@ -120,10 +122,11 @@ class LayerSource:
         layer = self.layer
         data = layer.data[0] if layer.multiscale else layer.data
         return View(
-            name=layer.name,
+            name=self.stack.name,
+            files=tuple(map(_whole, layer.metadata.get(FILES) or [layer.source.path or ""])),
             axes=self.axes,
             shape=tuple(int(n) for n in data.shape),
-            colour=colour or "",
+            colour=(colour or "") if getattr(layer, "rgb", False) else "",
             scale=tuple(float(s) for s in layer.scale),
             units=tuple(str(u) for u in layer.units),
         )
@@ -230,18 +233,25 @@ class LayerSource:
             viewer.dims.set_point(before + at, float(world[at]))
 
 
-def _names(layer: Image | Labels, axes: str, shape: Sequence[int]) -> tuple[str, ...]:
-    """Names of the files that a layer was made of; none where they don't tell images apart."""
-    names = tuple(Path(path).stem for path in layer.metadata.get(FILES, ()))
-    different = {as_file_name(name).lower() for name in names}
-    count = shape[axes.index("N")] if "N" in axes else 0
-    return names if count > 1 and len(different) == len(names) == count else ()
+def _names(layer: Image | Labels, axes: str, shape: Sequence[int]) -> tuple[str, tuple[str, ...]]:
+    """What a layer's images are called: together, and one by one where names tell them apart."""
+    given = tuple(layer.metadata.get(NAMES, ()))
+    if len(given) == 1:  # napari may have added a number to the layer's
+        return given[0], ()
+    different = {as_file_name(name).lower() for name in given}
+    count = shape[0] if axes[0] == "N" else 0
+    return layer.name, given if count > 1 and len(different) == len(given) == count else ()
 
 
 def file_of(layer: Image | Labels, ref: ImageRef) -> str:
     """Path of the file that an image of a layer came from; empty where it came from none."""
     files = layer.metadata.get(FILES) or [layer.source.path or ""]
-    path = files[ref.position.get("N", 0) if len(files) > 1 else 0]
+    # Files lie along the first axis, whatever the person says that it is.
+    at = ref.position.get(ref.stack.axes[0], 0) if len(files) > 1 else 0
+    return _whole(files[at])
+
+
+def _whole(path: str) -> str:
     return str(Path(path).resolve()) if path else ""
 
 
@@ -276,14 +286,18 @@ def add_boxes(shapes: Shapes, source: LayerSource, ref: ImageRef, boxes: Iterabl
     """Draw rectangles on one image: the inverse of `boxes_of`."""
     y, x = (source.axes.index(a) for a in "YX")
     for low, high in boxes:
-        corners = np.zeros((4, len(source.axes)))
-        for axis, at in ref.position.items():
-            corners[:, source.axes.index(axis)] = at
-        for axis, start in zip(SPATIAL[source.ndim], low, strict=True):
-            corners[:, source.axes.index(axis)] = start
-        corners[1:3, y] = high[-2]
-        corners[2:, x] = high[-1]
-        shapes.add_rectangles(corners)
+        # A rectangle lies in one plane: of a box in a volume there is one in each of its planes.
+        planes = range(int(low[0]), math.ceil(high[0])) if source.ndim == 3 else (None,)
+        for plane in planes:
+            corners = np.zeros((4, len(source.axes)))
+            for axis, at in ref.position.items():
+                corners[:, source.axes.index(axis)] = at
+            if plane is not None:
+                corners[:, source.axes.index("Z")] = plane
+            corners[:, y], corners[:, x] = low[-2], low[-1]
+            corners[1:3, y] = high[-2]
+            corners[2:, x] = high[-1]
+            shapes.add_rectangles(corners)
 
 
 def _lazy(data: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari
 
-from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.files import add_project
 from napari_nucleate.gui.launch import open_docks
 from napari_nucleate.gui.session import session_of
@@ -36,15 +36,21 @@ def open_project(viewer: Viewer, folder: Path) -> None:
     session = session_of(viewer)
     session.need_rest()
     store = Store(folder)
-    state = store.load_state()
-    store.claim()
-    try:
+    if not store.exists:
+        store.load_state()  # says that it is none, before anything is made there
+    if folder.resolve() == session.store.folder.resolve():
+        session.keeper.flush()
+        session.store.close()  # the same window goes on with it
+    with ExitStack() as undone:
+        store.claim()
+        undone.callback(store.close)
+        state = store.load_state()
         source = add_project(session.viewer, state)
+        undone.callback(session.viewer.layers.remove, source.layer)
+        session.check_kept(source, state, store)
         open_docks(session.viewer)  # they show what happens from now on
         session.open(source, state, store)
-    except NucleateError:
-        store.close()
-        raise
+        undone.pop_all()
 
 
 def reader(path: str | list[str]) -> Callable[[Any], list[tuple[None]]] | None:

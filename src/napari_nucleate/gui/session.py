@@ -196,13 +196,36 @@ class Session(QObject):
         self._work_on(source, state, Store(new_folder_for(layer.name)))
         self.changed.emit()
 
-    def open(self, source: LayerSource, state: State, store: Store) -> None:
-        """Go on with a project whose image layer is in the viewer; its labels are painted again.
+    def check_kept(self, source: LayerSource, state: State, store: Store) -> None:
+        """Make sure that all labels of a project can be painted again, before any is.
 
         Raises
         ------
         NucleateError
-            If something runs, another window or command works on it, or labels can't be read.
+            Naming a file that is gone, damaged or of another image.
+        """
+        store.load_boxes()
+        refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
+        for key in state.keys(*PAINTED):
+            kept, shape = store.load_annotation(key), refs[key].shape
+            file = store.folder / "annotations" / f"{key}.tif"
+            if kept is None:
+                raise NucleateError(f"The labels of {key} are gone; put {file} back.")
+            if [n for n in kept.shape if n > 1] != [n for n in shape if n > 1]:
+                raise NucleateError(
+                    f"{file} has the shape {kept.shape}, its image {shape}; put the one back that "
+                    "was there."
+                )
+
+    def open(self, source: LayerSource, state: State, store: Store) -> None:
+        """Go on with a project whose image layer is in the viewer; its labels are painted again.
+
+        See `check_kept` for what must be made sure before.
+
+        Raises
+        ------
+        NucleateError
+            If something runs, or another window or command works on it.
         """
         self.need_rest()
         store.claim()

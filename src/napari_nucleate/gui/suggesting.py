@@ -11,8 +11,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Described
 from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.gui.job import Failed, Job
-from napari_nucleate.project.model import WAITING
-from napari_nucleate.project.suggest import Suggestion, suggesting
+from napari_nucleate.project.suggest import Suggestion, is_labelled, suggesting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +68,7 @@ class Suggester(QObject):
             self._source, self._known, self._passed = session.source, {}, set()
         session.strokes.refresh()
         state, store, known = session.state, session.store, self._known
-        left = set(state.keys(*WAITING))
+        left = {item.key for item in state.items if not is_labelled(item)}
         if left <= self._passed:
             self._passed = set()
         # One that was passed over stands for itself, as if it were labelled.

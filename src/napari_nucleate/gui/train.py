@@ -40,6 +40,8 @@ from napari_nucleate.project.model import WAITING
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari import Viewer
 
 
@@ -86,8 +88,9 @@ class TrainDock(QWidget):
         self.best = Sentence()
         self.folder = QLabel()
         self._kept: Validated | None = None
-        # The model whose reliability is shown.
-        self._task = self._warned = self._trusted = ""
+        self._task = self._warned = ""
+        # The project and the model whose reliability is shown.
+        self._trusted: tuple[Path, str] | None = None
         self._goes_on = False
         self._lay_out()
         self.recipe.edited.connect(self._on_recipe)
@@ -130,11 +133,12 @@ class TrainDock(QWidget):
     def _show_trust(self) -> None:
         """Show how far the confidence of the model in use can be trusted; none while one learns."""
         session = self.session
-        if session.job.running == "training" or session.state.model == self._trusted:
+        name = session.state.model
+        if session.job.running == "training" or self._trusted == (session.store.folder, name):
             return
-        self._trusted = session.state.model
+        self._trusted = session.store.folder, name
         try:
-            card = session.store.load_card(self._trusted) if self._trusted else None
+            card = session.store.load_card(name) if name else None
         except NucleateError:  # its files are damaged or gone, which is said where it is used
             card = None
         self.reliability.show_trust(card.trust if card is not None else None)
@@ -165,7 +169,7 @@ class TrainDock(QWidget):
             self.now.say("")
             self.best.say("")
             self.chart.clear()
-            self._trusted = ""
+            self._trusted = None
             self.reliability.show_trust(None)
 
     def _on_event(self, event: object) -> None:
@@ -188,6 +192,7 @@ class TrainDock(QWidget):
             self.status.say(f"Predicted {event.key}: confidence {event.scores.image:.2f}.")
         elif isinstance(event, Trained):
             self.chart.draw()
+            self._trusted = None  # its card may be another than at its last stop
 
     def _on_ended(self, ending: Ending) -> None:
         if isinstance(ending, Failed):

@@ -63,7 +63,8 @@ class Item(Params):
 class View(Params):
     """How the images lie in a layer of napari, as the person said."""
 
-    name: str = Field(description="Of the layer.")
+    name: str = Field(description="What all images together are called.")
+    files: tuple[str, ...] = Field((), description="What it was made of, along its first axis.")
     axes: str = Field(pattern="^[NTCZYX]{2,6}$", description="One letter an axis, without colours.")
     shape: tuple[int, ...] = Field(description="Of the layer's data, colours included.")
     colour: Literal["", "channels", "grey"] = Field(
@@ -105,7 +106,7 @@ class State(Params):
     recipe: Recipe = Field(Recipe(), description="How the next model is trained.")
     self_training: SelfTraining = Field(SelfTraining(), description="How masks join the labels.")
     items: tuple[Item, ...] = Field((), description="The images.")
-    view: View | None = Field(None, description="Their layer; none before a window showed it.")
+    view: View | None = Field(None, description="Their layer; none before a window began it.")
     rounds: tuple[RoundEntry, ...] = Field((), description="The models so far.")
     chosen: str = Field("", description="The model in use; empty: the newest not set aside.")
 

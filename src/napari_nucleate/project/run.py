@@ -23,8 +23,14 @@ from napari_nucleate.core.events import (
     Validated,
 )
 from napari_nucleate.core.patches import Example
-from napari_nucleate.core.pseudo import pseudo_example, pseudo_label
+from napari_nucleate.core.pseudo import (
+    PseudoLabel,
+    label_worth_learning,
+    pseudo_example,
+    pseudo_label,
+)
 from napari_nucleate.core.rounds import SelfTraining, lowered
+from napari_nucleate.core.zoom import measured_diameter
 from napari_nucleate.project.beside import Asked
 from napari_nucleate.project.beside import beside as run_beside
 from napari_nucleate.project.model import HUMAN, Item, RoundEntry, State
@@ -70,19 +76,25 @@ def gather(
     list of Example
         The person's first. A prediction that a person accepted by itself counts with all its
         objects; only pixels of which the network isn't sure are left out. Of one that was accepted
-        with others, objects that aren't sure are left out, too.
+        with others, only what a round would learn is.
     """
     human = [
         Example(k, sources[k].read(), painted(k), corrected=state.item(k).status == "corrected")
         for k in state.keys(*HUMAN)
     ]
-    return human + accepted_examples(state, store, sources, state.keys("accepted"))
+    flat = state.recipe.ndim == 2 and not state.recipe.target.semantic
+    diameter = measured_diameter([e.annotation for e in human]) if flat else 0.0
+    return human + accepted_examples(state, store, sources, state.keys("accepted"), diameter)
 
 
 def accepted_examples(
-    state: State, store: Store, sources: Mapping[str, Source], keys: Sequence[str]
+    state: State,
+    store: Store,
+    sources: Mapping[str, Source],
+    keys: Sequence[str],
+    diameter: float = 0.0,
 ) -> list[Example]:
-    """Accepted predictions as training data, see `gather`."""
+    """Accepted predictions as training data, see `gather`; a person's objects are so wide."""
     options = state.self_training
     # Who looked at a mask accepted all its objects, of any confidence and any size. Of those that
     # were accepted with many others, nobody looked at the objects.
@@ -94,9 +106,13 @@ def accepted_examples(
             # The model that drew the maps knows what they mean; the next recipe may want others.
             name = state.item(key).model
             recipe = store.load_card(name).recipe if name else state.recipe
-            judged = state.item(key).judged is not False
-            label = pseudo_label(prediction, recipe, whole if judged else options)
-            pseudo.append(pseudo_example(key, sources[key].read(), label, options))
+            label: PseudoLabel | None = (
+                pseudo_label(prediction, recipe, whole)
+                if state.item(key).judged is not False
+                else label_worth_learning(prediction, recipe, options, diameter)
+            )
+            if label is not None:
+                pseudo.append(pseudo_example(key, sources[key].read(), label, options))
     return pseudo
 
 
@@ -277,7 +293,7 @@ def after(state: State, event: object) -> State:
     """The state after an event. Pure; a person's labels and decisions stay as they are.
 
     A new prediction takes the place of an older one, and of a pseudo-label made from it; images
-    that a person labelled or rejected keep their status.
+    that a person labelled keep their status, and those whose mask by the same model was rejected.
     """
     if isinstance(event, Prediction) and event.key in set(state.keys()):
         item = state.item(event.key)

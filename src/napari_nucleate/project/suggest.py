@@ -83,7 +83,7 @@ def suggesting(
     """
     known = {} if known is None else known
     items = [state.item(source.key) for source in sources]
-    done = [i for i, item in enumerate(items) if _labelled(item)]
+    done = [i for i, item in enumerate(items) if is_labelled(item)]
     if len(done) == len(items):
         raise NucleateError("Every image is labelled or accepted; there is none to propose.")
     for number, source in enumerate(sources, 1):
@@ -99,7 +99,7 @@ def suggesting(
         done.append(at)
 
 
-def _labelled(item: Item) -> bool:
+def is_labelled(item: Item) -> bool:
     """Whether a person labelled it, or accepted its prediction: what a round took isn't sure."""
     return item.status in HUMAN or (item.status == "accepted" and item.judged is not False)
 
