@@ -695,7 +695,7 @@ def test_the_history_is_told_and_that_another_model_was_better():
     told = rounds_in_words(State(rounds=rounds)).splitlines()
     assert told[0] == "round-0: 2 image(s) of a person, 31 objects, 10 s, mean AP 0.900."
     assert told[2].startswith("round-2: 2 image(s) of a person, 2 predicted, 40 objects, 10 s")
-    assert told[3].startswith("round-2 is in use. On what is held out round-1 was better")
+    assert told[3].startswith("round-2 is in use; on what is held out round-1 was better")
     aside = rounds[2].model_copy(update={"set_aside": "worse"})
     told = rounds_in_words(State(rounds=(*rounds[:2], aside))).splitlines()
     assert len(told) == 3

@@ -8,14 +8,14 @@ from napari_nucleate.core.confidence import trust as trust_module
 from napari_nucleate.core.confidence.traits import NAMES
 from napari_nucleate.core.confidence.trust import Trust
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Finishing, Trained, Warned
+from napari_nucleate.core.events import Finishing, Trained, Validated, Warned
 from napari_nucleate.core.model import Card
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.predict import Compared
 from napari_nucleate.core.targets import Boundary, Semantic
 from napari_nucleate.core.training.judge import Judge
 from napari_nucleate.core.training.train import train
-from napari_nucleate.core.training.trusting import beside_own, known_objects, trusted
+from napari_nucleate.core.training.trusting import known_objects, trusted, usual_unevenness
 
 BOTH = pytest.mark.parametrize("ndim", [2, 3])
 
@@ -104,8 +104,7 @@ def test_what_was_learned_is_worth_more_than_its_confidence(nuclei, tiny, monkey
     assert events[-1].model.card.trust.shifts == Trust().shifts
 
 
-def test_what_is_usual_is_that_of_a_persons_own_objects(random_model, tiny):
-    model = random_model(tiny())
+def test_what_is_usual_is_that_of_a_persons_own_objects(tiny):
     labels = np.zeros((1, 60, 60), np.int32)
     for i in range(9):
         y, x = 20 * (i // 3) + 5, 20 * (i % 3) + 5
@@ -115,15 +114,15 @@ def test_what_is_usual_is_that_of_a_persons_own_objects(random_model, tiny):
         Example("a", (noise + high * (labels > 0)).astype(np.float32), annotate(labels[0]))
         for high in (9, 1)
     )
-    got = [beside_own(model, [e]).card.trust.usual for e in (even, uneven)]
+    got = [usual_unevenness(tiny(), [e]) for e in (even, uneven)]
     assert got == pytest.approx([0.1, 0.5], abs=0.05)
     # What is unknown is neither an object of theirs nor its surroundings.
     known = np.ones((60, 60), bool)
     known[:, 20:] = False
     some = Annotation(labels[0], known)
-    few = beside_own(model, [Example("a", uneven.image, some)]).card.trust.usual
+    few = usual_unevenness(tiny(), [Example("a", uneven.image, some)])
     assert few == pytest.approx(0.5, abs=0.1)
-    assert beside_own(model, []) == model
+    assert usual_unevenness(tiny(), []) is None
 
 
 def test_nothing_is_corrected_where_nothing_was_held_out_or_labels_are_classes(nuclei, tiny, few):
@@ -137,6 +136,14 @@ def test_nothing_is_corrected_where_nothing_was_held_out_or_labels_are_classes(n
     ]
     events = list(train(classes, tiny(steps=1, target=Semantic())))
     assert events[-1].model.card.trust == Trust()
+
+
+def test_a_training_that_is_stopped_knows_what_is_usual_too(nuclei, tiny):
+    examples = nuclei(count=2)
+    events = train(examples, tiny(steps=50))
+    kept = next(e.model for e in events if isinstance(e, Validated) and e.model is not None)
+    events.close()
+    assert kept.card.trust.usual == usual_unevenness(kept.recipe, examples)
 
 
 def test_a_card_of_before_has_the_usual_trust(random_model, tiny):

@@ -24,7 +24,7 @@ from napari_nucleate.core.training.learner import Learner
 from napari_nucleate.core.training.renewal import Changed, Renewal
 from napari_nucleate.core.training.schedule import Timetable
 from napari_nucleate.core.training.snapshot import Learned, Progress, Seen, Snapshot
-from napari_nucleate.core.training.trusting import beside_own, known_objects, trusted
+from napari_nucleate.core.training.trusting import known_objects, trusted, usual_unevenness
 from napari_nucleate.core.training.tuning import Cases, learned_cases, tuned
 
 if TYPE_CHECKING:
@@ -316,10 +316,7 @@ class Run:
     def finished(self) -> Generator[Finishing | Warned, None, Model]:
         """The best model, with thresholds by labels, and confidence by what was held out."""
         model, split = self.tuned(), self._split
-        if self._recipe.target.semantic:
-            return model
-        model = beside_own(model, learned_cases(list(self._examples.values())))
-        if not (split.held_out or split.regions):
+        if self._recipe.target.semantic or not (split.held_out or split.regions):
             return model
         try:
             images = []
@@ -399,7 +396,12 @@ class Run:
                 "versions": self._versions,
             }
         )
-        return card.model_copy(update={"recipe": self._recipe, "record": record})
+        trust = card.trust
+        if not self._recipe.target.semantic:
+            # From the start: a training may be stopped, and its best weights be used.
+            usual = usual_unevenness(self._recipe, learned_cases(list(examples)))
+            trust = trust.model_copy(update={"usual": usual}) if usual is not None else trust
+        return card.model_copy(update={"recipe": self._recipe, "record": record, "trust": trust})
 
     def _note(self, **changes: object) -> None:
         record = self._card.record.model_copy(update=changes)

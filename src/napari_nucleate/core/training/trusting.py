@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Compared
+    from napari_nucleate.core.recipe import Recipe
 
     Known = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -47,19 +48,20 @@ def known_objects(model: Model, compared: Compared, annotation: Annotation) -> K
     return traits.table[known], np.array([best[int(i)] for i in traits.ids[known]], np.float64)
 
 
-def beside_own(model: Model, examples: Sequence[Example]) -> Model:
-    """Give a model's confidence what is usual of a person's own objects. Pure.
+def usual_unevenness(recipe: Recipe, examples: Sequence[Example]) -> float | None:
+    """How uneven half of a person's own objects are at most, see `Traits`. Pure.
 
     Parameters
     ----------
-    model : Model
+    recipe : Recipe
+        Whose normalisation images have.
     examples : sequence of Example
         A person's, of objects.
 
     Returns
     -------
-    Model
-        The same where there is no object.
+    float or None
+        None where there is no object.
     """
     found = [np.empty(0)]
     for example in examples:
@@ -68,14 +70,10 @@ def beside_own(model: Model, examples: Sequence[Example]) -> Model:
         # What isn't known is neither an object nor its surroundings.
         unknown = np.int32(labels.max(initial=0) + 1)
         drawn = np.where(known, labels, unknown).astype(np.int32)
-        pixels = model.recipe.normalisation.apply(example.image)
+        pixels = recipe.normalisation.apply(example.image)
         found.append(unevenness(pixels, drawn, ids[np.isin(ids, drawn)]))
     every = np.concatenate(found)
-    if not every.size:
-        return model
-    usual = float(np.clip(np.median(every), ALMOST, 1))
-    trust = model.card.trust.model_copy(update={"usual": usual})
-    return Model(model.card.model_copy(update={"trust": trust}), model.weights)
+    return float(np.clip(np.median(every), ALMOST, 1)) if every.size else None
 
 
 def trusted(model: Model, images: Sequence[Known]) -> Model:
