@@ -146,7 +146,8 @@ def test_an_erased_image_is_not_known_any_more(project, training, qtbot):
     got = training()
     project.session.go_to("nuclei_n1")
     project.session.annotation.data[1] = 0
-    project.session.strokes._on_painted()
+    project.session.strokes.note("nuclei_n1")
+    project.session.strokes.refresh("nuclei_n1")
     qtbot.waitUntil(lambda: any(e.key == "nuclei_n1" for e in got), timeout=120_000)
     assert not got[-1].annotation.known.any()
 

@@ -3,9 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.gui import keeping
 from napari_nucleate.gui.layers import boxes_of
+from napari_nucleate.gui.session import session_of
 from napari_nucleate.io.read import read_stack
 
 
@@ -27,9 +30,13 @@ def test_a_stroke_is_written_a_moment_later(project, qtbot):
     path = written(project, "annotations/nuclei_n2.tif")
     qtbot.waitUntil(path.is_file, timeout=10_000)
     assert (read_stack(path).data[...] == 7).sum() == 25
-    qtbot.waitUntil(written(project, "nucleate.json").is_file, timeout=10_000)
-    kept = json.loads(written(project, "nucleate.json").read_text("utf-8"))
-    assert {i["key"]: i["status"] for i in kept["items"]}["nuclei_n2"] == "labelled"
+
+    store = project.session.store
+
+    def told():
+        return store.exists and store.load_state().item("nuclei_n2").status == "labelled"
+
+    qtbot.waitUntil(told, timeout=10_000)
 
 
 def test_a_decision_is_written_too(project):
@@ -41,8 +48,6 @@ def test_a_decision_is_written_too(project):
 
 
 def test_nothing_is_written_where_nothing_was_done(make_napari_viewer, home):
-    from napari_nucleate.gui.session import session_of
-
     viewer = make_napari_viewer()
     layer = viewer.add_image(np.zeros((3, 16, 16)), name="empty")
     session = session_of(viewer)
@@ -68,8 +73,8 @@ def test_boxes_are_kept_by_themselves(project, qtbot):
     session.set_known("boxes")
     session.boxes.add_rectangles(np.array([[0, 2, 4], [0, 2, 20], [0, 30, 20], [0, 30, 4]]))
     path = written(project, "annotations/boxes.json")
-    qtbot.waitUntil(path.is_file, timeout=10_000)
-    assert session.store.load_state().known == "boxes"
+    store = session.store
+    qtbot.waitUntil(lambda: store.exists and store.load_state().known == "boxes", timeout=10_000)
     kept = json.loads(path.read_text("utf-8"))
     assert kept == {"nuclei_n0": [[[2, 4], [30, 20]]]}
 
@@ -145,3 +150,84 @@ def test_what_can_not_be_written_is_said_and_tried_again(project, monkeypatch):
 def test_the_prediction_layer_is_not_for_painting(project):
     project.predict(n1=0.9)
     assert not project.session.prediction.editable
+
+
+@pytest.fixture
+def volume(make_napari_viewer):
+    """A session on a volume of 12 planes, ready to paint."""
+    viewer = make_napari_viewer()
+    layer = viewer.add_image(np.zeros((12, 40, 48), np.uint8), name="embryo")
+    session = session_of(viewer)
+    session.choose_layer(layer, "ZYX", 3)
+    session.annotate()
+    return session
+
+
+def test_of_a_volume_only_planes_painted_on_are_written(volume):
+    volume.annotation.brush_size = 1
+    volume.annotation.paint((3, 20, 20), 5)
+    volume.annotation.paint((7, 9, 9), 5)
+    volume.keeper.flush()
+    planes = volume.store.folder / "annotations" / "embryo.planes"
+    assert sorted(p.name for p in planes.iterdir()) == ["0003.tif", "0007.tif"]
+    np.testing.assert_array_equal(volume.store.load_annotation("embryo"), volume.annotation.data)
+
+
+def test_undone_strokes_on_a_volume_are_undone_on_disk(volume):
+    volume.annotation.paint((3, 20, 20), 5)
+    volume.keeper.flush()
+    volume.annotation.undo()
+    volume.keeper.flush()
+    assert not volume.store.load_annotation("embryo").any()
+    assert volume.state.item("embryo").status == "unlabelled"
+
+
+def test_a_volume_is_one_file_when_its_project_is_left(volume):
+    volume.annotation.paint((3, 20, 20), 5)
+    store, painted = volume.store, volume.annotation.data.copy()
+    volume.close()
+    assert [p.name for p in (store.folder / "annotations").iterdir()] == ["embryo.tif"]
+    np.testing.assert_array_equal(store.load_annotation("embryo"), painted)
+
+
+def test_who_never_pauses_is_kept_too(project, qtbot):
+    paint(project, 2)
+    path = written(project, "annotations/nuclei_n2.tif")
+    for _ in range(30):
+        project.session.keeper.touch()
+        qtbot.wait(100)
+        if path.is_file():
+            break
+    assert path.is_file()
+
+
+def test_what_could_not_be_written_is_tried_again_by_itself(project, qtbot, monkeypatch):
+    said = []
+    monkeypatch.setattr(keeping, "show_warning", said.append)
+    monkeypatch.setattr(keeping, "show_info", said.append)
+    monkeypatch.setattr(keeping, "AGAIN", 1000)
+    store, attempts = project.session.store, []
+    save = store.save_annotation
+
+    def full(key, *args, **options):
+        attempts.append(key)
+        if len(attempts) <= 2:
+            raise NucleateError("The disk is full.")
+        return save(key, *args, **options)
+
+    monkeypatch.setattr(store, "save_annotation", full)
+    paint(project, 2)
+    qtbot.waitUntil(lambda: len(said) == 2, timeout=20_000)
+    assert said == ["Not saved: The disk is full.", "Everything is saved again."]
+    assert store.load_annotation("nuclei_n2").any()
+
+
+def test_a_stroke_whose_state_was_lost_in_a_crash_comes_back(project):
+    session = project.session
+    session.keeper.flush()
+    paint(project, 4)
+    session.store.save_annotation("nuclei_n4", session.painted("nuclei_n4"))
+    state = session.store.load_state()
+    assert state.item("nuclei_n4").status == "unlabelled"
+    session.open(session.source, state, session.store)
+    assert session.state.item("nuclei_n4").status == "labelled"

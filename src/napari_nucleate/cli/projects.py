@@ -12,6 +12,7 @@ import typer
 from napari_nucleate.cli.data import references
 from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.images import same_size
 from napari_nucleate.core.patches import Example
 from napari_nucleate.project.model import HUMAN, PAINTED, rule_of
 
@@ -93,7 +94,7 @@ def labelled_example(
     if annotation is None:
         annotation = annotate(np.zeros(shape, np.int32), "dense")
     labels, known = annotation.labels, annotation.known
-    if [n for n in labels.shape if n > 1] == [n for n in shape if n > 1]:
+    if same_size(labels.shape, shape):
         # A file doesn't tell a single plane.
         annotation = Annotation(labels.reshape(shape), known.reshape(shape))
     return Example(image.key, pixels, annotation, corrected=corrected)

@@ -12,6 +12,7 @@ import numpy as np
 from napari_nucleate.core.errors import NucleateError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -186,6 +187,17 @@ class ImageRef:
         order = [left.index(a) for a in "C" + SPATIAL[self.ndim] if a in left]
         pixels = pixels.transpose(order)
         return pixels if "C" in left else pixels[np.newaxis]
+
+
+def same_size(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether shapes differ only by axes of length 1, which files tell or don't. Pure.
+
+    Examples
+    --------
+    >>> same_size((1, 64, 48), (64, 48)), same_size((48, 64), (64, 48))
+    (True, False)
+    """
+    return [n for n in shape if n > 1] == [n for n in other if n > 1]
 
 
 def as_file_name(name: str) -> str:

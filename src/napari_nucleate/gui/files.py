@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.images import same_size
 from napari_nucleate.gui.layers import FILES, NAMES, LayerSource
 from napari_nucleate.io.read import read_stack
 
@@ -103,7 +104,7 @@ def _as_seen(viewer: Viewer, group: Sequence[Stack], view: View) -> Image:
     if view.colour:  # napari shows how clear colours are, which nothing is learned from
         shape = (*shape[:-1], data.shape[-1])
     # Files tell axes of one plane, or don't, whoever reads them.
-    if [n for n in data.shape if n > 1] != [n for n in shape if n > 1]:
+    if not same_size(data.shape, shape):
         raise NucleateError(
             f"{group[0].source or group[0].name} has the shape {tuple(data.shape)} instead of "
             f"{view.shape}: it is another image, or one of several that napari opened together. "

@@ -1,27 +1,78 @@
-"""Writing what the person painted and decided, soon after they did."""
+"""Writing what the person painted and decided, soon after they did, in a thread."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_warning
-from qtpy.QtCore import QObject, QTimer
+import numpy as np
+from napari.utils.notifications import show_info, show_warning
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.layers import boxes_of
 from napari_nucleate.project.model import HUMAN
 
 if TYPE_CHECKING:
-    from napari_nucleate.gui.session import Session
+    from collections.abc import Iterable, Iterator
 
-PAUSE = 1500
-"""Milliseconds after the last stroke or decision before it is written."""
+    from numpy.typing import NDArray
+
+    from napari_nucleate.core.images import ImageRef
+    from napari_nucleate.gui.session import Session
+    from napari_nucleate.project.model import State
+    from napari_nucleate.project.store import Store
+
+PAUSE, LATEST = 400, 1000
+"""Milliseconds after the last stroke, or after the first that isn't written, until it is."""
+AGAIN = 5000
+"""Milliseconds after which what couldn't be written is tried again."""
+BAND = 2**20
+"""Pixels copied at once: a millisecond or two, in which the window doesn't answer."""
+
+
+@dataclass(frozen=True)
+class _Painted:
+    """Copies of what is painted on an image: all of a flat one, by plane of a volume."""
+
+    ref: ImageRef
+    planes: dict[int, NDArray[Any]]
+
+    def save(self, store: Store) -> None:
+        """Write them; in a thread."""
+        ref = self.ref
+        if ref.ndim == 2:
+            store.save_annotation(ref.key, self.planes[0], ref.spacing, ref.units)
+        else:
+            store.save_planes(ref.key, self.planes, ref.shape, ref.spacing, ref.units)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be written, as it was at one moment."""
+
+    store: Store
+    state: State
+    painted: tuple[_Painted, ...]
+    boxes: dict[str, Any] | None
+
+    def save(self) -> None:
+        """Write it; in a thread. Labels first: a state never tells of some that have no file."""
+        for one in self.painted:
+            one.save(self.store)
+        if self.boxes is not None:
+            self.store.save_boxes(self.boxes)
+        self.store.save_state(self.state)
 
 
 class Keeper(QObject):
     """Writes the state and the images painted on, a moment after the last change.
 
-    Nothing is written before there is something to keep: a painted image, or a model.
+    Layers are copied on the GUI's side, a band of pixels at a time, and written in a thread; of a
+    volume, only the planes that changed. Nothing is written before there is something to keep: a
+    painted image, or a model.
 
     Parameters
     ----------
@@ -29,51 +80,152 @@ class Keeper(QObject):
         Whose work is kept.
     """
 
+    _written = Signal()
+
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
-        self._painted: set[str] = set()
+        # Planes painted on, by image; None: all of them.
+        self._painted: dict[str, set[int] | None] = {}
         self._changed = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(PAUSE)
-        self._timer.timeout.connect(self.flush)
+        self._since: float | None = None
+        self._copying: Iterator[_Work | None] | None = None
+        self._writer = ThreadPoolExecutor(1, "nucleate-keeper")
+        self._writing: list[tuple[_Work, Future[None]]] = []
+        self._failure = ""
+        self._timer = self._timed(self._begin)
+        self._copier = self._timed(self._copy)
+        self._written.connect(self._settle)
 
     def touch(self, *painted: str) -> None:
-        """Note that the state changed, and which images were painted on."""
-        self._painted.update(painted)
-        self._changed = True
-        self._timer.start()
+        """Note that the state changed, and which images were painted on, anywhere."""
+        self._painted |= dict.fromkeys(painted)
+        self._note(PAUSE)
+
+    def touch_planes(self, key: str, planes: Iterable[int]) -> None:
+        """Note which planes of an image were painted on."""
+        known = self._painted.get(key, set())
+        self._painted[key] = None if known is None else known | set(planes)
+        self._note(PAUSE)
 
     def forget(self) -> None:
         """Begin anew: another image is worked on. What wasn't written is still in its layer."""
         self._timer.stop()
-        self._painted.clear()
-        self._changed = False
+        self._copier.stop()
+        self._painted, self._changed, self._since, self._copying = {}, False, None, None
+        self._failure = ""
 
     def flush(self) -> None:
-        """Write what changed, now. What can't be written is said, and tried again next time."""
-        if not self._changed:
-            return
+        """Write what changed, now. What can't be written is said, and tried again."""
         self._timer.stop()
-        try:
-            self._write()
-        except NucleateError as error:
-            show_warning(f"Not saved: {error}")
+        self._copier.stop()
+        copying, self._copying = self._copying, None
+        for step in (copying, self._work()):
+            self._write(work for work in step or () if work is not None)
+        wait([future for _, future in self._writing])
+        self._settle()
 
-    def _write(self) -> None:
-        session = self._session
-        state, store, source = session.state, session.store, session.source
-        if not state.rounds and not self._painted and not state.keys(*HUMAN):
+    def finish(self) -> None:
+        """Write what changed, and leave whole files behind: another project is worked on next."""
+        self.flush()
+        try:
+            self._session.store.join_planes()
+        except NucleateError as error:
+            show_warning(f"Not tidied up: {error}")  # the planes are there, and are read as well
+
+    def close(self) -> None:
+        """End the thread; nothing is written any more."""
+        self.forget()
+        self._writer.shutdown()
+
+    # -- inside -------------------------------------------------------------------------
+
+    def _timed(self, call: Any) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.timeout.connect(call)
+        return timer
+
+    def _note(self, pause: int) -> None:
+        """Have it written after a pause; who paints without one doesn't wait for ever."""
+        self._changed = True
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        left = LATEST - round(1000 * (now - self._since))
+        self._timer.start(max(0, min(pause, left)) if pause < LATEST else pause)
+
+    def _begin(self) -> None:
+        if self._copying is not None or self._writing:
+            self._timer.start(PAUSE)  # one after the other
             return
-        store.save_state(state)
-        if session.annotation is not None and source is not None:
-            for key in sorted(self._painted):
+        self._copying = self._work()
+        self._copy()
+
+    def _copy(self) -> None:
+        """Copy one band, and go on when the window had its turn."""
+        if self._copying is None:
+            return
+        try:
+            work = next(self._copying)
+        except StopIteration:
+            self._copying = None
+            return
+        if work is not None:
+            self._write([work])
+        self._copier.start(0)
+
+    def _work(self) -> Iterator[_Work | None]:
+        """Copy what changed, a band at a time, and give it then; nothing where nothing is kept."""
+        session = self._session
+        state, source, layer = session.state, session.source, session.annotation
+        unseen = not state.rounds and not self._painted and not state.keys(*HUMAN)
+        if not self._changed or unseen:
+            return
+        self._changed, self._since = False, None
+        copies = []
+        if layer is not None and source is not None:
+            painted, self._painted = self._painted, {}
+            for key, planes in sorted(painted.items()):
                 ref = session.ref(key)
-                store.save_annotation(key, session.painted(key), ref.spacing, ref.units)
-                self._painted.discard(key)
-            if session.boxes is not None:
-                refs = map(session.ref, state.keys())
-                boxes = {ref.key: boxes_of(session.boxes, source, ref) for ref in refs}
-                store.save_boxes({key: drawn for key, drawn in boxes.items() if drawn})
-        self._changed = False
+                image = layer.data[source.place(ref)]
+                volume = image if ref.ndim == 3 else image[np.newaxis]
+                copied = {}
+                for at in range(len(volume)) if planes is None or ref.ndim == 2 else sorted(planes):
+                    copied[at] = np.empty_like(volume[at])
+                    rows = max(1, BAND // volume.shape[-1])
+                    for y in range(0, volume.shape[-2], rows):
+                        copied[at][y : y + rows] = volume[at, y : y + rows]
+                        yield None
+                copies.append(_Painted(ref, copied))
+        boxes = None
+        if session.boxes is not None and source is not None:
+            drawn = ((r.key, boxes_of(session.boxes, source, r)) for r in session.refs().values())
+            boxes = {key: found for key, found in drawn if found}
+        yield _Work(session.store, session.state, tuple(copies), boxes)
+
+    def _write(self, works: Iterable[_Work]) -> None:
+        for work in works:
+            future = self._writer.submit(work.save)
+            self._writing.append((work, future))
+            future.add_done_callback(lambda _: self._written.emit())
+
+    def _settle(self) -> None:
+        """Note what could be written, and what couldn't."""
+        done = [pair for pair in self._writing if pair[1].done()]
+        self._writing = [pair for pair in self._writing if not pair[1].done()]
+        for work, future in done:
+            error = future.exception()
+            if error is None:
+                if self._failure:
+                    self._failure = ""
+                    show_info("Everything is saved again.")
+                continue
+            if work.store is self._session.store:
+                for one in work.painted:
+                    self.touch_planes(one.ref.key, one.planes)
+                self._note(AGAIN)
+            if not isinstance(error, NucleateError):
+                raise error
+            if str(error) != self._failure:  # said once, however often it is tried
+                self._failure = str(error)
+                show_warning(f"Not saved: {error}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,15 +148,25 @@ class LayerSource:
         if not walked:
             return self.stack.images(self.ndim)
         names = [self.axes[at] for at in walked]
-        along = [np.atleast_1d(np.arange(self.shape[at])[where[at]]).ravel() for at in walked]
-        if all(isinstance(where[at], np.ndarray) for at in walked):
-            places = set(zip(*(a.tolist() for a in along), strict=True))
-        else:
-            places = set(itertools.product(*(set(a.tolist()) for a in along)))
+        along = tuple(where[at] for at in walked)
+        if not all(isinstance(index, np.ndarray) for index in along):
+            spans = (np.arange(self.shape[at])[where[at]] for at in walked)
+            along = np.ix_(*(np.atleast_1d(span).ravel() for span in spans))
+        seen = np.zeros([self.shape[at] for at in walked], bool)
+        seen[along] = True
         return [
             ImageRef(self.stack, self.ndim, tuple(zip(names, place, strict=True)))
-            for place in sorted(places)
+            for place in np.argwhere(seen).tolist()
         ]
+
+    def planes_at(self, where: Sequence[Any]) -> list[int]:
+        """Planes of a volume that pixels of a label layer lie in, see `images_at`; 0 if flat."""
+        if self.ndim == 2:
+            return [0]
+        at = self.axes.index("Z")
+        seen = np.zeros(self.shape[at], bool)
+        seen[where[at]] = True
+        return [int(z) for z in np.flatnonzero(seen)]
 
     def geometry(self) -> dict[str, Any]:
         """Scale, translate, units and axis labels for a layer of `shape`.

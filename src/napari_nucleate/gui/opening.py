@@ -47,7 +47,6 @@ def open_project(viewer: Viewer, folder: Path) -> None:
         state = store.load_state()
         source = add_project(session.viewer, state)
         undone.callback(session.viewer.layers.remove, source.layer)
-        session.check_kept(source, state, store)
         open_docks(session.viewer)  # they show what happens from now on
         session.open(source, state, store)
         undone.pop_all()

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication
 from napari_nucleate.core.annotation import Annotation, Known, annotate
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Preview, Trained, Warned
+from napari_nucleate.core.images import same_size
 from napari_nucleate.core.loading import load_torch
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.changes import Changes
@@ -73,6 +74,30 @@ def _kept(store: Store, keys: Sequence[str]) -> Generator[_Kept | Warned, None, 
             continue
         if prediction is not None:
             yield _Kept(prediction)
+
+
+def _labels(store: Store, state: State, refs: Sequence[ImageRef]) -> dict[str, NDArray[np.int32]]:
+    """Read what is painted on images, to paint it again.
+
+    Raises
+    ------
+    NucleateError
+        Naming a file that is gone, damaged or of another image.
+    """
+    found, statuses = {}, {item.key: item.status for item in state.items}
+    for ref in refs:
+        kept = store.load_annotation(ref.key) if ref.key in statuses else None
+        file = store.folder / "annotations" / f"{ref.key}.tif"
+        if kept is not None:
+            if not same_size(kept.shape, ref.shape):
+                raise NucleateError(
+                    f"{file} has the shape {kept.shape}, its image {ref.shape}; put the one back "
+                    "that was there."
+                )
+            found[ref.key] = kept
+        elif statuses.get(ref.key) in PAINTED:
+            raise NucleateError(f"The labels of {ref.key} are gone; put {file} back.")
+    return found
 
 
 class Session(QObject):
@@ -196,43 +221,31 @@ class Session(QObject):
         self._work_on(source, state, Store(new_folder_for(layer.name)))
         self.changed.emit()
 
-    def check_kept(self, source: LayerSource, state: State, store: Store) -> None:
-        """Make sure that all labels of a project can be painted again, before any is.
-
-        Raises
-        ------
-        NucleateError
-            Naming a file that is gone, damaged or of another image.
-        """
-        store.load_boxes()
-        refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
-        for key in state.keys(*PAINTED):
-            kept, shape = store.load_annotation(key), refs[key].shape
-            file = store.folder / "annotations" / f"{key}.tif"
-            if kept is None:
-                raise NucleateError(f"The labels of {key} are gone; put {file} back.")
-            if [n for n in kept.shape if n > 1] != [n for n in shape if n > 1]:
-                raise NucleateError(
-                    f"{file} has the shape {kept.shape}, its image {shape}; put the one back that "
-                    "was there."
-                )
-
     def open(self, source: LayerSource, state: State, store: Store) -> None:
         """Go on with a project whose image layer is in the viewer; its labels are painted again.
 
-        See `check_kept` for what must be made sure before.
+        Parameters
+        ----------
+        source : LayerSource
+        state : State
+        store : Store
+            Claimed already.
 
         Raises
         ------
         NucleateError
-            If something runs, or another window or command works on it.
+            If something runs, or labels are gone, damaged or of another image; the former project
+            goes on then.
         """
         self.need_rest()
-        store.claim()
+        store.load_boxes()
+        kept = _labels(store, state, source.stack.images(source.ndim))
         self._work_on(source, state, store)
         self.trainings.interrupted = store.interrupted()
-        if state.keys(*PAINTED):
-            self.annotate().mode = "pan_zoom"
+        if kept:
+            self._annotate(kept).mode = "pan_zoom"
+            # What was painted right before a crash may be told by its file alone.
+            self.strokes.refresh(*kept)
         self._need_boxes()
         self.changed.emit()
         predicted = [item.key for item in state.ranked()]
@@ -241,7 +254,7 @@ class Session(QObject):
 
     def _work_on(self, source: LayerSource, state: State, store: Store) -> None:
         """Put another project in the place of this one, whose work is written first."""
-        self.keeper.flush()
+        self.keeper.finish()
         self.store.close()
         self.source, self.state, self.store = source, state, store
         self._refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
@@ -254,18 +267,32 @@ class Session(QObject):
 
     def annotate(self) -> Labels:
         """Make the annotation layer, or select the one there is, ready to paint."""
-        source = self.need_source()
+        self.need_source()
         if self.annotation is None:
-            self.annotation = add_annotation(self.viewer, source)
-            self.strokes.watch(self.annotation)
-            if self.state.known == "sparse":
-                self.annotation.selected_label = 2
-            self._restore()
+            self._annotate(_labels(self.store, self.state, list(self._refs.values())))
+        return self._ready()
+
+    def _annotate(self, kept: dict[str, NDArray[np.int32]]) -> Labels:
+        """Make the annotation layer, with these labels on it."""
+        source = self.need_source()
+        layer = self.annotation = add_annotation(self.viewer, source)
+        if self.state.known == "sparse":
+            layer.selected_label = 2
+        for key, labels in kept.items():
+            where = layer.data[source.place(self.ref(key))]
+            where[...] = labels.reshape(where.shape)
+        layer.refresh()
+        self.strokes.watch(layer)
+        return self._ready()
+
+    def _ready(self) -> Labels:
+        """Select the annotation layer, ready to paint."""
         self._need_boxes()
-        self.viewer.layers.selection.active = self.annotation
-        self.annotation.mode = "paint"
+        layer = self.need_annotation()
+        self.viewer.layers.selection.active = layer
+        layer.mode = "paint"
         self.changed.emit()
-        return self.annotation
+        return layer
 
     def set_known(self, known: Known) -> None:
         """Choose how unpainted pixels count; boxes get a layer to draw rectangles on."""
@@ -287,11 +314,16 @@ class Session(QObject):
                 add_boxes(self.boxes, self.source, self.ref(key), drawn)
             self.boxes.events.data.connect(self._on_boxes)
 
+    def need_annotation(self) -> Labels:
+        """The annotation layer; raises where there is none."""
+        if self.annotation is None:
+            raise NucleateError("There is no annotation layer; press Annotate first.")
+        return self.annotation
+
     def painted(self, key: str) -> NDArray[Any]:
         """What is painted on an image, as in the layer; a copy (*spatial)."""
-        if self.annotation is None or self.source is None:
-            raise NucleateError("There is no annotation layer; press Annotate first.")
-        return np.array(self.annotation.data[self.source.place(self.ref(key))])
+        place = self.need_source().place(self.ref(key))
+        return np.array(self.need_annotation().data[place])
 
     def objects_painted(self) -> NDArray[Any]:
         """What is painted on all images, without strokes that mean background.
@@ -301,9 +333,7 @@ class Session(QObject):
         ndarray, shape of the annotation layer
             Its own data where no such strokes are meant, a copy elsewhere.
         """
-        if self.annotation is None:
-            raise NucleateError("There is no annotation layer; press Annotate first.")
-        painted = self.annotation.data
+        painted = self.need_annotation().data
         if self.state.known != "sparse" or self.source is None:
             return painted
         painted = np.array(painted)
@@ -445,17 +475,6 @@ class Session(QObject):
 
     # -- inside -------------------------------------------------------------------------
 
-    def _restore(self) -> None:
-        """Paint what was kept of labelled images, after their layer was removed."""
-        if self.annotation is None or self.source is None:
-            return
-        for key in self.state.keys(*PAINTED):
-            kept = self.store.load_annotation(key)
-            if kept is not None:
-                where = self.annotation.data[self.source.place(self.ref(key))]
-                where[...] = kept.reshape(where.shape)
-        self.annotation.refresh()
-
     def _set(self, state: State) -> None:
         self.state = state
         self.keeper.touch()
@@ -504,7 +523,8 @@ class Session(QObject):
             # Nobody saw how good what was ended is; it can be chosen, or gone on with.
             self.state = self.state.use(used)
         self.keeper.touch()
-        self.keeper.flush()
+        self.keeper.finish()
+        self.keeper.close()
         self.store.close()
 
     def _on_ended(self, ending: Ending) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_nucleate.gui.scores import REDO, UNDO
 from napari_nucleate.project.model import PAINTED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from napari.layers import Labels
 
     from napari_nucleate.gui.session import Session
@@ -31,63 +33,99 @@ class Strokes:
         self.count = 0
         # How many edits of the annotation layer could be redone, when it was last looked at.
         self._undone = 0
+        # Images painted on since labels were redrawn.
+        self._fresh: list[str] = []
 
     def watch(self, layer: Labels) -> None:
         """See what is painted on a new annotation layer."""
         self._undone = 0
         layer.events.paint.connect(self._on_painted)
-        layer.events.labels_update.connect(self._on_painted)
+        layer.events.labels_update.connect(self._on_updated)
         layer.events.set_data.connect(self._on_redrawn)
 
-    def note(self, key: str) -> None:
-        """Note that an image's labels are others now: they are kept, and a training may follow."""
+    def note(self, key: str, planes: Iterable[int] | None = None) -> None:
+        """Note that an image's labels are others now: they are kept, and a training may follow.
+
+        Parameters
+        ----------
+        key : str
+        planes : iterable of int, optional
+            Of a volume; all without it.
+        """
         self.count += 1
-        self._session.keeper.touch(key)
+        if planes is None:
+            self._session.keeper.touch(key)
+        else:
+            self._session.keeper.touch_planes(key, planes)
         self._session.changes.note(key)
 
     def refresh(self, *keys: str) -> None:
         """Look at the annotation layer which images are painted: at these, or all without any."""
+        # What nobody told of, such as labels that a script put there, is kept from now on.
+        changed = self._look(keys or self._session.state.keys())
+        if changed:
+            self._session.keeper.touch(*changed)
+
+    def _look(self, keys: Sequence[str]) -> list[str]:
+        """Note which of some images are painted; returns those of which that is new."""
         session = self._session
-        layer, source = session.annotation, session.source
-        if layer is None or source is None:
-            return
+        if session.annotation is None or session.source is None:
+            return []
         changed = []
-        for item in [session.state.item(key) for key in keys] or session.state.items:
-            painted = bool(layer.data[source.place(session.ref(item.key))].any())
+        for item in map(session.state.item, keys):
+            painted = self._any(item.key)
             if painted != (item.status in PAINTED):
                 status = session.judgements.status(item.key, painted)
                 changed.append(item.model_copy(update={"status": status}))
         if changed:
             session.set_items(*changed)
+        return [item.key for item in changed]
 
-    def _on_painted(self) -> None:
+    def _any(self, key: str) -> bool:
+        """Whether anything is painted on an image; planes in view and beside it are likely to."""
         session = self._session
-        if session.annotation is None or session.source is None:
-            return
+        layer, source = session.annotation, session.source
+        if layer is None or source is None:
+            return False
+        image = layer.data[source.place(session.ref(key))]
+        planes = image.reshape(-1, *image.shape[-2:])
+        return any(plane.any() for plane in planes)
+
+    def _on_painted(self, event: Any) -> None:
         # A stroke ends what could be redone.
         self._undone = self._redoable()
-        # One across planes changes other images than the one in view, too; those are looked at
-        # before a training.
-        key = session.current
-        self.note(key)
-        session.trainings.get_ready()
-        if (session.state.item(key).status in PAINTED) != bool(session.painted(key).any()):
-            self.refresh(key)
+        self._edited(event.value)
+        self._session.trainings.get_ready()
+
+    def _on_updated(self) -> None:
+        """See what a script painted: napari tells of it before the labels are changed."""
+        if self._fresh:
+            fresh, self._fresh = self._fresh, []
+            self._look(fresh)
 
     def _on_redrawn(self) -> None:
         """See whether something was undone or redone: napari tells nobody, but its history does."""
-        layer, source = self._session.annotation, self._session.source
-        undone = self._redoable()
-        if layer is None or source is None or undone == self._undone:
+        layer, undone = self._session.annotation, self._redoable()
+        if layer is None or undone == self._undone:
             return
         moved = getattr(layer, REDO if undone > self._undone else UNDO, ())
         self._undone = undone
-        refs = [ref for atom in (moved[-1] if moved else ()) for ref in source.images_at(atom[0])]
-        keys = list(dict.fromkeys(ref.key for ref in refs))
-        for key in keys:
-            self.note(key)
-        if keys:
-            self.refresh(*keys)
+        if moved:
+            self._edited(moved[-1])
+
+    def _edited(self, atoms: Sequence[Any]) -> None:
+        """Note the images, and planes of them, that a step of the layer's history changed."""
+        source = self._session.source
+        if self._session.annotation is None or source is None:
+            return
+        planes: dict[str, set[int]] = {}
+        for where in (atom[0] for atom in atoms):
+            for ref in source.images_at(where):
+                planes.setdefault(ref.key, set()).update(source.planes_at(where))
+        for key, changed in planes.items():
+            self.note(key, changed)
+        self._fresh = list(planes)
+        self._look(self._fresh)
 
     def _redoable(self) -> int:
         """How many edits of the annotation layer could be done again."""

@@ -210,14 +210,15 @@ def _work(
     beside: bool,
     **asked: Any,
 ) -> Generator[TrainEvent, None, None]:
-    """Write what is painted, gather what there is to learn from, and train; in a thread.
+    """Write labels that aren't yet, gather what there is to learn from, and train; in a thread.
 
     A training begins with a card, and with the weights of the model `before`, where one is named;
     without a card that model's interrupted training goes on. Of images painted on `later` than this
     begins the keeper writes what is newer.
     """
     for key, labels in painted.items():
-        store.save_annotation(key, labels, refs[key].spacing, refs[key].units, newer=later)
+        if not store.holds(key, labels):
+            store.save_annotation(key, labels, refs[key].spacing, refs[key].units, newer=later)
     if not beside:
         load_torch()
     examples = run.gather(state, store, refs, annotations.__getitem__)

@@ -1,7 +1,8 @@
 """A project on disk: a folder that a person can read.
 
 nucleate.json        the state
-annotations/KEY.tif  what the person painted; boxes.json: the boxes where it counts
+annotations/KEY.tif  what the person painted; KEY.planes/: planes of a volume that are newer;
+                     boxes.json: the boxes where it counts
 predictions/KEY.tif  the labels a model drew; maps/KEY.tif its maps; KEY.json the scores, and
                      what else is known of each object; stars/KEY.safetensors centres and rays
 models/NAME/         weights.safetensors and model.json; resume.safetensors while its training is
@@ -31,6 +32,7 @@ from napari_nucleate.core.model import Card
 from napari_nucleate.io.atomic import write_text
 from napari_nucleate.io.boxes import Boxes, read_boxes, write_boxes
 from napari_nucleate.io.model import CARD, load_card, load_model, save_model
+from napari_nucleate.io.planes import drop_planes, loose, newer_planes, save_planes
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.snapshot import (
     drop_snapshot,
@@ -154,12 +156,70 @@ class Store:
             if key not in newer:
                 labels = as_labels(painted)
                 write_labels(path, labels, SPATIAL[labels.ndim], spacing, units, overwrite=True)
+                drop_planes(path)
         return path
+
+    def save_planes(
+        self,
+        key: str,
+        planes: Mapping[int, NDArray[Any]],
+        shape: tuple[int, ...],
+        spacing: tuple[float, ...] = (),
+        units: tuple[str, ...] = (),
+    ) -> None:
+        """Write what a person painted on some planes of a volume, and nothing else of it.
+
+        Parameters
+        ----------
+        key : str
+        planes : mapping of int to ndarray, shape (Y, X)
+            By their place along Z.
+        shape, spacing, units : tuple
+            Of the volume, along Z, Y, X.
+        """
+        if shape[0] == 1:
+            self.save_annotation(key, planes[0][np.newaxis], spacing, units)
+            return
+        path = self._made(self.folder / "annotations") / f"{key}.tif"
+        with self._annotating:
+            if not path.is_file():
+                empty = np.broadcast_to(np.uint16(0), shape)
+                write_labels(path, empty, SPATIAL[3], spacing, units)
+            save_planes(path, {at: as_labels(plane) for at, plane in planes.items()})
+
+    def holds(self, key: str, painted: NDArray[Any]) -> bool:
+        """Whether what a person painted on an image is what was written last."""
+        try:
+            kept = self.load_annotation(key)
+        except NucleateError:
+            return False
+        return kept is not None and np.array_equal(kept.ravel(), painted.ravel())
+
+    def join_planes(self) -> None:
+        """Have one file for each volume, with the planes that were written alone.
+
+        Raises
+        ------
+        NucleateError
+            If a file is damaged, or can't be written; nothing is lost then.
+        """
+        for path in loose(self.folder / "annotations"):
+            self.claim()
+            with self._annotating:
+                stack, labels = read_stack(path), self.load_annotation(path.stem)
+                if labels is not None:
+                    write_labels(path, labels, stack.axes, stack.scale, stack.units, overwrite=True)
+                    drop_planes(path)
 
     def load_annotation(self, key: str) -> NDArray[np.int32] | None:
         """Read what a person painted, or None where nothing was saved."""
         path = self.folder / "annotations" / f"{key}.tif"
-        return as_labels(_pixels(path)) if path.is_file() else None
+        if not path.is_file():
+            return None
+        labels = as_labels(_pixels(path))
+        for at, plane in newer_planes(path, labels.shape).items():
+            labels[at] = as_labels(plane)
+        return labels
 
     def save_boxes(self, boxes: Mapping[str, Any]) -> None:
         """Write the corners ((start, ...), (stop, ...)) of the boxes on each image, in pixels."""
