@@ -276,9 +276,8 @@ class CorrectDock(CorrectForm):
         return True
 
     def _step(self, what: str) -> None:
-        if self._editor is not None:
-            getattr(self._editor.layer, what)()
-            self.said.say("")
+        said = getattr(self._session.undoing, what)()
+        self.said.say(f"{'Undone' if what == 'undo' else 'Done again'}: {said}." if said else "")
 
 
 @contextmanager

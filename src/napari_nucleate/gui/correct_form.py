@@ -78,7 +78,7 @@ class CorrectForm(QWidget):
         self.gap.setToolTip("Background between merged objects up to this wide is closed.")
         self.size.setToolTip("Objects with fewer pixels than this are small.")
         self.ends.setToolTip("Whether the first and last plane of a volume are a border, too.")
-        self.undo.setToolTip("Take the last change of this layer back: Ctrl+Z.")
+        self.undo.setToolTip("Take back what was done last: Ctrl+Z.")
         self.redo.setToolTip("Make it again: Ctrl+Shift+Z.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)

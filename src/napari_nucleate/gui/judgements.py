@@ -22,12 +22,27 @@ if TYPE_CHECKING:
     from napari_nucleate.gui.session import Session
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Step:
-    """Images as they were before a judgement, and after it."""
+    """Images as they were before a judgement, and after it; an act that can be undone."""
 
+    of: Judgements
     before: tuple[Item, ...]
     after: tuple[Item, ...]
+
+    def undo(self) -> str:
+        """Take it back; nothing where that was done, or all images are others by now."""
+        return self._said(self.of.take_back(self))
+
+    def redo(self) -> str:
+        """Judge so again; nothing where the images were judged anew."""
+        return self._said(self.of.repeat(self))
+
+    def _said(self, keys: Sequence[str]) -> str:
+        if not keys:
+            return ""
+        what = keys[0] if len(keys) == 1 else f"{len(keys)} images"
+        return f"{what} {self.after[0].status}"
 
 
 class Judgements:
@@ -131,7 +146,8 @@ class Judgements:
         # Noted before the layer tells that it was painted on: `status` is asked then.
         self._taken[key] = item, _digest(found)
         self._paint(key, found)
-        self._steps.append(_Step((item,), (after,)))
+        # The stroke alone is in the row of acts: the status follows the labels.
+        self._steps.append(_Step(self, (item,), (after,)))
         session.set_items(after)
         if session.prediction is not None:
             session.prediction.visible = False
@@ -149,7 +165,7 @@ class Judgements:
         """
         try:
             while self._steps:
-                back = self._take_back(self._steps[-1])
+                back = self.take_back(self._steps[-1])
                 if back:
                     return back
         finally:
@@ -165,7 +181,9 @@ class Judgements:
         session = self._session
         before, digest = self._taken.get(key, (None, b""))
         if painted:
-            return "corrected" if digest == _digest(session.painted(key)) else "labelled"
+            # What nobody took over isn't looked at: it may be a large volume.
+            same = before is not None and digest == _digest(session.painted(key))
+            return "corrected" if same else "labelled"
         item = session.state.item(key)
         if before is not None and before.confidence == item.confidence:
             return before.status
@@ -184,13 +202,17 @@ class Judgements:
                 raise NucleateError(f"{item.key} has no prediction yet; predict it first.")
         judged = status == "accepted" and looked_at
         after = tuple(i.model_copy(update={"status": status, "judged": judged}) for i in items)
-        self._steps.append(_Step(tuple(items), after))
+        step = _Step(self, tuple(items), after)
+        self._steps.append(step)
+        self._session.undoing.enter(step)
         self._session.set_items(*after)
         return [item.key for item in items]
 
-    def _take_back(self, step: _Step) -> list[str]:
-        """Undo the last judgement; returns the images that it still concerns."""
+    def take_back(self, step: _Step) -> list[str]:
+        """Undo a judgement; returns the images that it still concerns, none where it's undone."""
         session = self._session
+        if step not in self._steps:
+            return []
         keys = [item.key for item in step.after]
         session.strokes.refresh(*keys)
         now = {key: session.state.item(key) for key in keys}
@@ -199,12 +221,27 @@ class Judgements:
         taken = [item for item in step.after if item.status == "corrected"] if back else []
         if taken and session.annotation is None:
             raise NucleateError("There is no annotation layer; press Annotate first, then undo.")
-        self._steps.pop()
+        self._steps.remove(step)
         for item in taken:
             self._unpaint(item.key)
         if back:
             session.set_items(*back)
         return [item.key for item in back]
+
+    def repeat(self, step: _Step) -> list[str]:
+        """Judge again as it was taken back; returns the images that nobody judged since."""
+        session = self._session
+        pairs = zip(step.before, step.after, strict=True)
+        known = set(session.state.keys())
+        again = [
+            after
+            for before, after in pairs
+            if before.key in known and session.state.item(before.key) == before
+        ]
+        if again:
+            self._steps.append(step)
+            session.set_items(*again)
+        return [item.key for item in again]
 
     def _unpaint(self, key: str) -> None:
         session = self._session

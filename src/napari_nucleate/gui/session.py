@@ -33,6 +33,7 @@ from napari_nucleate.gui.layers import (
 from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.gui.trainings import Trainings
+from napari_nucleate.gui.undoing import Undoing
 from napari_nucleate.project import run
 from napari_nucleate.project.model import PAINTED, WAITING, Item, State, rule_of
 from napari_nucleate.project.plan import Gate, Plan, Situation, plan
@@ -137,6 +138,7 @@ class Session(QObject):
         self.keeper = Keeper(self)
         self.judgements = Judgements(self)
         self.strokes = Strokes(self)
+        self.undoing = Undoing(self)
         self.trainings = Trainings(self)
         self._splittable = self._exportable = self._closed = False
         # How many images the last prediction was asked for.

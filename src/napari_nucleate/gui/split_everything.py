@@ -141,6 +141,7 @@ class SplitEverything(QGroupBox):
             features={INDEX: np.arange(1, result.objects + 1), **result.table},
             **source.geometry(),
         )
+        self._session.undoing.added(layer)
         count = len(source.stack.images(source.ndim))
         images = f"{count} image" + "s" * (count != 1)
         found = f"Layer {layer.name!r}: {count_objects(result.objects)} in {images}."
