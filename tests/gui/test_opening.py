@@ -140,15 +140,28 @@ def test_a_project_of_the_command_line_is_shown_too(make_napari_viewer, qtbot, i
     assert session.current == "c"
 
 
-def test_two_windows_can_not_have_one_project(make_napari_viewer, qtbot, left):
+def test_a_second_window_only_looks_on(make_napari_viewer, qtbot, left, monkeypatch):
+    said = []
+    monkeypatch.setattr("napari_nucleate.gui.session.show_warning", said.append)
     session = opened(make_napari_viewer, qtbot, left.store.folder)
-    other = make_napari_viewer()
-    with pytest.raises(NucleateError, match="is in use by a napari window"):
-        open_project(other, left.store.folder)
-    assert not other.layers
+    before = session.store.load_state()
+    other = opened(make_napari_viewer, qtbot, left.store.folder)
+    assert said[0].startswith("Opened to look at only: ")
+    assert "is in use by a napari window" in said[0]
+    np.testing.assert_array_equal(other.annotation.data, session.annotation.data)
+    assert not other.annotation.editable
+    for action in ("train", "predict", "accept", "annotate", "confirm_empty"):
+        assert not getattr(other.plan, action)
+    with pytest.raises(NucleateError, match="look at only"):
+        other.annotate()
+    other.set_known("sparse")
+    other.keeper.flush()
+    other.close()
+    assert session.store.load_state() == before
     session.close()
-    open_project(other, left.store.folder)
-    assert other.layers
+    again = opened(make_napari_viewer, qtbot, left.store.folder)
+    assert again.annotation.editable
+    assert again.plan.train
 
 
 def small(folder, names):

@@ -128,6 +128,8 @@ class Keeper(QObject):
     def finish(self) -> None:
         """Write what changed, and leave whole files behind: another project is worked on next."""
         self.flush()
+        if self._session.store.locked:
+            return
         try:
             self._session.store.join_planes()
         except NucleateError as error:
@@ -179,7 +181,7 @@ class Keeper(QObject):
         session = self._session
         state, source, layer = session.state, session.source, session.annotation
         unseen = not state.rounds and not self._painted and not state.keys(*HUMAN)
-        if not self._changed or unseen:
+        if not self._changed or unseen or session.store.locked:
             return
         self._changed, self._since = False, None
         copies = []

@@ -31,7 +31,8 @@ def open_project(viewer: Viewer, folder: Path) -> None:
     Raises
     ------
     NucleateError
-        If it is none, is in use, its images aren't found, or something runs in the viewer.
+        If it is none, its images aren't found, or something runs in the viewer. One that is in use
+        elsewhere, or can't be written to, is opened to look at only.
     """
     session = session_of(viewer)
     session.need_rest()
@@ -42,7 +43,7 @@ def open_project(viewer: Viewer, folder: Path) -> None:
         session.keeper.flush()
         session.store.close()  # the same window goes on with it
     with ExitStack() as undone:
-        store.claim()
+        store.claim_or_look()
         undone.callback(store.close)
         state = store.load_state()
         source = add_project(session.viewer, state)

@@ -167,6 +167,7 @@ class Session(QObject):
                 splittable=self._splittable,
                 exportable=self._exportable,
                 judged=bool(self.judgements),
+                locked=self.store.locked,
             )
         )
 
@@ -231,7 +232,7 @@ class Session(QObject):
         source : LayerSource
         state : State
         store : Store
-            Claimed already.
+            Claimed already, or locked: then nothing can be painted.
 
         Raises
         ------
@@ -245,11 +246,14 @@ class Session(QObject):
         self._work_on(source, state, store)
         self.trainings.interrupted = store.interrupted()
         if kept:
-            self._annotate(kept).mode = "pan_zoom"
+            layer = self._annotate(kept)
+            layer.mode, layer.editable = "pan_zoom", not store.locked
             # What was painted right before a crash may be told by its file alone.
             self.strokes.refresh(*kept)
         self._need_boxes()
         self.changed.emit()
+        if store.locked:
+            show_warning(store.locked)
         predicted = [item.key for item in state.ranked()]
         if predicted:
             self.start("opening", partial(_kept, store, predicted))
@@ -270,6 +274,8 @@ class Session(QObject):
     def annotate(self) -> Labels:
         """Make the annotation layer, or select the one there is, ready to paint."""
         self.need_source()
+        if self.store.locked:
+            raise NucleateError(self.store.locked)
         if self.annotation is None:
             self._annotate(_labels(self.store, self.state, list(self._refs.values())))
         return self._ready()
@@ -314,6 +320,7 @@ class Session(QObject):
             self.boxes.mode = "add_rectangle"
             for key, drawn in self.store.load_boxes().items():
                 add_boxes(self.boxes, self.source, self.ref(key), drawn)
+            self.boxes.editable = not self.store.locked
             self.boxes.events.data.connect(self._on_boxes)
 
     def need_annotation(self) -> Labels:

@@ -30,6 +30,8 @@ class Situation:
         A label layer is chosen to export.
     judged : bool
         There is a judgement that can be taken back.
+    locked : str
+        Why the project can only be looked at; empty where it can be worked on.
     """
 
     state: State
@@ -41,6 +43,7 @@ class Situation:
     splittable: bool = False
     exportable: bool = False
     judged: bool = False
+    locked: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,10 @@ def plan(situation: Situation) -> Plan:
     >>> plan(Situation(State())).train.why
     'Choose an image layer in the Label dock first.'
     """
-    state = situation.state
-    busy = f"Wait: {situation.running} is under way; press Stop to end it." * bool(
-        situation.running
-    )
+    state, locked = situation.state, situation.locked
+    running = situation.running
+    runs = f"Wait: {running} is under way; press Stop to end it." if running else ""
+    busy = locked or runs
     image = "" if situation.image else "Choose an image layer in the Label dock first."
     painted = "" if state.keys(*HUMAN) else "Paint a few objects first; nothing is labelled yet."
     trained = "" if situation.model else "Train first; there is no model yet."
@@ -102,8 +105,8 @@ def plan(situation: Situation) -> Plan:
         "" if situation.annotation else "Press Annotate first; there is no annotation layer."
     )
     return Plan(
-        annotate=_gate(image),
-        confirm_empty=_gate(image, annotation),
+        annotate=_gate(image, locked),
+        confirm_empty=_gate(image, locked, annotation),
         next_unlabelled=_gate(
             image,
             "" if state.keys(*WAITING) else "No image is left to label.",
@@ -113,11 +116,11 @@ def plan(situation: Situation) -> Plan:
         further=_gate(busy, image, painted, annotation, trained),
         stop=_gate("" if situation.running else "Nothing runs."),
         predict=_gate(busy, image, trained),
-        accept=_gate(predicted),
+        accept=_gate(predicted, locked),
         undo=_gate("" if situation.judged else "No judgement is left to take back."),
         train_again=_gate(busy, image, painted, annotation, trained, accepted),
         split=_gate(
-            busy,
+            runs,
             "" if situation.splittable else "Choose a mask, probability or label layer to split.",
         ),
         export=_gate("" if situation.exportable else "Choose a label layer to export."),

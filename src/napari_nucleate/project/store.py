@@ -67,10 +67,16 @@ class Store:
         Made at the first write where it doesn't exist.
     what : str
         What works on it, for others that want to meanwhile.
+
+    Attributes
+    ----------
+    locked : str
+        Why it is only read; empty where it may be written.
     """
 
     def __init__(self, folder: Path, what: str = "a napari window") -> None:
         self.folder = folder
+        self.locked = ""
         self._lock = ProjectLock(folder, what)
         self._annotating = threading.Lock()
 
@@ -90,11 +96,20 @@ class Store:
         NucleateError
             If another window or command works on the project, or its folder can't be written to.
         """
+        if self.locked:
+            raise NucleateError(self.locked)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _not_made(self.folder, error) from error
         self._lock.take()
+
+    def claim_or_look(self) -> None:
+        """Keep others from writing; where that can't be, only read from now on: see `locked`."""
+        try:
+            self.claim()
+        except NucleateError as error:
+            self.locked = f"Opened to look at only: {error}"
 
     def close(self) -> None:
         """Let others write."""
