@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QWidget
 
 from napari_nucleate.gui.correct import CorrectDock
+from napari_nucleate.gui.crashed import offer
 from napari_nucleate.gui.export import ExportDock
 from napari_nucleate.gui.label import LabelDock
 from napari_nucleate.gui.review import ReviewDock
+from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.split import SplitDock
 from napari_nucleate.gui.train import TrainDock
 from napari_nucleate.gui.warming import begin
@@ -63,6 +66,7 @@ def open_docks(viewer: Viewer) -> dict[str, QWidget]:
         docks[name] = dock
     first = docks["Label"]
     first.raise_()
+    QTimer.singleShot(0, partial(offer, session_of(viewer)))
     if first.width() < WIDTH:
         window.resizeDocks([first], [WIDTH], Qt.Orientation.Horizontal)
     return {name: dock.widget() for name, dock in docks.items()}

@@ -92,14 +92,55 @@ class ProjectLock:
 
     def _owner(self) -> str:
         """Who holds it, as well as it is known."""
-        try:
-            owner = json.loads((self._folder / OWNER).read_text("utf-8"))
-            return (
-                f"{owner['what']} (process {owner['process']} of {owner['user']} on "
-                f"{owner['machine']}, since {owner['since']})"
-            )
-        except (OSError, ValueError, KeyError, TypeError):
+        owner = _read(self._folder)
+        if owner is None:
             return "another window or command"
+        return (
+            f"{owner['what']} (process {owner['process']} of {owner['user']} on "
+            f"{owner['machine']}, since {owner['since']})"
+        )
+
+
+def abandoned(folder: Path) -> str:
+    """What worked on a project, on this machine, and ended without giving it back.
+
+    Returns
+    -------
+    str
+        Such as "a napari window (since 2026-11-20 14:03)"; empty where it was given back, is in
+        use, or nobody knows.
+    """
+    owner = _read(folder)
+    if owner is None or owner["machine"] != platform.node():
+        return ""
+    lock = FileLock(folder / LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return ""
+    lock.release()
+    return f"{owner['what']} (since {owner['since']})"
+
+
+def forget(folder: Path) -> None:
+    """Forget that what worked on a project ended without giving it back.
+
+    Raises
+    ------
+    NucleateError
+        If another window or command holds it by now, or the folder can't be written to.
+    """
+    with ProjectLock(folder, "a napari window"):
+        pass
+
+
+def _read(folder: Path) -> dict[str, str] | None:
+    """What is written of who holds a project's lock, or held it last; None where nothing is."""
+    try:
+        raw = json.loads((folder / OWNER).read_text("utf-8"))
+        return {key: str(raw[key]) for key in ("what", "process", "user", "machine", "since")}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _user() -> str:

@@ -500,12 +500,16 @@ def _pixels(path: Path, axes: str = "") -> NDArray[Any]:
     return pixels.transpose([stack.axes.index(a) for a in axes if a in stack.axes])
 
 
-def new_folder_for(name: str) -> Path:
-    """Where a new project goes: Documents/Nucleate, or the folder that NUCLEATE_HOME names."""
+def home_folder() -> Path:
+    """Where new projects go: Documents/Nucleate, or the folder that NUCLEATE_HOME names."""
     from platformdirs import user_documents_path
 
     home = os.environ.get("NUCLEATE_HOME")
-    base = Path(home) if home else user_documents_path() / "Nucleate"
+    return Path(home) if home else user_documents_path() / "Nucleate"
+
+
+def new_folder_for(name: str) -> Path:
+    """A folder for a new project, by its name and the time."""
     stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H.%M.%S")
     clean = "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(". ")
-    return base / f"{clean or 'project'} {stamp}"
+    return home_folder() / f"{clean or 'project'} {stamp}"
