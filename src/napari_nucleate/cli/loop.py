@@ -144,7 +144,7 @@ class Loop:
             )
         annotations = annotations_of(store, state)
         # Of earlier versions it isn't known who accepted: then a person did.
-        judged = [k for k in state.keys("accepted") if state.item(k).judged is not False]
+        judged = [item.key for item in state.items if item.vouched]
         rest = [k for k in state.keys("unlabelled", "predicted", "accepted") if k not in judged]
         if not rest:
             raise NucleateError(

@@ -59,6 +59,11 @@ class Item(Params):
         None, description="A person looked at it and accepted it; false: among others, or a round."
     )
 
+    @property
+    def vouched(self) -> bool:
+        """Whether a person accepted its prediction after a look; so did who used older versions."""
+        return self.status == "accepted" and self.judged is not False
+
 
 class View(Params):
     """How the images lie in a layer of napari, as the person said."""

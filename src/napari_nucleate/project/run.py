@@ -108,7 +108,7 @@ def accepted_examples(
             recipe = store.load_card(name).recipe if name else state.recipe
             label: PseudoLabel | None = (
                 pseudo_label(prediction, recipe, whole)
-                if state.item(key).judged is not False
+                if state.item(key).vouched
                 else label_worth_learning(prediction, recipe, options, diameter)
             )
             if label is not None:

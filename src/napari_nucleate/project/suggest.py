@@ -101,7 +101,7 @@ def suggesting(
 
 def is_labelled(item: Item) -> bool:
     """Whether a person labelled it, or accepted its prediction: what a round took isn't sure."""
-    return item.status in HUMAN or (item.status == "accepted" and item.judged is not False)
+    return item.status in HUMAN or item.vouched
 
 
 def _need(item: Item) -> float:
