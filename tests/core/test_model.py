@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nucleate.core.device import autocast, choose_device, is_out_of_memory
+from napari_nucleate.core.device import autocast, choose_device
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card, Model, Record
 
@@ -59,18 +59,3 @@ def test_the_precision_can_be_probed_with_and_without_gradients(grad):
     with torch.inference_mode(not grad), autocast(CPU):
         layer = torch.nn.Conv2d(1, 2, 3)
         assert torch.isfinite(layer(torch.ones(1, 1, 8, 8)).float()).all()
-
-
-@pytest.mark.parametrize(
-    ("error", "answer"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory"), True),
-        (MemoryError(), True),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory"), True),
-        (RuntimeError("size mismatch"), False),
-        (ValueError("out of memory"), False),
-    ],
-)
-def test_what_says_that_memory_ran_out(error, answer):
-    assert is_out_of_memory(error) is answer

@@ -88,14 +88,6 @@ def let_go(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory ran out, on a GPU or on the processor."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    words = ("out of memory", "not enough memory", "can't allocate memory")
-    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in words)
-
-
 @functools.cache
 def half_precision_pays(kind: str) -> bool:
     """Whether bfloat16 is faster on this kind of device: "cpu", "cuda" or "mps"."""

@@ -13,6 +13,7 @@ from pydantic import Field
 from napari_nucleate.core.confidence import Confidence, score
 from napari_nucleate.core.errors import MemoryRanOutError, NucleateError
 from napari_nucleate.core.events import PredictEvent, Prediction, Tile
+from napari_nucleate.core.failures import is_out_of_memory
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.zoom import LEAST, MOST, resized, zoomed_shape
 
@@ -450,7 +451,7 @@ class _Run:
     def _draw(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
-        from napari_nucleate.core.device import autocast, is_out_of_memory, let_go
+        from napari_nucleate.core.device import autocast, let_go
 
         try:
             with torch.inference_mode(), autocast(self._device):

@@ -14,13 +14,13 @@ from napari_nucleate.core.device import (
     autocast,
     choose_device,
     half_precision_pays,
-    is_out_of_memory,
     let_go,
     precision,
     same_shapes,
 )
 from napari_nucleate.core.errors import MemoryRanOutError, NucleateError
 from napari_nucleate.core.events import Preview, Viewed
+from napari_nucleate.core.failures import is_out_of_memory
 from napari_nucleate.core.model import Model, build, place, weights_of
 from napari_nucleate.core.optimise import AdamW, Moments
 from napari_nucleate.core.predict import Tiling, predict_compared, predict_maps
