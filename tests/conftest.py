@@ -2,6 +2,7 @@
 
 import functools
 import os
+from shutil import rmtree
 
 # Tiny networks are slowed by a second thread, on a busy machine several times.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,10 +18,19 @@ from napari_nucleate.core.patches import Example
 from napari_nucleate.core.recipe import Optimisation, Recipe, Steps
 from napari_nucleate.core.samples import NucleiSample
 from napari_nucleate.core.targets import Boundary
+from napari_nucleate.io import error_log
 
 # On a busy machine an example may take long once; that says nothing about the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def errors_are_kept_apart(monkeypatch, tmp_path_factory):
+    """What fails in tests isn't entered in the log of who runs them."""
+    folder = tmp_path_factory.getbasetemp() / "log"
+    rmtree(folder, ignore_errors=True)
+    monkeypatch.setattr(error_log, "user_log_path", lambda *args, **kwargs: folder)
 
 
 class Picture:
