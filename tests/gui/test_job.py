@@ -1,5 +1,6 @@
 """Jobs: work in a thread, its events on this side, and its three endings."""
 
+import re
 import threading
 import time
 
@@ -7,6 +8,7 @@ import pytest
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.job import Failed, Finished, Job, Stopped
+from napari_nucleate.io.error_log import kept_errors
 
 
 @pytest.fixture
@@ -61,15 +63,24 @@ def test_stops_at_the_next_event(job, qtbot):
 
 
 @pytest.mark.parametrize(
-    "error",
-    [RuntimeError("CUDA out of memory"), MemoryError("none left"), ValueError("odd")],
+    ("error", "words"),
+    [
+        (RuntimeError("CUDA out of memory"), "Training failed: memory ran out; close"),
+        (MemoryError("none left"), "Training failed: memory ran out; close"),
+        (OSError(28, "No space left", "/d/Smith/a.tif"), "/d/Smith/a.tif can't be .*disk is full"),
+        (ValueError("odd"), r"failed by a fault of the program \(ValueError: odd\); please report"),
+    ],
 )
-def test_errors_are_told(job, qtbot, error):
+def test_errors_are_told_in_words_and_kept(job, qtbot, error, words):
     work = Work(count=3, error=error)
     result = ending(job, qtbot, work)
     assert isinstance(result, Failed)
     assert result.error is error
-    assert result.message == f"Training failed: {error}"
+    assert re.search(words, result.message)
+    (kept,) = kept_errors()
+    assert kept.what == "training"
+    assert "gui/job.py" in kept.trace
+    assert "Smith" not in kept.said + kept.trace
     assert job.seen == [1, 2, 3]
     assert work.closed_in == "nucleate training"
 

@@ -188,7 +188,7 @@ def test_closing_stops_it_and_answers_its_last_questions():
     ("error", "sentence"),
     [
         (NucleateError("The disk is full."), r"^The disk is full\.$"),
-        (OSError(28, "No space left"), r"^Stopping failed: .*No space left"),
+        (OSError(28, "No space left"), r"^Stopping failed: .*the disk is full"),
     ],
 )
 def test_what_goes_wrong_while_closing_is_told(error, sentence):

@@ -197,7 +197,7 @@ class TestInterrupted:
         steps = training(store, nuclei(), recipe, card, beside=beside)
         next(e for e in steps if isinstance(e, Step))
         with pytest.raises(
-            NucleateError, match=r"mine is can't be kept: No space left on device\.$"
+            NucleateError, match=r"mine is can't be kept: the disk is full; make space .*\.$"
         ):
             steps.close()
 

@@ -17,8 +17,10 @@ from napari_nucleate.cli.data import new_folder
 from napari_nucleate.cli.options import with_options
 from napari_nucleate.cli.progress import console
 from napari_nucleate.cli.sampling import write_sample
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import BrokeOffError, NucleateError
+from napari_nucleate.core.failures import in_words
 from napari_nucleate.core.samples import NucleiSample
+from napari_nucleate.io.error_log import keep_error
 
 app = typer.Typer(
     name="nucleate",
@@ -104,9 +106,13 @@ def gui(
 
 
 def main() -> None:
-    """Run the command line; errors that a person can mend are one sentence and status 1."""
+    """Run the command line; whatever goes wrong is one sentence and status 1."""
     try:
         app()
-    except NucleateError as error:
-        console.print(Text.assemble(("Error: ", "red"), str(error)), soft_wrap=True)
+    except Exception as error:  # noqa: BLE001  # the last that can say it in words
+        message = in_words(error, "the command")
+        # What a person mistyped needs no diagnosis.
+        if isinstance(error, BrokeOffError) or not isinstance(error, NucleateError):
+            keep_error(error, f"nucleate {' '.join(sys.argv[1:2])}", message)
+        console.print(Text.assemble(("Error: ", "red"), message), soft_wrap=True)
         sys.exit(1)

@@ -45,11 +45,13 @@ from napari_nucleate.cli.progress import Follower
 from napari_nucleate.cli.tables import rounds_in_words
 from napari_nucleate.core.annotation import Known
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Prediction, Started, Trained, Validated
-from napari_nucleate.core.model import Card, Model, Record
+from napari_nucleate.core.events import Prediction, Started, Trained
+from napari_nucleate.core.failures import breaking_off
+from napari_nucleate.core.model import Card, Record
 from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
+from napari_nucleate.project.best import BestKept
 from napari_nucleate.project.store import Store
 
 GO_ON = "The same command with --resume goes on where it was interrupted."
@@ -119,12 +121,19 @@ def train(
         record=Record(name=out.name),
     )
     examples = [example(i, m, known, where) for i, m in pairs]
-    model: Model | None = None
+    best = BestKept(lambda now: save_model(now, out, overwrite=True))
 
     def hint() -> str:
         return GO_ON if can_go_on(out) else LOST
 
-    with Follower() as follower, Interrupt(hint) as interrupt:
+    def kept() -> str:
+        return f"{best.in_words()} {GO_ON * can_go_on(out)}".strip()
+
+    with (
+        breaking_off("training", kept),
+        Follower() as follower,
+        Interrupt(hint) as interrupt,
+    ):
         events = training(
             examples,
             chosen,
@@ -133,21 +142,18 @@ def train(
             snapshot=snapshot,
             keep=lambda now: save_snapshot(now, out),
         )
-        for event in interrupt.between(follower.follow(events)):
+        for event in interrupt.between(follower.follow(best.of(events))):
             if isinstance(event, Started):
                 follower.say(f"{len(pairs)} of {len(refs)} image(s) have a mask.")
-            if isinstance(event, Validated | Trained) and event.model is not None:
-                model = event.model
-                save_model(model, out, overwrite=True)
             if isinstance(event, Trained):
                 drop_snapshot(out)
-    if model is not None:
-        report({"model": str(out), **model.card.record.model_dump()}, as_json, _told(model, out))
+    if best.record is not None:
+        told = _told(best.record, out)
+        report({"model": str(out), **best.record.model_dump()}, as_json, told)
 
 
-def _told(model: Model, out: Path) -> str:
+def _told(record: Record, out: Path) -> str:
     """Where the model is, and how good."""
-    record = model.card.record
     kept = f"of step {record.best_step}"
     if record.validation_ap is not None:
         kept += f", validation mean AP {record.validation_ap:.3f}"
@@ -178,7 +184,11 @@ def predict(
     writer = LabelWriter(refs, out)
     rows: list[Row] = []
     objects: list[Row] = []
-    with Follower(len(refs)) as follower:
+
+    def kept() -> str:
+        return f"Kept: the labels of {len(rows)} image(s), in {out}." if rows else ""
+
+    with breaking_off("prediction", kept), Follower(len(refs)) as follower:
         events = predicting(loaded, refs, tiling=how, device=device)
         for event in follower.follow(events):
             if not isinstance(event, Prediction):

@@ -11,3 +11,7 @@ class NucleateError(ValueError):
 
 class MemoryRanOutError(NucleateError):
     """What was tried at once was too much; less of it may do."""
+
+
+class BrokeOffError(NucleateError):
+    """Long work ended before its time, by what nobody asked for; what was kept is said, too."""

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import BrokeOffError, NucleateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 AWAY = "its drive doesn't answer; see that it is connected and the network works, then try again"
 FULL = "the disk is full; make space there, or choose another disk"
@@ -186,6 +191,34 @@ images. The best weights are kept.'
         )
         return f"{what.capitalize()} failed {meaning}. {kept}".strip()
     return f"{what.capitalize()} failed: {meaning}. {kept}".strip()
+
+
+@contextmanager
+def breaking_off(what: str, kept: Callable[[], str]) -> Iterator[None]:
+    """Have whatever ends the block say what was kept, too.
+
+    Parameters
+    ----------
+    what : str
+        What is under way, as in "training".
+    kept : callable
+        Gives a sentence on what is safe; empty where nothing was begun, and errors for people are
+        left as they are.
+
+    Raises
+    ------
+    BrokeOffError
+        With the sentence, from what ended the block.
+    """
+    try:
+        yield
+    except BrokeOffError:
+        raise
+    except Exception as error:
+        said = kept()
+        if isinstance(error, NucleateError) and not said:
+            raise
+        raise BrokeOffError(in_words(error, what, said)) from error
 
 
 def _name(error: OSError) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QPushButton, QVBoxLayout
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import explained, in_words
+from napari_nucleate.io.error_log import keep_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,12 +39,21 @@ def reasons(gates: Iterable[Gate]) -> str:
 
 
 def on_click(session: Session, button: QPushButton, action: Callable[[], object]) -> None:
-    """Let a button act; where it can't, the person reads the sentence that says why."""
+    """Let a button act; where it can't, the person reads the sentence that says why.
+
+    What nobody can know is left to napari, which shows it as an error.
+    """
 
     def act() -> None:
         try:
             action()
         except NucleateError as error:
             session.notify(error)
+        except Exception as error:
+            if not explained(error):
+                raise
+            message = in_words(error, f"“{button.text()}”")
+            keep_error(error, button.text(), message)
+            session.notify(NucleateError(message))
 
     button.clicked.connect(act)

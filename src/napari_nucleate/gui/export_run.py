@@ -100,7 +100,7 @@ class ExportRun(QGroupBox):
         count = len(self.written)
         wrote = f"{count} file{'s' * (count != 1)} written"
         if isinstance(ending, Failed):
-            self.outcome.warn(ending.message)
+            self.outcome.warn(f"{ending.message} {wrote} before.")
         elif isinstance(ending, Stopped):
             self.outcome.say(f"Stopped; {wrote}.")
         else:

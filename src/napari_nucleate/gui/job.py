@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections.abc import Callable, Generator
@@ -12,8 +11,8 @@ from typing import Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_nucleate.core.errors import NucleateError
-
-log = logging.getLogger(__name__)
+from napari_nucleate.core.failures import in_words
+from napari_nucleate.io.error_log import keep_error
 
 Make = Callable[[], Generator[Any, None, Any]]
 
@@ -30,7 +29,7 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Failed:
-    """The work broke off; `message` is for the person, `error` for the log."""
+    """The work broke off; `message` is for the person, `error` is kept for a diagnosis."""
 
     message: str
     error: BaseException
@@ -145,11 +144,10 @@ class _Run:
     def _work(self) -> None:
         try:
             ending = self._drive()
-        except NucleateError as error:
-            ending = Failed(str(error), error)
-        except Exception as error:  # a thread's last words: whatever it was, say it
-            log.exception("%s failed", self.what)
-            ending = Failed(f"{self.what.capitalize()} failed: {error}", error)
+        except Exception as error:  # noqa: BLE001  # a thread's last words: whatever it was, say it
+            message = in_words(error, self.what)
+            keep_error(error, self.what, message)
+            ending = Failed(message, error)
         self.events.put(ending)
 
     def left(self) -> list[Any]:

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import explained, in_words
+from napari_nucleate.io.error_log import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -198,8 +200,7 @@ class _There:
                         self._next()
                     except Exception as error:  # noqa: BLE001  # it is waited for, whatever it was
                         log.warning("While stopping: %s", error)
-                        ours = isinstance(error, NucleateError)
-                        wrong = wrong or (str(error) if ours else f"Stopping failed: {error}")
+                        wrong = wrong or in_words(error, "stopping")
             finally:
                 late.cancel()
         with contextlib.suppress(OSError):
@@ -224,8 +225,11 @@ class _There:
                 continue
             self._over = kind != "event"
             if kind == "failed":
-                ours, message = rest
-                raise NucleateError(message) if ours else RuntimeError(message)
+                ours, message, trace = rest
+                failed = NucleateError(message) if ours else RuntimeError(message)
+                if trace:
+                    failed.add_note(f"Beside the window: {trace}")
+                raise failed
             return kind, *rest
 
     def _read(self) -> Any:
@@ -271,10 +275,12 @@ def main() -> None:
         asked = {name: here.question(name, *how) for name, how in often.items()}
         here.drive(make(*args, **asked, **kwargs))
     except NucleateError as error:
-        here.say("failed", True, str(error))
-    except Exception as error:  # last words: whatever it was, say it
-        log.exception("Failed beside the window")
-        here.say("failed", False, str(error))
+        here.say("failed", True, str(error), trace_of(error))
+    except Exception as error:  # noqa: BLE001  # last words: whatever it was, say it
+        # Here it is known what kind of error it is; there its sentence is enough.
+        known = explained(error)
+        said = f"{known[:1].upper()}{known[1:]}." if known else f"{type(error).__name__}: {error}"
+        here.say("failed", bool(known), said, trace_of(error))
     # A thread waits for messages still.
     os._exit(0)
 

@@ -5,9 +5,9 @@ The command line and the docks both run these, so that a project looks the same 
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
@@ -22,6 +22,7 @@ from napari_nucleate.core.events import (
     TrainEvent,
     Validated,
 )
+from napari_nucleate.core.failures import breaking_off, reason
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.pseudo import (
     PseudoLabel,
@@ -33,6 +34,7 @@ from napari_nucleate.core.rounds import SelfTraining, lowered
 from napari_nucleate.core.zoom import measured_diameter
 from napari_nucleate.project.beside import Asked
 from napari_nucleate.project.beside import beside as run_beside
+from napari_nucleate.project.best import BestKept
 from napari_nucleate.project.model import HUMAN, Item, RoundEntry, State
 
 if TYPE_CHECKING:
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
 
 OFTEN = 0.25
 """Seconds between two questions of a process what is looked at, and what was painted."""
-
-Event = TypeVar("Event", TrainEvent, PredictEvent, RoundEvent)
 
 
 def gather(
@@ -145,7 +145,7 @@ def training(
             store.save_snapshot(name, now)
         except OSError as error:
             raise NucleateError(
-                f"Where the training {name} is can't be kept: {error.strerror or error}."
+                f"Where the training {name} is can't be kept: {reason(error)}."
             ) from error
 
     steps = (_trained_beside if beside else _trained_here)(
@@ -158,14 +158,12 @@ def training(
         snapshot=snapshot,
         keep=keep,
     )
-    events = _keep_best(store, steps)
-    try:
+    best = BestKept(store.save_model)
+    with breaking_off("training", best.in_words), closing(best.of(steps)) as events:
         for event in events:
             if isinstance(event, Trained):
                 store.drop_snapshot(name)
             yield event
-    finally:
-        events.close()
 
 
 def _trained_here(*args: Any, **kwargs: Any) -> Generator[TrainEvent, None, Model]:
@@ -217,13 +215,17 @@ def predicting(
         device=model.recipe.optimisation.device,
     )
     refs = {ref.key: ref for ref in sources}
-    try:
+    done = 0
+
+    def kept() -> str:
+        return f"Kept: the {done} image(s) predicted before." if done else ""
+
+    with breaking_off("prediction", kept), closing(steps):
         for event in steps:
             if isinstance(event, Prediction):
                 _save(store, event, refs)
+                done += 1
             yield event
-    finally:
-        steps.close()
 
 
 def self_training(
@@ -262,23 +264,30 @@ def self_training(
     store.save_state(state)
     refs = {ref.key: ref for ref in pool}
     learning: Validated | None = None
-    try:
-        for event in _keep_best(store, steps):
-            if isinstance(event, Prediction):
-                _save(store, event, refs)
-            elif isinstance(event, Validated) and event.model is not None:
-                learning = event
-            elif isinstance(event, Trained):
-                learning = None
-            state = after(state, event)
-            if isinstance(event, RoundStarted | RoundFinished | SetAside):
-                store.save_state(state)
-            yield event
-    finally:
-        steps.close()
-        if learning is not None and learning.model is not None:
-            state = _stopped(state, learning.model, learning.fraction)
-        store.save_state(state)
+    best = BestKept(store.save_model)
+
+    def kept() -> str:
+        known = best.in_words()
+        return f"{known} Finished rounds, and what they predicted, are kept." if known else ""
+
+    with breaking_off("self-training", kept):
+        try:
+            for event in best.of(steps):
+                if isinstance(event, Prediction):
+                    _save(store, event, refs)
+                elif isinstance(event, Validated) and event.model is not None:
+                    learning = event
+                elif isinstance(event, Trained):
+                    learning = None
+                state = after(state, event)
+                if isinstance(event, RoundStarted | RoundFinished | SetAside):
+                    store.save_state(state)
+                yield event
+        finally:
+            steps.close()
+            if learning is not None and learning.model is not None:
+                state = _stopped(state, learning.model, learning.fraction)
+            store.save_state(state)
 
 
 def _stopped(state: State, best: Model, fraction: float) -> State:
@@ -403,14 +412,3 @@ def _save(store: Store, prediction: Prediction, refs: Mapping[str, CalibratedSou
     """Write a prediction with the pixel size of its own image."""
     ref = refs[prediction.key]
     store.save_prediction(prediction, ref.spacing, ref.units)
-
-
-def _keep_best(store: Store, steps: Generator[Event, None, Any]) -> Generator[Event, None, None]:
-    try:
-        for event in steps:
-            # The last has other thresholds, where enough is labelled to choose them.
-            if isinstance(event, Validated | Trained) and event.model is not None:
-                store.save_model(event.model)
-            yield event
-    finally:
-        steps.close()

@@ -237,9 +237,8 @@ class Learner:
         self._note(failures=self._now.failures + 1, half=False)
         if self._now.failures > 1:
             raise NucleateError(
-                "The loss stopped being a finite number twice; the best weights so far, if any, "
-                "are kept. Lower the learning rate, or look for broken pixels in the "
-                "labelled images."
+                "The loss stopped being a finite number twice. Lower the learning rate, or look "
+                "for broken pixels in the labelled images."
             )
         self.network.load_state_dict(self.average.state_dict())
         self._optimiser.reset()
