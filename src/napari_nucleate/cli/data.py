@@ -10,6 +10,7 @@ import numpy as np
 from napari_nucleate.cli.progress import console
 from napari_nucleate.core.annotation import Known, annotate, as_labels
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import reason
 from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.core.patches import Example
 from napari_nucleate.io.read import pair, read_images
@@ -194,7 +195,7 @@ def new_folder(path: Path) -> Path:
             )
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise NucleateError(f"{path} can't be made: {error.strerror}.") from error
+        raise NucleateError(f"{path} can't be made: {reason(error)}.") from error
     return path
 
 

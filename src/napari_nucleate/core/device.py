@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,21 +31,54 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises
     ------
     NucleateError
-        If that device isn't there.
+        If that device isn't there, or can't be used.
     """
     if name == "auto":
-        if torch.cuda.is_available():
+        if cuda_works():
             return torch.device("cuda")
         if torch.backends.mps.is_available():
             return torch.device("mps")
         return torch.device("cpu")
     device = torch.device(name)
+    if device.type == "cuda" and (problem := cuda_problem()):
+        raise NucleateError(f"Device {name!r} can't be used: {problem}.")
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
         raise NucleateError(f"Device {name!r} isn't there: torch sees {count} GPU(s); choose cpu.")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise NucleateError("Device 'mps' isn't there: this is no Apple GPU; choose cpu.")
     return device
+
+
+def cuda_works() -> bool:
+    """Whether there is a graphics card of NVIDIA that PyTorch can use."""
+    return _cuda()[0]
+
+
+def cuda_problem() -> str:
+    """Say why CUDA can't be used and what to do, without a full stop; empty where it can."""
+    works, said = _cuda()
+    if works:
+        return ""
+    return explained(RuntimeError(said)) or explained(RuntimeError("No CUDA GPUs are available"))
+
+
+def driver_problem() -> str:
+    """Say what keeps PyTorch from a graphics card that is there; empty where there is none."""
+    works, said = _cuda()
+    return cuda_problem() if said and not works else ""
+
+
+@functools.cache
+def _cuda() -> tuple[bool, str]:
+    """Whether CUDA works, and what PyTorch warns of when it is asked; once a process."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            works = torch.cuda.is_available()
+        except (RuntimeError, AssertionError, OSError) as error:
+            return False, str(error)
+    return works, " ".join(str(one.message) for one in told)
 
 
 def autocast(device: torch.device) -> AbstractContextManager[None]:

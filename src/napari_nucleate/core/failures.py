@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from napari_nucleate.core.errors import BrokeOffError, NucleateError
 
@@ -115,7 +115,7 @@ def reason(error: OSError) -> str:
     return REASONS.get(_name(error), error.strerror or str(error) or type(error).__name__)
 
 
-def may_pass(error: BaseException | None) -> bool:
+def may_pass(error: BaseException | None) -> TypeGuard[OSError]:
     """Tell whether the same may work a while later: a disk was full, or a drive was away. Pure."""
     if not isinstance(error, OSError):
         return False

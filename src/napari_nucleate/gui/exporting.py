@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import reason
 from napari_nucleate.core.images import SPATIAL, ImageRef
 from napari_nucleate.io.table import Row, measure, write_table
 from napari_nucleate.io.write import write_labels
@@ -173,7 +174,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise NucleateError(f"{folder} can't be made: {error.strerror}; choose another.") from error
+        raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
 
 
 def _pixels(export: LabelExport, where: tuple[int | slice, ...]) -> NDArray[Any]:

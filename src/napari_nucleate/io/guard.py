@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from napari_nucleate.core import failures
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +53,8 @@ def reading(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise NucleateError(f"{path} does not fit into memory; crop or split it.") from error
     except Exception as error:  # a damaged file makes the decoders raise whatever they like
+        if may_pass(error):  # the file may be whole, and its drive away
+            raise NucleateError(f"{path} can't be read: {failures.reason(error)}.") from error
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise NucleateError(
             f"{path} can't be read ({reason}); it may be damaged or incomplete: copy it again, "

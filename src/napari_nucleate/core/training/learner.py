@@ -13,6 +13,7 @@ from napari_nucleate.core.architectures.modules import folded
 from napari_nucleate.core.device import (
     autocast,
     choose_device,
+    driver_problem,
     half_precision_pays,
     let_go,
     precision,
@@ -73,6 +74,8 @@ class Learner:
         self.recipe = self.drawn = recipe
         self.device = choose_device(options.device)
         self.told: list[str] = []
+        if options.device == "auto" and (problem := driver_problem()):
+            self.told.append(f"The processor does the work: {problem}.")
         self._tiling = Tiling()
         if initial is None:
             network = build(recipe)
