@@ -23,7 +23,7 @@ def broke_off(nucleate):
     def run(*arguments):
         done = nucleate(*arguments, code=1)
         assert "Traceback" not in done.err
-        return done.err.strip().rpartition("Error: ")[2]
+        return done.err.strip().rpartition("\nError: ")[2]
 
     return run
 
