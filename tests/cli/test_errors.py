@@ -156,6 +156,7 @@ COMMANDS = [
     "tune",
     "export",
     "evaluate",
+    "doctor",
     "demo",
     "gui",
 ]

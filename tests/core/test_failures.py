@@ -136,7 +136,8 @@ def test_what_is_not_known_is_a_fault_to_report():
     sentence = in_words(ZeroDivisionError("a\nb"), "export", "2 files are written.")
     assert sentence == (
         "Export failed by a fault of the program (ZeroDivisionError: a b); please report it, with "
-        "the file that `nucleate doctor --out FILE` writes. 2 files are written."
+        "the file that Save a diagnosis… in the Train dock, or `nucleate doctor --out FILE`, "
+        "writes. 2 files are written."
     )
 
 

@@ -14,6 +14,7 @@ from napari_nucleate import __version__
 from napari_nucleate.cli import labels, learn, suggesting, tuning
 from napari_nucleate.cli.arguments import Json
 from napari_nucleate.cli.data import new_folder
+from napari_nucleate.cli.doctor import doctor
 from napari_nucleate.cli.options import with_options
 from napari_nucleate.cli.progress import console
 from napari_nucleate.cli.sampling import write_sample
@@ -63,6 +64,7 @@ app.command()(tuning.tune)
 app.command()(suggesting.suggest)
 app.command()(labels.export)
 app.command()(labels.evaluate)
+app.command()(doctor)
 
 
 @app.command()

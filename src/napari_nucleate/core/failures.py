@@ -177,7 +177,7 @@ def in_words(error: BaseException, what: str, kept: str = "") -> str:
 images. The best weights are kept.'
     >>> in_words(KeyError("x"), "export")
     "Export failed by a fault of the program (KeyError: 'x'); please report it, with the file that \
-`nucleate doctor --out FILE` writes."
+Save a diagnosis… in the Train dock, or `nucleate doctor --out FILE`, writes."
     """
     if isinstance(error, NucleateError):
         return f"{error} {kept}".strip()
@@ -186,8 +186,8 @@ images. The best weights are kept.'
         text = " ".join(str(error).split())[:200]
         said = f"{type(error).__name__}: {text}" if text else type(error).__name__
         meaning = (
-            f"by a fault of the program ({said}); please report it, with the file that "
-            "`nucleate doctor --out FILE` writes"
+            f"by a fault of the program ({said}); please report it, with the file that Save a "
+            "diagnosis… in the Train dock, or `nucleate doctor --out FILE`, writes"
         )
         return f"{what.capitalize()} failed {meaning}. {kept}".strip()
     return f"{what.capitalize()} failed: {meaning}. {kept}".strip()

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QDockWidget, QWidget
 
 from napari_nucleate.gui.correct import CorrectDock
 from napari_nucleate.gui.crashed import offer
+from napari_nucleate.gui.diagnosis import keep_uncaught
 from napari_nucleate.gui.export import ExportDock
 from napari_nucleate.gui.label import LabelDock
 from napari_nucleate.gui.review import ReviewDock
@@ -48,6 +49,7 @@ def open_docks(viewer: Viewer) -> dict[str, QWidget]:
     """
     viewer = getattr(viewer, "__wrapped__", viewer)
     begin()
+    keep_uncaught()
     window = viewer.window._qt_window  # noqa: SLF001
     docks: dict[str, Any] = {}
     for name, kind in DOCKS.items():
@@ -130,6 +132,7 @@ def _without(viewer: Viewer, kind: type[QWidget]) -> Viewer:
     """Close a dock of that kind, so that the new one takes its place; the state is not in it."""
     viewer = getattr(viewer, "__wrapped__", viewer)
     begin()
+    keep_uncaught()
     dock = _dock_of(viewer, kind)
     if dock is not None:
         widget = dock.widget()

@@ -28,6 +28,7 @@ from napari_nucleate.core.events import (
 )
 from napari_nucleate.core.predict import Tiling
 from napari_nucleate.gui.chart import LearningChart
+from napari_nucleate.gui.diagnosis import DiagnosisButton
 from napari_nucleate.gui.dock import column, on_click
 from napari_nucleate.gui.job import Ending, Failed, Stopped
 from napari_nucleate.gui.models import Models
@@ -274,6 +275,7 @@ class TrainDock(QWidget):
         layout.setSpacing(8)
         for group in (recipe, learn, rest, self._history):
             layout.addWidget(group)
+        layout.addWidget(DiagnosisButton(self.session.viewer), 0, Qt.AlignmentFlag.AlignLeft)
         layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)

@@ -17,6 +17,7 @@ import napari_nucleate
 _FOLDERS = re.compile(
     r"""
     (?<![^\s"'`<>|()\[\]{}=,;])
+    (?!Input/output\ error)
     [^\s"'`<>|()\[\]{}=,;…/\\]* [/\\](?=[^\s"'])
     (?: (?:[^/\\\n"'<>|…]|(?<=\w)'(?=\w)){,255} [^/\\\s"'<>|…] [/\\]+ | [/\\] )*
     """,
@@ -35,10 +36,7 @@ def without_private(text: str) -> str:
     >>> without_private("/data/Dr Who/cell 3.tif does not exist.")
     '…/cell 3.tif does not exist.'
     """
-    text = _OWNER.sub(r"\1\2", _FOLDERS.sub("…/", text))
-    for name, word in _names().items():
-        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", word, text)
-    return text
+    return _without_names(_OWNER.sub(r"\1\2", _FOLDERS.sub("…/", text)))
 
 
 def code_path(path: str) -> str:
@@ -67,7 +65,14 @@ def short_path(path: Path) -> str:
     '~/x'
     """
     home = Path.home()
-    return str(Path("~") / path.relative_to(home)) if _in(path, home) else str(path)
+    shown = Path("~") / path.relative_to(home) if _in(path, home) else path
+    return _without_names(str(shown))
+
+
+def _without_names(text: str) -> str:
+    for name, word in _names().items():
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", word, text)
+    return text
 
 
 def _in(path: Path, folder: Path) -> bool:
