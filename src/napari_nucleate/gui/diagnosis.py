@@ -16,9 +16,8 @@ from napari.utils.notifications import (
 from qtpy import API_NAME, QtCore
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton
 
-from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.loading import load_torch
 from napari_nucleate.gui.job import Ending, Failed, Finished, Job
 from napari_nucleate.gui.session import session_of
@@ -44,15 +43,20 @@ class Doctor(QObject):
     """
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__(viewer.window._qt_window)  # noqa: SLF001
+        window = viewer.window._qt_window  # noqa: SLF001
+        super().__init__(window)
         self._viewer = viewer
         self._path = Path()
         self.job = Job(self)
         self.job.ended.connect(self._on_ended)
-        self.destroyed.connect(self.job.close)
+        window.destroyed.connect(self.job.close)
+        QApplication.instance().aboutToQuit.connect(self.job.close)
 
     def ask(self) -> None:
         """Ask for a file, and write it; the dialog asks before it replaces one."""
+        if self.job.running:
+            show_info(f"{self._path} is being written.")
+            return
         name, _ = QFileDialog.getSaveFileName(
             self.parent(), "Save a diagnosis", str(Path.home() / NAME), "Text (*.txt)"
         )
@@ -64,12 +68,8 @@ class Doctor(QObject):
         window = Section.of("Window", partial(_window, self._viewer))
         store = session_of(self._viewer).store
         project = store.folder if store.exists else None
-        try:
-            self.job.start("the diagnosis", lambda: _written(path, project, window))
-        except NucleateError as error:
-            show_warning(str(error))
-        else:
-            self._path = path
+        self.job.start("the diagnosis", lambda: _written(path, project, window))
+        self._path = path
 
     def _on_ended(self, ending: Ending) -> None:
         if isinstance(ending, Failed):

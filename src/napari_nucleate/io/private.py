@@ -57,7 +57,7 @@ def code_path(path: str) -> str:
 
 
 def short_path(path: Path) -> str:
-    """A folder of the program, from the home folder on where it lies in it.
+    """A folder of the program, from the home folder on; elsewhere only its name.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def short_path(path: Path) -> str:
     '~/x'
     """
     home = Path.home()
-    shown = Path("~") / path.relative_to(home) if _in(path, home) else path
+    shown = Path("~") / path.relative_to(home) if _in(path, home) else Path("…") / path.name
     return _without_names(str(shown))
 
 
