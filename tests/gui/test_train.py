@@ -267,9 +267,31 @@ def test_running_out_of_memory_is_told(dock, project, qtbot):
     project.session.start("training", out_of_memory)
     wait(qtbot, project.session)
     assert isinstance(said[0], Failed)
-    assert "CUDA out of memory" in dock.status.text()
+    assert dock.status.text().startswith("Training failed: memory ran out; close other programs")
     assert dock.train.isEnabled()
     assert len(progress._all_instances) == 0
+
+
+def test_a_training_that_breaks_off_keeps_its_best_and_says_so(dock, project, qtbot, monkeypatch):
+    from napari_nucleate.core.training.learner import Learner
+
+    loss, calls = Learner._loss, []
+
+    def odd(self, batch):
+        calls.append(1)
+        if len(calls) > 3:
+            raise OSError(5, "Input/output error", "/net/a.tif")
+        return loss(self, batch)
+
+    monkeypatch.setattr(Learner, "_loss", odd)
+    click(qtbot, dock.train)
+    wait(qtbot, project.session)
+    said = dock.status.text()
+    assert said.startswith("Training failed: /net/a.tif can't be read or written: its drive")
+    assert "Kept: the best weights so far, round-0 of step " in said
+    assert project.session.state.model == "round-0"
+    assert project.session.store.load_model("round-0").card.record.best_step <= 3
+    assert dock.predict.isEnabled()
 
 
 def test_a_second_start_is_refused(dock, project, qtbot):

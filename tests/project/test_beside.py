@@ -155,7 +155,24 @@ def test_files_of_the_folder_it_is_started_in_are_no_modules(tmp_path, monkeypat
     ("error", "kind"), [(NucleateError("No."), NucleateError), (ValueError("No."), RuntimeError)]
 )
 def test_errors_come(error, kind):
-    with pytest.raises(kind, match=r"No\."):
+    with pytest.raises(kind, match=r"No\.") as caught:
+        drained(beside(failing, error, asked={}))
+    # Where it happened, for a diagnosis.
+    assert "failing" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            OSError(28, "No space left", "a.tif"),
+            "Work failed: a.tif can't be read or written: the disk",
+        ),
+        (MemoryError(), "Work failed: memory ran out; close other programs"),
+    ],
+)
+def test_what_is_known_of_errors_comes_as_a_sentence(error, sentence):
+    with pytest.raises(NucleateError, match=f"^{sentence}"):
         drained(beside(failing, error, asked={}))
 
 

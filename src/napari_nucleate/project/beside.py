@@ -278,9 +278,9 @@ def main() -> None:
         here.say("failed", True, str(error), trace_of(error))
     except Exception as error:  # noqa: BLE001  # last words: whatever it was, say it
         # Here it is known what kind of error it is; there its sentence is enough.
-        known = explained(error)
-        said = f"{known[:1].upper()}{known[1:]}." if known else f"{type(error).__name__}: {error}"
-        here.say("failed", bool(known), said, trace_of(error))
+        known = bool(explained(error))
+        said = in_words(error, "work") if known else f"{type(error).__name__}: {error}"
+        here.say("failed", known, said, trace_of(error))
     # A thread waits for messages still.
     os._exit(0)
 
