@@ -31,6 +31,6 @@ def test_no_room_is_said_at_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "LARGE", 100)
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(NucleateError, match=r"no room for 0\.0 GB of labels: No space left"):
+    with pytest.raises(NucleateError, match=r"no room for 0\.0 GB of labels: the disk is full"):
         scratch((30, 40), np.int32, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -100,7 +100,7 @@ def test_where_writing_fails_the_older_stays(snapshot, folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(safetensors.numpy, "save", save)
-    with pytest.raises(NucleateError, match="No space left"):
+    with pytest.raises(NucleateError, match="the disk is full"):
         save_snapshot(snapshot, folder)
     monkeypatch.undo()
     assert same(load_snapshot(folder), snapshot)

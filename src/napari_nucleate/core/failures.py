@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 AWAY = "its drive doesn't answer; see that it is connected and the network works, then try again"
+BLOCKED = "a file is in its way; choose another folder"
 FULL = "the disk is full; make space there, or choose another disk"
 SHUT = "there is no permission; change its permissions, or choose another folder"
 
@@ -42,6 +43,8 @@ REASONS: dict[str, str] = {
     "EACCES": f"{SHUT}, or close the program that has it open",
     "EPERM": SHUT,
     "ENOENT": "it isn't there any more; put it back, or see that its drive is connected",
+    "ENOTDIR": BLOCKED,
+    "EEXIST": BLOCKED,
     "EFBIG": "it is too large for this disk; choose another disk",
     "EMFILE": "too many files are open; close other programs, then try again",
     "ENFILE": "too many files are open; close other programs, then try again",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def atomic(path: Path, overwrite: bool = False) -> Iterator[Path]:
         part.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
-        raise NucleateError(f"{path} can't be written: {error.strerror or error}.") from error
+        raise NucleateError(f"{path} can't be written: {reason(error)}.") from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import reason
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.write import write_labels
 
@@ -44,7 +45,7 @@ def save_planes(path: Path, planes: Mapping[int, NDArray[Any]]) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise NucleateError(f"{folder} can't be made: {error.strerror}.") from error
+        raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
     for at, plane in planes.items():
         write_labels(folder / f"{at:04d}.tif", plane, "YX", overwrite=True)
 
@@ -103,7 +104,7 @@ def drop_planes(path: Path) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise NucleateError(f"{folder} can't be removed: {error.strerror}.") from error
+        raise NucleateError(f"{folder} can't be removed: {reason(error)}.") from error
 
 
 def _beside(path: Path) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,5 +55,5 @@ def scratch(shape: Sequence[int], dtype: DTypeLike, folder: Path | None = None) 
     except OSError as error:
         where = folder or tempfile.gettempdir()
         raise NucleateError(
-            f"{where} has no room for {size / 1e9:.1f} GB of labels: {error.strerror or error}."
+            f"{where} has no room for {size / 1e9:.1f} GB of labels: {reason(error)}."
         ) from error
