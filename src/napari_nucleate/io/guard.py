@@ -19,6 +19,8 @@ _LARGEST = 2**40
 _LARGE_PAGE = 2**28
 _COMPRESSION = 2**14
 
+TIFF_ADVICE = "copy it again, or save it as TIFF with Fiji"
+
 _reading: ContextVar[bool] = ContextVar("napari_nucleate_reading", default=False)
 # tifffile logs every oddity of a file; what matters of it ends in a NucleateError. Silent only
 # while this package reads, and only in the thread that reads.
@@ -26,13 +28,15 @@ logging.getLogger("tifffile").addFilter(lambda _record: not _reading.get())
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path, advice: str = TIFF_ADVICE) -> Iterator[None]:
     """Turn any exception of the block into a `NucleateError` that names `path`.
 
     Parameters
     ----------
     path : Path
         The file that the block reads.
+    advice : str
+        What to do where it is damaged.
 
     Raises
     ------
@@ -53,8 +57,7 @@ def reading(path: Path) -> Iterator[None]:
     except Exception as error:  # a damaged file makes the decoders raise whatever they like
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise NucleateError(
-            f"{path} can't be read ({reason}); it may be damaged or incomplete: copy it again, "
-            "or save it as TIFF with Fiji."
+            f"{path} can't be read ({reason}); it may be damaged or incomplete: {advice}."
         ) from error
     finally:
         _reading.reset(token)
