@@ -49,7 +49,8 @@ def test_nothing_is_written_outside(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["a\\b", "ab:c", "x\n", "nul", "CON.txt", "a. ", "a" * 300, "/".join("a" * 20), "a\x00b"]
+    "name",
+    ["a\\b", "ab:c", "x\n", "nul", "CON.txt", "a. ", "a" * 300, "a/" * 20 + "a", "a\x00b"],
 )
 def test_names_that_some_system_misreads_are_refused(tmp_path, name):
     if "\x00" in name:  # zipfile doesn't write it

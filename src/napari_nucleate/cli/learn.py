@@ -46,6 +46,7 @@ from napari_nucleate.cli.tables import rounds_in_words
 from napari_nucleate.core.annotation import Known
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Started, Trained, Validated
+from napari_nucleate.core.images import as_file_name
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Recipe
@@ -116,7 +117,7 @@ def train(
         channels=stack.channels,
         spacing=stack.spacing(chosen.ndim),
         units=stack.spacing_units(chosen.ndim),
-        record=Record(name=out.name),
+        record=Record(name=as_file_name(out.name, "model")),
     )
     examples = [example(i, m, known, where) for i, m in pairs]
     model: Model | None = None

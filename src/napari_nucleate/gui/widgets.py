@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -118,6 +119,21 @@ class LayerCombo(QComboBox):
             self.chosen.emit(layer)
 
 
+def plain(text: str) -> str:
+    """A text for a tooltip or a label, that Qt takes for nothing but text.
+
+    Qt guesses whether a text is HTML: a file called `<img src=...>` would be a picture.
+
+    Examples
+    --------
+    >>> plain("a & b"), plain("<b>a</b>")
+    ('a & b', '<qt>&lt;b&gt;a&lt;/b&gt;</qt>')
+    """
+    if "<" not in text:
+        return text
+    return f"<qt>{html.escape(text)}</qt>".replace("\n", "<br>")
+
+
 def list_rows(table: QTableView) -> None:
     """Let a table look like a list: whole rows, one of them selected, no grid, no numbers."""
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -150,7 +166,7 @@ class GatedButton(QPushButton):
     def apply(self, gate: Gate) -> None:
         """Open or close the button."""
         self.setEnabled(bool(gate))
-        self.setToolTip(self._tip if gate else gate.why)
+        self.setToolTip(self._tip if gate else plain(gate.why))
 
 
 class Sentence(QLabel):

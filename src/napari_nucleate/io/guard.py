@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.foreign import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def reading(path: Path, advice: str = TIFF_ADVICE) -> Iterator[None]:
     except MemoryError as error:
         raise NucleateError(f"{path} does not fit into memory; crop or split it.") from error
     except Exception as error:  # a damaged file makes the decoders raise whatever they like
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         raise NucleateError(
             f"{path} can't be read ({reason}); it may be damaged or incomplete: {advice}."
         ) from error
@@ -65,6 +66,10 @@ def reading(path: Path, advice: str = TIFF_ADVICE) -> Iterator[None]:
 
 def check_file(path: Path) -> None:
     """Raise a `NucleateError` unless `path` is a file that holds something."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise NucleateError(f"{str(path)!a} has a name that isn't Unicode; rename it.") from error
     if not path.exists():
         raise NucleateError(f"{path} does not exist.")
     if not path.is_file():
@@ -73,7 +78,7 @@ def check_file(path: Path) -> None:
         raise NucleateError(f"{path} is empty (0 bytes); copy it again.")
 
 
-def check_size(path: Path, total: int, page: int) -> None:
+def check_size(path: Path, total: int, page: int, most: int = 0) -> None:
     """Raise a `NucleateError` if a header claims more than can be true.
 
     Parameters
@@ -82,9 +87,11 @@ def check_size(path: Path, total: int, page: int) -> None:
         The file.
     total, page : int
         Bytes that all pixels, and those that are decoded at once, would take.
+    most : int
+        Bytes that can be decoded at once, where that is known.
     """
     size = path.stat().st_size
-    if total > _LARGEST or page > max(_LARGE_PAGE, _COMPRESSION * size):
+    if total > _LARGEST or page > max(_LARGE_PAGE, most or _COMPRESSION * size):
         raise NucleateError(
             f"{path} claims to hold {total / 2**30:.0f} GiB of pixels in a file of {size} bytes; "
             "its header is damaged: copy the file again."
