@@ -23,8 +23,9 @@ from mutations import mutated
 SECONDS, BYTES = 10, 2 * 2**30
 """What reading a file may take."""
 MUTATED, QUICK = 2000, 200
-SHARES = (0.45, 0.4, 0.05, 0.1)
-"""Of the mutated files: images, files of a project, tables, zips of a project."""
+SHARES = {"tiff": 0.33, "png": 0.12, "project": 0.4, "table": 0.05, "zip": 0.1}
+"""Of the mutated files."""
+READERS = {"tiff": "image", "png": "image"}
 TABLES = {".zip": "zip", ".csv": "table", ".json": "table"}
 FOR_BOMBS = {
     ".state.json": "nucleate.json",
@@ -41,7 +42,7 @@ class Case(NamedTuple):
     path: Path
 
 
-def mutated_files(quick: bool) -> dict[str, Any]:
+def mutated_files(quick: bool, seed: int = 6) -> dict[str, Any]:
     """Read every odd file, bombs, and mutated files in other processes; count how each ends."""
     ends: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
@@ -49,7 +50,7 @@ def mutated_files(quick: bool) -> dict[str, Any]:
     slowest, most = 0.0, 0
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, _Reader() as reader:
-        for case in _cases(Path(folder), QUICK if quick else MUTATED):
+        for case in _cases(Path(folder), QUICK if quick else MUTATED, seed):
             found = reader.read(case)
             ends[found["end"]] += 1
             kinds[case.path.suffix] += 1
@@ -79,7 +80,7 @@ def _keep(case: Case) -> None:
         shutil.copy(case.path, folder / case.name.replace("/", "__"))
 
 
-def _cases(folder: Path, count: int) -> Iterator[Case]:
+def _cases(folder: Path, count: int, seed: int) -> Iterator[Case]:
     for path in sorted((SHARED / "oddfiles").iterdir()):
         yield Case(f"oddfiles/{path.name}", "image", path)
     whole = folder / "project"
@@ -95,8 +96,10 @@ def _cases(folder: Path, count: int) -> Iterator[Case]:
     (folder / "seeds").mkdir()
     (folder / "tables").mkdir()
     odd = [p for p in (SHARED / "oddfiles").glob("*.tif*") if p.stat().st_size < 100_000]
+    images = list(hostile.images(folder / "seeds"))
     groups = {
-        "image": [*hostile.images(folder / "seeds"), *sorted(odd)],
+        "tiff": [p for p in images if p.suffix == ".tif"] * 3 + sorted(odd),
+        "png": [p for p in images if p.suffix != ".tif"],
         "project": [
             p for p in sorted(whole.rglob("*")) if p.suffix in (".json", ".tif", ".safetensors")
         ],
@@ -104,16 +107,16 @@ def _cases(folder: Path, count: int) -> Iterator[Case]:
         "zip": [hostile.zipped(whole, folder / "packed.zip")],
     }
     for number in range(count):
-        rng = np.random.default_rng([6, number])
-        reader = str(rng.choice(list(groups), p=SHARES))
-        path = groups[reader][rng.integers(len(groups[reader]))]
+        rng = np.random.default_rng([seed, number])
+        group = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+        path = groups[group][rng.integers(len(groups[group]))]
         raw, name = mutated(path, path.read_bytes(), rng), f"{number}-{path.name}"
-        if reader == "project":
+        if group == "project":
             yield _within(whole, str(path.relative_to(whole)), raw, name)
         else:
             target = folder / name
             target.write_bytes(raw)
-            yield Case(name, reader, target)
+            yield Case(name, READERS.get(group, group), target)
             target.unlink()
 
 
@@ -193,5 +196,7 @@ def _highest(process: int) -> int:
 
 
 if __name__ == "__main__":
-    options = parser(__doc__).parse_args()
-    finish(options, {"mutated_files": mutated_files(options.quick)})
+    made = parser(__doc__)
+    made.add_argument("--seed", type=int, default=6, help="other damage")
+    options = made.parse_args()
+    finish(options, {"mutated_files": mutated_files(options.quick, options.seed)})

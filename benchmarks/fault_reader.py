@@ -110,7 +110,7 @@ def _clear(said: str, reader: str, path: Path) -> bool:
     """One sentence, not too long, that names the file, or what the file sent it to."""
     short = said.replace(str(path.parent), "")
     names = {
-        "project": ("work",),
+        "project": ("work", "round-0"),
         "table": (path.name, "objects.csv"),
         "zip": (path.name, "unpacked"),
     }

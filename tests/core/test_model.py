@@ -1,9 +1,11 @@
 """A model in memory: weights that fit their recipe, or a sentence."""
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
+from napari_nucleate.core.architectures import UNet
 from napari_nucleate.core.device import autocast, choose_device, is_out_of_memory
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card, Model, Record
@@ -74,3 +76,13 @@ def test_the_precision_can_be_probed_with_and_without_gradients(grad):
 )
 def test_what_says_that_memory_ran_out(error, answer):
     assert is_out_of_memory(error) is answer
+
+
+def test_a_recipe_takes_no_memory_for_a_network_that_the_weights_arent_of(tiny, random_model):
+    small = random_model(tiny(), name="mine")
+    huge = tiny(ndim=3, network=UNet(width=256, levels=6))  # 20 GB of weights
+    model = Model(Card(recipe=huge, record=Record(name="mine")), small.weights)
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(NucleateError, match="'mine' don't fit its recipe"):
+        model.network(CPU)
+    assert psutil.Process().memory_info().rss - before < 2**28

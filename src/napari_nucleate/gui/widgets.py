@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -120,18 +119,17 @@ class LayerCombo(QComboBox):
 
 
 def plain(text: str) -> str:
-    """A text for a tooltip or a label, that Qt takes for nothing but text.
+    r"""A text for a tooltip, a label or a notice, that Qt takes for nothing but text.
 
-    Qt guesses whether a text is HTML: a file called `<img src=...>` would be a picture.
+    Qt guesses whether a text is HTML: a file called `<img src=...>` would be a picture. What looks
+    the same, but with a space of no width after each `<`, isn't.
 
     Examples
     --------
-    >>> plain("a & b"), plain("<b>a</b>")
-    ('a & b', '<qt>&lt;b&gt;a&lt;/b&gt;</qt>')
+    >>> plain("a & b"), plain("<b>a")
+    ('a & b', '<\u200bb>a')
     """
-    if "<" not in text:
-        return text
-    return f"<qt>{html.escape(text)}</qt>".replace("\n", "<br>")
+    return text.replace("<", "<\u200b")
 
 
 def list_rows(table: QTableView) -> None:
