@@ -139,7 +139,9 @@ def _read(folder: Path) -> dict[str, str] | None:
     """What is written of who holds a project's lock, or held it last; None where nothing is."""
     try:
         raw = json_of(folder / OWNER)
-        return {key: one_line(raw[key], 60) for key in ("what", "process", "user", "machine", "since")}
+        return {
+            key: one_line(raw[key], 60) for key in ("what", "process", "user", "machine", "since")
+        }
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
