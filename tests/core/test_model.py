@@ -1,9 +1,11 @@
 """A model in memory: weights that fit their recipe, or a sentence."""
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
+from napari_nucleate.core.architectures import UNet
 from napari_nucleate.core.device import autocast, choose_device
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card, Model, Record
@@ -59,3 +61,13 @@ def test_the_precision_can_be_probed_with_and_without_gradients(grad):
     with torch.inference_mode(not grad), autocast(CPU):
         layer = torch.nn.Conv2d(1, 2, 3)
         assert torch.isfinite(layer(torch.ones(1, 1, 8, 8)).float()).all()
+
+
+def test_a_recipe_takes_no_memory_for_a_network_that_the_weights_arent_of(tiny, random_model):
+    small = random_model(tiny(), name="mine")
+    huge = tiny(ndim=3, network=UNet(width=256, levels=6))  # 20 GB of weights
+    model = Model(Card(recipe=huge, record=Record(name="mine")), small.weights)
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(NucleateError, match="'mine' don't fit its recipe"):
+        model.network(CPU)
+    assert psutil.Process().memory_info().rss - before < 2**28

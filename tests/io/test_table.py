@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.io.rows import read_rows
 from napari_nucleate.io.table import measure, write_table
 
 UM = "micrometer"
@@ -121,3 +122,15 @@ def test_the_table_comes_back(tmp_path):
     with pytest.raises(NucleateError, match="exists already"):
         write_table(path, rows)
     write_table(path, [], overwrite=True)
+
+
+def test_texts_that_a_spreadsheet_would_run_are_texts(tmp_path):
+    run = ["=cmd|' /C calc'!A0", "+1+1", "@SUM(A1)", "-2+3", "\t=1", "'=1"]
+    names = [*run, "cell-1", "-1.5", "x=1"]
+    write_table(tmp_path / "a.csv", [{"image": n, "=area": -1.5, "label": -3} for n in names])
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        header, *written = csv.reader(file)
+    assert header == ["image", "'=area", "label"]
+    assert [row[0] for row in written] == [*(f"'{n}" for n in run), "cell-1", "-1.5", "x=1"]
+    assert {tuple(row[1:]) for row in written} == {("-1.5", "-3")}
+    assert [row[0] for row in read_rows(tmp_path / "a.csv")] == ["image", *names]

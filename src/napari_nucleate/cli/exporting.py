@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_nucleate.cli.data import references, truth
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.foreign import one_line
 from napari_nucleate.core.images import SPATIAL, ImageRef, NDim
 from napari_nucleate.io.read import pair
+from napari_nucleate.io.rows import read_rows
 from napari_nucleate.io.table import Row, measure, write_table
 from napari_nucleate.io.write import write_labels
 from napari_nucleate.project.store import Store
@@ -116,16 +118,18 @@ def scores_beside(
         return {}
     found: dict[str, dict[str, dict[int, float]]] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                columns, label = found.setdefault(row.pop("image"), {}), int(row.pop("label"))
-                for name, value in row.items():
-                    if value:
-                        number = float(value)
-                        whole = number.is_integer() and name == "class"
-                        columns.setdefault(name, {})[label] = int(number) if whole else number
+        rows = read_rows(path)
+        names = next(rows, [])
+        for cells in filter(None, rows):
+            row = dict(zip(names, cells, strict=True))
+            columns, label = found.setdefault(row.pop("image"), {}), int(row.pop("label"))
+            for name, value in row.items():
+                if value:
+                    number = float(value)
+                    whole = number.is_integer() and name == "class"
+                    columns.setdefault(name, {})[label] = int(number) if whole else number
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise NucleateError(
-            f"{path} is no table of objects ({error}); move it away, or predict again."
+            f"{path} is no table of objects ({one_line(error)}); move it away, or predict again."
         ) from error
     return found

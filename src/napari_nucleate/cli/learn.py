@@ -47,6 +47,7 @@ from napari_nucleate.core.annotation import Known
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Started, Trained
 from napari_nucleate.core.failures import breaking_off
+from napari_nucleate.core.images import as_file_name
 from napari_nucleate.core.model import Card, Record
 from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Recipe
@@ -118,7 +119,7 @@ def train(
         channels=stack.channels,
         spacing=stack.spacing(chosen.ndim),
         units=stack.spacing_units(chosen.ndim),
-        record=Record(name=out.name),
+        record=Record(name=as_file_name(out.name, "model")),
     )
     examples = [example(i, m, known, where) for i, m in pairs]
     best = BestKept(lambda now: save_model(now, out, overwrite=True))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from napari_nucleate.cli.console import PlainConsole
 from napari_nucleate.core.events import (
     Accepted,
     BlockDone,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Event = TypeVar("Event")
 Result = TypeVar("Result")
 
-console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+console = PlainConsole(stderr=True)
 """For people; what machines read goes to the standard output. Brackets in names are no markup."""
 
 
@@ -59,7 +59,7 @@ class Follower:
         self._task: TaskID | None = None
         self._quiet = quiet
         self._progress = Progress(
-            TextColumn("{task.description:<22}"),
+            TextColumn("{task.description:<22}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(),

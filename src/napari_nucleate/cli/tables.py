@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+
+from napari_nucleate.cli.console import PlainConsole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,7 @@ def print_scores(title: str, scores: Mapping[str, Score]) -> None:
 
 def print_tuned(tuned: Tuned, sentence: str) -> None:
     """Print what a choice brings, and the mean AP by each threshold as bars."""
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = PlainConsole()
     console.print(f"{sentence}.", soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("")
@@ -121,4 +122,4 @@ def _print_thresholds(score: Score) -> None:
 
 
 def _print(table: Table) -> None:
-    Console(markup=False, emoji=False).print(table)
+    PlainConsole().print(table)

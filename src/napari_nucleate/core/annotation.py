@@ -128,7 +128,9 @@ def as_labels(painted: NDArray[Any]) -> NDArray[np.int32]:
         If it has values that aren't whole, or outside 0…2³¹-1.
     """
     # Fiji saves labels as 32-bit floats: whole numbers are labels whatever their type.
-    whole = painted.dtype.kind == "f" and bool((painted == np.floor(painted)).all())
+    whole = painted.dtype.kind == "f" and bool(
+        (np.isfinite(painted) & (painted == np.floor(painted))).all()
+    )
     if painted.dtype.kind not in "iub" and not whole:
         raise NucleateError(
             f"Labels must be whole numbers, but the array is {painted.dtype}; "

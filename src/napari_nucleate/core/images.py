@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import AfterValidator
 
 from napari_nucleate.core.errors import NucleateError
 
@@ -200,12 +202,46 @@ def same_size(shape: Sequence[int], other: Sequence[int]) -> bool:
     return [n for n in shape if n > 1] == [n for n in other if n > 1]
 
 
-def as_file_name(name: str) -> str:
-    """A name without what no file name may hold. Pure.
+_LONG = 120
+"""Bytes of a name; what is made of it gets an ending, and file systems take 255 in all."""
+
+
+def as_file_name(name: str, otherwise: str = "image") -> str:
+    """A name without what no file name may hold, and not too long for one. Pure.
+
+    Parameters
+    ----------
+    name : str
+    otherwise : str
+        The name where nothing is left of it.
 
     Examples
     --------
-    >>> as_file_name("a/b: c.")
-    'a_b_ c'
+    >>> as_file_name("a/b: c."), as_file_name("../..")
+    ('a_b_ c', '_')
+    >>> as_file_name("x" * 300)[-20:]
+    'xxxxxxxxxxx~b12499e1'
     """
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).strip(". ") or "image"
+    clean = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\ud800-\udfff]', "_", name).strip(". ")
+    if len(clean.encode()) > _LONG:
+        # Long names often differ at their ends only.
+        digest = hashlib.blake2b(clean.encode(), digest_size=4).hexdigest()
+        clean = f"{clean.encode()[:_LONG].decode(errors='ignore').rstrip('. ')}~{digest}"
+    return clean or otherwise
+
+
+def checked_file_name(name: str) -> str:
+    """The name, if it can be that of a file in a folder; for what comes from files of others.
+
+    Raises
+    ------
+    ValueError
+        If it would lie elsewhere, or is no name.
+    """
+    if re.search(r"[/\\:\x00-\x1f\x7f]", name) or (name and not name.strip(". ")):
+        raise ValueError(f"{name[:60]!a} can't be the name of a file")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(checked_file_name)]
+"""Of a file or folder inside the project's."""

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from napari_nucleate.core.confidence.trust import Trust
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.foreign import one_line
+from napari_nucleate.core.images import FileName
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.recipe import Recipe
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 class Record(Params):
     """How a model came to be; written beside its weights."""
 
-    name: str = Field("model", description="What the person calls it.")
+    name: FileName = Field("model", description="What the person calls it.")
     round: int = Field(0, ge=0, description="Round of self-training; 0 saw human labels only.")
     started: str = Field("", description="When the training began, ISO 8601, UTC.")
     seconds: float = Field(0, ge=0, description="Time spent training, in seconds.")
@@ -104,13 +106,16 @@ class Model:
         """
         import torch
 
-        network = build(self.recipe)
+        # Its size is what the recipe says: it takes memory only where the weights are so many.
+        with torch.device("meta"):
+            network = build(self.recipe)
+        types = {k: v.dtype for k, v in network.state_dict().items()}
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in self.weights.items()}
+        tensors = {k: v.to(types.get(k, v.dtype)) for k, v in tensors.items()}
         try:
-            network.load_state_dict(tensors)
+            network.load_state_dict(tensors, assign=True)
         except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()
-            reason = reason if len(reason) <= 120 else reason[:119] + "…"
+            reason = one_line(str(error).splitlines()[-1])
             raise NucleateError(
                 f"The weights of model {self.card.record.name!r} don't fit its recipe ({reason}); "
                 "copy both its files again, or train anew if an earlier version made it."

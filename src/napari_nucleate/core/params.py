@@ -6,15 +6,20 @@ same classes, so that a field is described once.
 
 from __future__ import annotations
 
-import json
+import reprlib
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.foreign import json_of, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_MOST = 1_000_000
+"""Values of a file; of each that is wrong, pydantic keeps a kilobyte."""
 
 
 class Params(BaseModel):
@@ -72,11 +77,11 @@ class Params(BaseModel):
             valid.
         """
         try:
-            values = json.loads(path.read_text("utf-8"))
+            values = json_of(path, _MOST)
         except FileNotFoundError as error:
             raise NucleateError(f"{path} does not exist.") from error
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            raise NucleateError(f"{path} can't be read as JSON: {error}.") from error
+        except (OSError, ValueError) as error:
+            raise NucleateError(f"{path} can't be read as JSON: {one_line(error)}.") from error
         if not isinstance(values, dict):
             raise NucleateError(f"{path} holds {type(values).__name__}, not a JSON object.")
         if cls.version_field:
@@ -97,15 +102,20 @@ class Params(BaseModel):
         return self.model_dump_json(indent=2) + "\n"
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxstring = _SHORT.maxother = 200
+
+
 def explain(error: ValidationError, what: str) -> str:
     """Turn the first of pydantic's errors into one sentence with the offending value."""
     first = error.errors(include_url=False)[0]
     if first["type"] == "value_error":
         # A rule of ours between several fields: its sentence says all.
         return f"{what}: {first['ctx']['error']}."
-    where = ".".join(str(part) for part in first["loc"]) or what
+    where = one_line(".".join(str(part) for part in first["loc"])) or what
     more = error.error_count() - 1
     tail = f" ({more} more like it)" if more else ""
-    value = repr(first.get("input"))
+    value = _SHORT.repr(first.get("input"))
     value = value if len(value) <= 60 else value[:57] + "…"
-    return f"{what}: {where} = {value} is not valid: {first['msg']}{tail}."
+    return f"{what}: {where} = {value} is not valid: {one_line(first['msg'], 300)}{tail}."

@@ -30,7 +30,7 @@ from napari_nucleate.gui.layer_checks import LayerChecks
 from napari_nucleate.gui.layers import LayerSource
 from napari_nucleate.gui.live import NAME
 from napari_nucleate.gui.session import session_of
-from napari_nucleate.gui.widgets import LayerCombo
+from napari_nucleate.gui.widgets import LayerCombo, plain
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class ExportDock(QWidget):
             self.image.choose(session.source.layer)
         if session.source is not None and not self._own_folder:
             self.folder.setText(str(session.store.folder / "export"))
-            self.folder.setToolTip(self.folder.text())
+            self.folder.setToolTip(plain(self.folder.text()))
         gate = session.plan.export
         if gate and not self.folder.text().strip():
             gate = Gate("Choose a folder to write to.")

@@ -67,6 +67,7 @@ class ParamsForm(QWidget):
             self._body = _Fields(classes[0], first, show, fold, names or {})
         self._message = QLabel()
         self._message.setWordWrap(True)
+        self._message.setTextFormat(Qt.TextFormat.PlainText)
         self._message.setStyleSheet("color: #ff5c5c")
         self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._message.hide()

@@ -19,6 +19,7 @@ from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QAbstractItemView, QListView
 
 from napari_nucleate.gui.card import CARD_SIZE, CardDelegate
+from napari_nucleate.gui.widgets import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -92,7 +93,7 @@ class GalleryModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DecorationRole:
             return self._thumbnails.get(item.key)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tip(item)
+            return plain(_tip(item))
         if role == ITEM:
             return item
         if role == RANK:

@@ -9,7 +9,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, Qt, Si
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import QHeaderView, QTableView
 
-from napari_nucleate.gui.widgets import list_rows
+from napari_nucleate.gui.widgets import list_rows, plain
 from napari_nucleate.project.model import STATUS_HELP, Status
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ImagesModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             drawn = item.model and item.status not in ("labelled", "empty", "unlabelled")
             by = f" Its labels were drawn by {item.model}." if drawn else ""
-            return f"{item.key}: {STATUS_HELP[item.status]}{by}"
+            return plain(f"{item.key}: {STATUS_HELP[item.status]}{by}")
         if role == Qt.ItemDataRole.DisplayRole:
             return item.key if index.column() == 0 else item.status
         if role == Qt.ItemDataRole.DecorationRole and index.column() == 1:

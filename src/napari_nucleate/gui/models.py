@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
 from napari_nucleate.gui.images_table import STATUS_COLOURS
 from napari_nucleate.gui.plots import paint, small_plot
-from napari_nucleate.gui.widgets import ROW, GatedButton, follow, list_rows
+from napari_nucleate.gui.widgets import ROW, GatedButton, follow, list_rows, plain
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ModelsTable(QAbstractTableModel):
             font.setStrikeOut(bool(entry.set_aside) and entry.model != self.used)
             return font
         if role == Qt.ItemDataRole.ToolTipRole:
-            return told(entry, entry.model == self.used)
+            return plain(told(entry, entry.model == self.used))
         return None
 
     def headerData(

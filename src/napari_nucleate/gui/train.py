@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QUrl
@@ -237,7 +238,8 @@ class TrainDock(QWidget):
             path = self.session.store.folder / "models" / used.model
             # Paths have no spaces to wrap at.
             shown = str(path).replace("/", "/\u200b").replace("\\", "\\\u200b")
-            link = QUrl.fromLocalFile(str(path)).toString()
+            link = html.escape(QUrl.fromLocalFile(str(path)).toString())
+            shown = html.escape(shown)
             self.folder.setText(f'Model: <a style="color: #6aa9f0" href="{link}">{shown}</a>')
             self.folder.setToolTip("Open the folder of the model in use.")
 

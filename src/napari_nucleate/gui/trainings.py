@@ -12,6 +12,7 @@ from napari_nucleate.core.events import Trained, Validated
 from napari_nucleate.core.loading import load_torch
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.gui.job import Ending, Failed, Finished
+from napari_nucleate.gui.widgets import plain
 from napari_nucleate.project import run
 from napari_nucleate.project.beside import possible, prepare
 from napari_nucleate.project.model import HUMAN
@@ -194,7 +195,7 @@ class Trainings:
         why = run.worse(session.state, session.store)
         if why:
             session.state = session.state.set_aside(self._again, why)
-            show_warning(why)
+            show_warning(plain(why))
 
 
 def _work(

@@ -118,6 +118,20 @@ class LayerCombo(QComboBox):
             self.chosen.emit(layer)
 
 
+def plain(text: str) -> str:
+    r"""A text for a tooltip, a label or a notice, that Qt takes for nothing but text.
+
+    Qt guesses whether a text is HTML: a file called `<img src=...>` would be a picture. What looks
+    the same, but with a space of no width after each `<`, isn't.
+
+    Examples
+    --------
+    >>> plain("a & b"), plain("<b>a")
+    ('a & b', '<\u200bb>a')
+    """
+    return text.replace("<", "<\u200b")
+
+
 def list_rows(table: QTableView) -> None:
     """Let a table look like a list: whole rows, one of them selected, no grid, no numbers."""
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -150,7 +164,7 @@ class GatedButton(QPushButton):
     def apply(self, gate: Gate) -> None:
         """Open or close the button."""
         self.setEnabled(bool(gate))
-        self.setToolTip(self._tip if gate else gate.why)
+        self.setToolTip(self._tip if gate else plain(gate.why))
 
 
 class Sentence(QLabel):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.foreign import json_of, one_line
 from napari_nucleate.io.atomic import write_text
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ def read_boxes(path: Path) -> Boxes:
         If the file can't be read, or doesn't hold boxes by the names of images.
     """
     try:
-        raw = json.loads(path.read_text("utf-8"))
+        raw = json_of(path)
         boxes = {str(name): [_corners(box) for box in drawn] for name, drawn in raw.items()}
     except OSError as error:
         raise NucleateError(f"{path} can't be read: {error.strerror}.") from error
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise NucleateError(
-            f"{path} doesn't hold boxes ({error}); it must give, by the name of an image, the "
-            'corners of each box in pixels, as in {"cells": [[[0, 0], [64, 128]]]}.'
+            f"{path} doesn't hold boxes ({one_line(error)}); it must give, by the name of an "
+            'image, the corners of each box in pixels, as in {"cells": [[[0, 0], [64, 128]]]}.'
         ) from error
     return boxes
 

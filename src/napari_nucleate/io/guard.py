@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from napari_nucleate.core import failures
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import may_pass
+from napari_nucleate.core.foreign import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,8 @@ _LARGEST = 2**40
 _LARGE_PAGE = 2**28
 _COMPRESSION = 2**14
 
+TIFF_ADVICE = "copy it again, or save it as TIFF with Fiji"
+
 _reading: ContextVar[bool] = ContextVar("napari_nucleate_reading", default=False)
 # tifffile logs every oddity of a file; what matters of it ends in a NucleateError. Silent only
 # while this package reads, and only in the thread that reads.
@@ -28,13 +31,15 @@ logging.getLogger("tifffile").addFilter(lambda _record: not _reading.get())
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path, advice: str = TIFF_ADVICE) -> Iterator[None]:
     """Turn any exception of the block into a `NucleateError` that names `path`.
 
     Parameters
     ----------
     path : Path
         The file that the block reads.
+    advice : str
+        What to do where it is damaged.
 
     Raises
     ------
@@ -55,10 +60,9 @@ def reading(path: Path) -> Iterator[None]:
     except Exception as error:  # a damaged file makes the decoders raise whatever they like
         if may_pass(error):  # the file may be whole, and its drive away
             raise NucleateError(f"{path} can't be read: {failures.reason(error)}.") from error
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         raise NucleateError(
-            f"{path} can't be read ({reason}); it may be damaged or incomplete: copy it again, "
-            "or save it as TIFF with Fiji."
+            f"{path} can't be read ({reason}); it may be damaged or incomplete: {advice}."
         ) from error
     finally:
         _reading.reset(token)
@@ -66,6 +70,10 @@ def reading(path: Path) -> Iterator[None]:
 
 def check_file(path: Path) -> None:
     """Raise a `NucleateError` unless `path` is a file that holds something."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise NucleateError(f"{str(path)!a} has a name that isn't Unicode; rename it.") from error
     if not path.exists():
         raise NucleateError(f"{path} does not exist.")
     if not path.is_file():
@@ -74,7 +82,7 @@ def check_file(path: Path) -> None:
         raise NucleateError(f"{path} is empty (0 bytes); copy it again.")
 
 
-def check_size(path: Path, total: int, page: int) -> None:
+def check_size(path: Path, total: int, page: int, most: int = 0) -> None:
     """Raise a `NucleateError` if a header claims more than can be true.
 
     Parameters
@@ -83,9 +91,11 @@ def check_size(path: Path, total: int, page: int) -> None:
         The file.
     total, page : int
         Bytes that all pixels, and those that are decoded at once, would take.
+    most : int
+        Bytes that can be decoded at once, where that is known.
     """
     size = path.stat().st_size
-    if total > _LARGEST or page > max(_LARGE_PAGE, _COMPRESSION * size):
+    if total > _LARGEST or page > max(_LARGE_PAGE, most or _COMPRESSION * size):
         raise NucleateError(
             f"{path} claims to hold {total / 2**30:.0f} GiB of pixels in a file of {size} bytes; "
             "its header is damaged: copy the file again."

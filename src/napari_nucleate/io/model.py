@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.foreign import one_line
 from napari_nucleate.core.model import Card, Model
 from napari_nucleate.io.atomic import atomic, write_text
 
@@ -70,7 +71,7 @@ def load_model(folder: Path) -> Model:
     except FileNotFoundError as error:
         raise NucleateError(f"{folder} has no {WEIGHTS}; copy the whole folder.") from error
     except (SafetensorError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise NucleateError(f"{folder / WEIGHTS} is damaged: {error}.") from error
+        raise NucleateError(f"{folder / WEIGHTS} is damaged: {one_line(error)}.") from error
     return Model(card, weights)
 
 

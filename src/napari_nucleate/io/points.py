@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.foreign import one_line
+from napari_nucleate.io.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,12 +59,13 @@ def read_points(path: Path) -> PointTable:
         If the file is missing, has no such columns, or a coordinate is no number.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
+        rows = [[cell.strip() for cell in row] for row in read_rows(path) if any(row)]
     except FileNotFoundError as error:
         raise NucleateError(f"{path} does not exist.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise NucleateError(f"{path} can't be read as a table of points: {error}.") from error
+        raise NucleateError(
+            f"{path} can't be read as a table of points: {one_line(error)}."
+        ) from error
     if not rows:
         raise NucleateError(f"{path} is empty; give a point a row, y and x in pixels.")
     header = [name.lower() for name in rows[0]]
@@ -73,7 +76,8 @@ def read_points(path: Path) -> PointTable:
         body, at = rows[1:], 2
     if len(columns) < 2:
         raise NucleateError(
-            f"{path} has columns {', '.join(rows[0])}; give y and x, or z, y and x, in pixels."
+            f"{path} has columns {one_line(', '.join(rows[0]))}; give y and x, or z, y and x, in "
+            "pixels."
         )
     places = np.array([_place(path, i, row, columns) for i, row in enumerate(body, at)], float)
     names = None
@@ -95,7 +99,8 @@ def _place(path: Path, line: int, row: Sequence[str], columns: Sequence[int]) ->
         place = [float(row[i]) for i in columns]
     except (ValueError, IndexError) as error:
         raise NucleateError(
-            f"Line {line} of {path} is no point ({', '.join(row)}); give numbers, in pixels."
+            f"Line {line} of {path} is no point ({one_line(', '.join(row))}); give numbers, in "
+            "pixels."
         ) from error
     if not all(math.isfinite(value) for value in place):
         raise NucleateError(f"Line {line} of {path} has a coordinate that is not finite.")

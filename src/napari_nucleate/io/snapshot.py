@@ -7,12 +7,12 @@ the card and the progress as JSON, and a digest of all. A new one is written bes
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.foreign import one_line, parsed_json
 from napari_nucleate.core.model import Card
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.training.snapshot import Progress, Snapshot
@@ -89,8 +89,8 @@ def snapshot_card(folder: Path) -> Card | None:
     Reads the header only.
     """
     try:
-        return Card.parse(json.loads(_header(folder / RESUME)["card"]))
-    except (NucleateError, KeyError, ValueError, RecursionError):
+        return Card.parse(parsed_json(_header(folder / RESUME)["card"]))
+    except (NucleateError, KeyError, ValueError):
         return None
 
 
@@ -118,8 +118,8 @@ def _header(path: Path) -> dict[str, str]:
 
 def _parsed(kind: type[P], text: str, path: Path) -> P:
     try:
-        values = dict(json.loads(text))
-    except (ValueError, TypeError, RecursionError) as error:
+        values = dict(parsed_json(text))
+    except (ValueError, TypeError) as error:
         raise _damaged(path, str(error)) from error
     known = kind.model_fields[kind.version_field].default
     written = values.get(kind.version_field, known)
@@ -135,9 +135,9 @@ def _parsed(kind: type[P], text: str, path: Path) -> P:
 
 
 def _damaged(path: Path, why: str) -> NucleateError:
-    why = " ".join(why.split())
-    why = why if len(why) <= 120 else why[:119] + "…"
-    return NucleateError(f"{path} is damaged ({why}); the training can't go on, start another.")
+    return NucleateError(
+        f"{path} is damaged ({one_line(why)}); the training can't go on, start another."
+    )
 
 
 def _digest(card: str, progress: str, arrays: dict[str, NDArray[Any]]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.foreign import one_line
 from napari_nucleate.io.atomic import atomic
 
 if TYPE_CHECKING:
@@ -39,10 +40,14 @@ def load_stars(path: Path, n: int, ndim: int) -> tuple[NDArray[np.float32], NDAr
         found = load_file(path)
         points, rays = found["points"], found["rays"]
     except (SafetensorError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise NucleateError(f"{path} is damaged ({error}); predict the image again.") from error
+        raise NucleateError(
+            f"{path} is damaged ({one_line(error)}); predict the image again."
+        ) from error
     if points.shape != (n, ndim) or rays.ndim != 2 or len(rays) != n:
         raise NucleateError(
             f"{path} has centres {points.shape} and rays {rays.shape} for {n} objects; predict "
             "the image again."
         )
-    return points, rays
+    if any(a.dtype.kind != "f" or not np.isfinite(a).all() for a in (points, rays)):
+        raise NucleateError(f"{path} holds values that are no places; predict the image again.")
+    return points.astype(np.float32), rays.astype(np.float32)

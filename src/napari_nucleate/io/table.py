@@ -11,6 +11,7 @@ from skimage.measure import regionprops_table
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.atomic import atomic
+from napari_nucleate.io.rows import plain_cell
 from napari_nucleate.io.units import UNITS
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def measure(
 def write_table(path: Path, rows: Sequence[Row], overwrite: bool = False) -> None:
     """Write rows as CSV, whole or not at all; NaN becomes an empty cell.
 
+    Texts that a spreadsheet would take for a formula get a ' in front, see `plain_cell`.
+
     Parameters
     ----------
     path : Path
@@ -97,9 +100,15 @@ def write_table(path: Path, rows: Sequence[Row], overwrite: bool = False) -> Non
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
     with atomic(path, overwrite) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(map(_cell, names))
+        writer.writerows([_cell(row.get(name, "")) for name in names] for row in rows)
+
+
+def _cell(value: float | str) -> float | str:
+    if isinstance(value, str):
+        return plain_cell(value)
+    return "" if value != value else value
 
 
 def _common_unit(

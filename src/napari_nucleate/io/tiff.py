@@ -15,6 +15,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import AXES, Stack
 from napari_nucleate.io.guard import check_size, reading
 from napari_nucleate.io.lazy import Index, LazyArray
+from napari_nucleate.io.tiff_claims import check_chain, check_count, check_ome, decoded_at_most
 from napari_nucleate.io.tiff_metadata import TiffFacts, facts
 
 if TYPE_CHECKING:
@@ -49,14 +50,19 @@ def open_tiff(path: Path, axes: str | None = None) -> Stack:
         If the file is damaged, claims an absurd size, or its axes can't be told.
     """
     with reading(path), TiffFile(path) as tif:
+        check_chain(path, tif)
+        check_ome(path, tif)
         if not tif.series:
             raise NucleateError(f"{path} holds no image.")
         series = tif.series[0]
         known = facts(tif)
         letters = _letters(path, series, axes, known)
         view = _view(series, letters)
+        check_count(path, [n for a, n in zip(letters, series.shape, strict=True) if a in "NTCZ"])
         data = LazyArray(path, _reader(path, tif, series), series.shape, _dtype(path, series), view)
     kept = "".join(a for a, v in zip(letters, view, strict=True) if isinstance(v, slice))
+    if not {"Y", "X"} <= set(kept):
+        raise NucleateError(f"{path} holds no image with Y and X, but {series.axes or 'nothing'}.")
     return Stack(
         data=data,
         axes=kept,
@@ -134,7 +140,8 @@ def _reader(path: Path, tif: TiffFile, series: Any) -> Callable[[Index], NDArray
     page = tuple(series.keyframe.shape)
     lead = series.shape[: len(series.shape) - len(page)]
     if lead + page == tuple(series.shape) and math.prod(lead) == len(series):
-        check_size(path, total, math.prod(page) * series.dtype.itemsize)
+        most = decoded_at_most(series.keyframe, path.stat().st_size)
+        check_size(path, total, math.prod(page) * series.dtype.itemsize, most)
         return _paged(tif, series, lead)
     check_size(path, total, total)
     return _whole(tif, series)
@@ -197,7 +204,8 @@ def _paged(tif: TiffFile, series: Any, lead: tuple[int, ...]) -> Callable[[Index
             return np.empty(
                 (*shape, *np.empty(series.keyframe.shape, bool)[rest].shape), series.dtype
             )
-        return np.stack(pages).reshape(*shape, *pages[0].shape)
+        stacked = pages[0] if len(pages) == 1 else np.stack(pages)
+        return stacked.reshape(*shape, *pages[0].shape)
 
     return read
 

@@ -113,8 +113,10 @@ def _slice_labels(metadata: dict[str, Any]) -> tuple[str, ...]:
     """Channel names, where the labels of all slices of a channel are the same."""
     count = int(metadata.get("channels", 1))
     labels = [str(label) for label in metadata.get("Labels") or []]
+    if not 2 <= count <= len(labels):  # so many as a file claims may be billions
+        return ()
     per_channel = [set(labels[i::count]) for i in range(count)]
-    if count < 2 or not all(len(names) == 1 for names in per_channel):
+    if not all(len(names) == 1 for names in per_channel):
         return ()
     return tuple(labels[:count])
 

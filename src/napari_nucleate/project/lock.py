@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from filelock import FileLock, Timeout
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.foreign import json_of, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,9 +138,11 @@ def forget(folder: Path) -> None:
 def _read(folder: Path) -> dict[str, str] | None:
     """What is written of who holds a project's lock, or held it last; None where nothing is."""
     try:
-        raw = json.loads((folder / OWNER).read_text("utf-8"))
-        return {key: str(raw[key]) for key in ("what", "process", "user", "machine", "since")}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raw = json_of(folder / OWNER)
+        return {
+            key: one_line(raw[key], 60) for key in ("what", "process", "user", "machine", "since")
+        }
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from napari_nucleate.core.annotation import Known
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.images import FileName
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
@@ -48,10 +49,10 @@ def rule_of(status: Status, known: Known) -> Known:
 class Item(Params):
     """One image of the project."""
 
-    key: str = Field(min_length=1, description="The image's name.")
+    key: FileName = Field(min_length=1, description="The image's name.")
     status: Status = Field("unlabelled", description="What became of it.")
     source: str = Field("", description="Path of the file; empty where it is only in napari.")
-    model: str = Field("", description="The model that predicted it.")
+    model: FileName = Field("", description="The model that predicted it.")
     round: int | None = Field(None, ge=0, description="The round of that model.")
     confidence: float | None = Field(None, ge=0, le=1, description="Confidence of the prediction.")
     reason: str = Field("", description="What lowered the confidence most.")
@@ -83,12 +84,12 @@ class RoundEntry(Params):
     """One line of the project's history."""
 
     number: int = Field(ge=0, description="Round; 0 knows the person's labels only.")
-    model: str = Field(description="Name of the model's folder.")
+    model: FileName = Field(description="Name of the model's folder.")
     human: int = Field(ge=0, description="Images with a person's labels.")
     pseudo: int = Field(ge=0, description="Images learned from by what was predicted.")
     human_objects: int | None = Field(None, ge=0, description="Objects that a person labelled.")
     pseudo_objects: int | None = Field(None, ge=0, description="Predicted objects learned from.")
-    initial: str = Field("", description="The model whose weights it began with; empty: none.")
+    initial: FileName = Field("", description="The model whose weights it began with; empty: none.")
     seconds: float = Field(ge=0, description="Time of training, in seconds.")
     validation_ap: float | None = Field(None, description="Mean AP on the validation images.")
     initial_ap: float | None = Field(
@@ -113,7 +114,7 @@ class State(Params):
     items: tuple[Item, ...] = Field((), description="The images.")
     view: View | None = Field(None, description="Their layer; none before a window began it.")
     rounds: tuple[RoundEntry, ...] = Field((), description="The models so far.")
-    chosen: str = Field("", description="The model in use; empty: the newest not set aside.")
+    chosen: FileName = Field("", description="The model in use; empty: the newest not set aside.")
 
     def item(self, key: str) -> Item:
         """Find an image by its name.

@@ -25,7 +25,8 @@ from napari_nucleate.core.annotation import as_labels
 from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
-from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.core.foreign import json_of, one_line
+from napari_nucleate.core.images import SPATIAL, as_file_name
 from napari_nucleate.core.instances import Instances
 from napari_nucleate.core.instances.found import DIGITS
 from napari_nucleate.core.model import Card
@@ -379,7 +380,7 @@ class Store:
         if not path.is_file():
             return None
         try:
-            raw = json.loads(path.read_text("utf-8"))
+            raw = json_of(path)
             shape = [int(n) for n in raw["shape"]]
             if len(shape) not in SPATIAL:
                 raise ValueError(f"shape {shape}")
@@ -390,8 +391,10 @@ class Store:
                 "shape": shape,
                 "instances": _parsed(raw.get("instances")),
             }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise NucleateError(f"{path} is damaged ({error}); predict the image again.") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise NucleateError(
+                f"{path} is damaged ({one_line(error)}); predict the image again."
+            ) from error
 
     def save_model(self, model: Model) -> Path:
         """Write a model under its own name, over an earlier state of the same training."""
@@ -511,5 +514,4 @@ def home_folder() -> Path:
 def new_folder_for(name: str) -> Path:
     """A folder for a new project, by its name and the time."""
     stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H.%M.%S")
-    clean = "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(". ")
-    return home_folder() / f"{clean or 'project'} {stamp}"
+    return home_folder() / f"{as_file_name(name, 'project')} {stamp}"
