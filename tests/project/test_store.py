@@ -324,5 +324,5 @@ class TestModels:
     def test_a_model_that_is_not_there_is_said_so(self, store):
         with pytest.raises(NucleateError, match="nowhere is not a model"):
             store.load_model("nowhere")
-        with pytest.raises(NucleateError, match=r"model\.json does not exist"):
+        with pytest.raises(NucleateError, match="nowhere is not a model"):
             store.load_card("nowhere")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from napari_nucleate.cli.data import new_folder
 from napari_nucleate.cli.options import with_options
 from napari_nucleate.cli.progress import console
 from napari_nucleate.cli.sampling import write_sample
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import NucleateError, NucleateWarning
 from napari_nucleate.core.samples import NucleiSample
 
 app = typer.Typer(
@@ -103,8 +104,19 @@ def gui(
     run(images or [])
 
 
+def _in_words(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
+    """A warning for a person as its sentence alone, others with the place in the code."""
+    if issubclass(category, NucleateWarning):
+        return f"Note: {message}\n"
+    return _with_place(message, category, *where, **more)
+
+
+_with_place = warnings.formatwarning
+
+
 def main() -> None:
     """Run the command line; errors that a person can mend are one sentence and status 1."""
+    warnings.formatwarning = _in_words
     try:
         app()
     except NucleateError as error:

@@ -39,7 +39,7 @@ from napari_nucleate.cli.data import (
     new_folder,
     references,
 )
-from napari_nucleate.cli.interrupt import Interrupt, can_go_on, check_not_interrupted
+from napari_nucleate.cli.interrupt import Interrupt, check_not_interrupted
 from napari_nucleate.cli.options import merged, with_options
 from napari_nucleate.cli.progress import Follower
 from napari_nucleate.cli.tables import rounds_in_words
@@ -89,8 +89,14 @@ def train(
 ) -> None:
     """Train a model on images and their masks. Ctrl+C interrupts; --resume goes on."""
     from napari_nucleate.core.training.train import train as training
+    from napari_nucleate.io.atomic import sweep
     from napari_nucleate.io.model import load_model, save_model
-    from napari_nucleate.io.snapshot import drop_snapshot, load_snapshot, save_snapshot
+    from napari_nucleate.io.snapshot import (
+        drop_snapshot,
+        has_snapshot,
+        load_snapshot,
+        save_snapshot,
+    )
 
     where = boxes_from(known, boxes)
     snapshot = load_snapshot(out) if resume else None
@@ -110,6 +116,8 @@ def train(
     if snapshot is None:
         check_not_interrupted(out)
         new_folder(out)
+    else:
+        sweep(out)
     stack = pairs[0][0].stack
     card = Card(
         recipe=chosen,
@@ -122,7 +130,7 @@ def train(
     model: Model | None = None
 
     def hint() -> str:
-        return GO_ON if can_go_on(out) else LOST
+        return GO_ON if has_snapshot(out) else LOST
 
     with Follower() as follower, Interrupt(hint) as interrupt:
         events = training(

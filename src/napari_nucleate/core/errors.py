@@ -11,3 +11,7 @@ class NucleateError(ValueError):
 
 class MemoryRanOutError(NucleateError):
     """What was tried at once was too much; less of it may do."""
+
+
+class NucleateWarning(UserWarning):
+    """One clear sentence about what was done otherwise than asked, and why; the work goes on."""

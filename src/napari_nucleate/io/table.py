@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from skimage.measure import regionprops_table
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.io.atomic import atomic
+from napari_nucleate.io.atomic import write_text
 from napari_nucleate.io.units import UNITS
 
 if TYPE_CHECKING:
@@ -96,10 +97,11 @@ def write_table(path: Path, rows: Sequence[Row], overwrite: bool = False) -> Non
         If the file exists and may not be replaced, or can't be written.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic(path, overwrite) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
+    write_text(path, text.getvalue(), overwrite)
 
 
 def _common_unit(

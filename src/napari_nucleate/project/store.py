@@ -28,7 +28,6 @@ from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.core.instances import Instances
 from napari_nucleate.core.instances.found import DIGITS
-from napari_nucleate.core.model import Card
 from napari_nucleate.io.atomic import write_text
 from napari_nucleate.io.boxes import Boxes, read_boxes, write_boxes
 from napari_nucleate.io.model import CARD, load_card, load_model, save_model
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_nucleate.core.model import Model
+    from napari_nucleate.core.model import Card, Model
     from napari_nucleate.core.training.snapshot import Snapshot
 
 STATE = "nucleate.json"
@@ -404,7 +403,7 @@ class Store:
 
     def load_card(self, name: str) -> Card:
         """Read what a model is and how it was trained, without its weights."""
-        return Card.load(self.folder / "models" / name / CARD)
+        return load_card(self.folder / "models" / name)
 
     def save_card(self, name: str, card: Card) -> None:
         """Write what a model is, over what was said before; its weights stay."""
