@@ -89,14 +89,16 @@ def write_text(path: Path, text: str, overwrite: bool = False) -> None:
     write_bytes(path, text.encode("utf-8"), overwrite)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder and its subfolders.
+def sweep(folder: Path, deep: bool = True) -> None:
+    """Remove what writers that were killed left in a folder, and in its subfolders if `deep`.
 
     Only files that `atomic` began, and that nobody wrote to for a while. What can't be removed
     stays: only room is lost.
     """
     before = time.time() - OLD
-    for at, _, names in os.walk(folder):
+    for at, below, names in os.walk(folder):
+        if not deep:
+            below.clear()
         for name in filter(_BESIDE.match, names):
             with suppress(OSError):
                 part = Path(at, name)
