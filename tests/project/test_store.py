@@ -164,6 +164,18 @@ class TestAnnotation:
         store.save_annotation("a", older, newer=newer)
         assert (store.load_annotation("a") == 2).all()
 
+    def test_killed_before_planes_are_dropped_the_newer_volume_is_read(self, store, monkeypatch):
+        volume = np.zeros((3, 8, 9), int)
+        store.save_planes("a", {1: np.ones((8, 9), int)}, volume.shape)
+
+        def killed(path):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(module, "drop_planes", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.save_annotation("a", volume + 2)
+        assert (store.load_annotation("a") == 2).all()
+
     def test_nothing_saved_is_none(self, store):
         assert store.load_annotation("a") is None
 

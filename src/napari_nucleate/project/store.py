@@ -25,7 +25,7 @@ from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.io.atomic import sweep, write_text
 from napari_nucleate.io.boxes import Boxes, read_boxes, write_boxes
 from napari_nucleate.io.model import CARD, load_card, load_model, save_model
-from napari_nucleate.io.planes import drop_planes, loose, newer_planes, save_planes
+from napari_nucleate.io.planes import drop_planes, loose, newer_planes, places, save_planes
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.snapshot import (
     drop_snapshot,
@@ -177,6 +177,10 @@ class Store:
             # Looked up while nobody else writes: else the older could take the newer one's place.
             if key not in newer:
                 labels = as_labels(painted)
+                # Killed before they are dropped, planes that are newer than the file must be so.
+                newer_too = [at for at in places(path) if labels.ndim == 3 and at < len(labels)]
+                if newer_too:
+                    save_planes(path, {at: labels[at] for at in newer_too})
                 write_labels(path, labels, SPATIAL[labels.ndim], spacing, units, overwrite=True)
                 drop_planes(path)
         return path
