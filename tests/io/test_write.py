@@ -215,6 +215,13 @@ def test_what_is_painted_while_it_is_written_is_no_error(tmp_path, monkeypatch):
     assert not read_stack(tmp_path / "a.tif").data[...].any()
 
 
+@pytest.mark.parametrize("dtype", [">u2", "<u2", ">f4", "<f8", "|i1", "?"])
+def test_pixels_of_any_byte_order_come_back(tmp_path, dtype):
+    image = RNG.integers(0, 2, (3, 9, 8)).astype(dtype)
+    write_image(tmp_path / "a.tif", image, "ZYX")
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.tif").data[...], image)
+
+
 def test_only_old_leftovers_of_ours_are_swept(tmp_path):
     deep = tmp_path / "models" / "round-0"
     deep.mkdir(parents=True)

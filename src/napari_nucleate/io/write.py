@@ -103,7 +103,7 @@ def write_image(
         If type or axes can't be written, or the file can't.
     """
     image = np.asarray(image)
-    dtype = np.dtype(np.uint8) if image.dtype == bool else image.dtype
+    dtype = np.dtype(np.uint8) if image.dtype == bool else image.dtype.newbyteorder("=")
     stack = Stack(image, axes, scale, units, channels, name=path.name)
     _write(path, image, dtype, stack, overwrite)
 

@@ -6,7 +6,7 @@ annotations/KEY.tif  what the person painted; KEY.planes/: planes of a volume th
 predictions/KEY.tif  the labels a model drew; maps/KEY.tif its maps; KEY.json the scores, and
                      what else is known of each object; stars/KEY.safetensors centres and rays
 models/NAME/         weights.safetensors and model.json; resume.safetensors while its training is
-                     interrupted
+                     interrupted; of both safetensors, *.previous.* is the one before
 """
 
 from __future__ import annotations
