@@ -154,6 +154,11 @@ def writes(store: Store) -> list[Write]:
             lambda: pixels_of(store.load_annotation("a"), noise[0]),
         ),
         Write(
+            "plane",
+            lambda n: store.save_planes("v", {1: noise[1] + n}, noise.shape),
+            lambda: pixels_of(store.load_annotation("v")[1], noise[1]),
+        ),
+        Write(
             "boxes",
             lambda n: store.save_boxes({f"{i}": [[[0, 0], [n, n]]] for i in range(99)}),
             lambda: int(store.load_boxes()["98"][0][1][0]),
