@@ -146,13 +146,9 @@ def summed(results: list[dict[str, Any]]) -> dict[str, Any]:
     found["lost"] = sum(len(r["lost"]) for r in results)
     for name in ("corrupted", "not_opened", "failed"):
         found[name] = sum(bool(r[name]) for r in results)
-    first = [
-        str(one)
-        for r in results
-        for n in ("failed", "not_opened", "corrupted", "lost")
-        for one in r[n]
-    ]
-    return found | ({"first": first[:5]} if first else {})
+    names = ("failed", "not_opened", "corrupted", "lost")
+    every = {name: [str(one) for r in results for one in r[name]] for name in names}
+    return found | {"first": {name: said[:3] for name, said in every.items() if said}}
 
 
 if __name__ == "__main__":
