@@ -56,7 +56,7 @@ def test_an_interrupted_training_goes_on_to_the_same_model(
     assert "Goes on at step 2" in done.err
     one, other = load_model(whole), load_model(parts)
     assert all(np.array_equal(one.weights[k], other.weights[k]) for k in one.weights)
-    assert sorted(p.name for p in parts.iterdir()) == ["model.json", "weights.safetensors"]
+    assert not [p.name for p in parts.iterdir() if p.name.startswith("resume")]
     assert json.loads((parts / "model.json").read_text())["record"]["name"] == "parts"
     assert "has no interrupted training" in refused(*command, "--resume")
 

@@ -3,16 +3,18 @@
 import json
 import pickle
 import struct
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import NucleateError, NucleateWarning
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.predict import predict_maps
 from napari_nucleate.core.targets import Semantic, StarConvexTarget
-from napari_nucleate.io.model import CARD, WEIGHTS, load_model, save_model
+from napari_nucleate.io.model import CARD, PREVIOUS, WEIGHTS, load_card, load_model, save_model
 
 CPU = torch.device("cpu")
 
@@ -188,3 +190,68 @@ def test_weights_of_another_recipe_are_refused(saved, model):
     (saved / CARD).write_text(json.dumps(card))
     with pytest.raises(NucleateError, match="don't fit its recipe"):
         load_model(saved).network(CPU)
+
+
+def other(model, step):
+    record = model.card.record.model_copy(update={"best_step": step})
+    card = model.card.model_copy(update={"record": record})
+    return Model(card, {k: v + step for k, v in model.weights.items()})
+
+
+def equal(one, two):
+    same = all(np.array_equal(one.weights[k], two.weights[k]) for k in two.weights)
+    return same and one.card == two.card and one.weights.keys() == two.weights.keys()
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 2, 3])
+def test_killed_while_it_is_replaced_it_is_the_old_or_the_new_one(
+    model, saved, monkeypatch, renamed
+):
+    save_model(other(model, 1), saved, overwrite=True)
+    left, rename = iter([True] * renamed), Path.replace
+
+    def killed(self, target):
+        if not next(left, False):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with suppress(KeyboardInterrupt):
+        save_model(other(model, 2), saved, overwrite=True)
+    assert equal(load_model(saved), other(model, 2 if renamed > 1 else 1))
+    assert load_card(saved) == load_model(saved).card
+
+
+def test_killed_before_there_is_a_card_it_is_a_model(model, saved):
+    (saved / CARD).unlink()
+    assert equal(load_model(saved), model)
+
+
+def test_what_a_person_changes_in_the_card_counts(model, saved):
+    save_model(other(model, 1), saved, overwrite=True)
+    changed = model.card.model_copy(update={"channels": ("mine",)})
+    (saved / CARD).write_text(changed.to_json(), "utf-8")
+    assert load_card(saved) == changed
+
+
+def test_where_the_weights_are_damaged_those_before_are_used_and_it_is_said(model, saved):
+    save_model(other(model, 4), saved, overwrite=True)
+    save_model(other(model, 5), saved, overwrite=True)
+    for broken in ((saved / WEIGHTS).read_bytes()[:-9] + b"different", b""):
+        (saved / WEIGHTS).write_bytes(broken)
+        with pytest.warns(NucleateWarning, match=rf"{WEIGHTS} is damaged; .* of step 4, are used"):
+            assert equal(load_model(saved), other(model, 4))
+    (saved / PREVIOUS).unlink()
+    with pytest.raises(NucleateError, match=f"{WEIGHTS} is damaged"):
+        load_model(saved)
+
+
+def test_a_model_of_an_earlier_version_loads_and_is_kept_as_the_one_before(model, saved):
+    from safetensors.numpy import save_file
+
+    save_file({k: np.asarray(v, order="C") for k, v in model.weights.items()}, saved / WEIGHTS)
+    assert equal(load_model(saved), model)
+    save_model(other(model, 1), saved, overwrite=True)
+    assert equal(load_model(saved), other(model, 1))
+    (saved / WEIGHTS).unlink()
+    assert load_model(saved).weights.keys() == model.weights.keys()

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import NucleateError, NucleateWarning
 from napari_nucleate.core.model import Card, Record
 from napari_nucleate.core.training.snapshot import (
     Draws,
@@ -18,13 +18,17 @@ from napari_nucleate.core.training.snapshot import (
     Snapshot,
     Timed,
 )
+from napari_nucleate.io import atomic
 from napari_nucleate.io.snapshot import (
+    PREVIOUS,
     RESUME,
     drop_snapshot,
+    has_snapshot,
     load_snapshot,
     save_snapshot,
     snapshot_card,
 )
+from napari_nucleate.io.tensors import pack, unpack
 
 
 @pytest.fixture
@@ -90,21 +94,48 @@ def test_a_newer_one_takes_the_place_of_the_older(snapshot, folder):
     )
     save_snapshot(newer, folder)
     assert load_snapshot(folder).progress.step == 4
-    assert [p.name for p in folder.iterdir()] == [RESUME]
+    assert sorted(p.name for p in folder.iterdir()) == [PREVIOUS, RESUME]
 
 
 def test_where_writing_fails_the_older_stays(snapshot, folder, monkeypatch):
-    import safetensors.numpy
-
-    def save(*args, **options):
+    def full(path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(safetensors.numpy, "save", save)
+    monkeypatch.setattr(atomic, "_flush", full)
     with pytest.raises(NucleateError, match="the disk is full"):
         save_snapshot(snapshot, folder)
     monkeypatch.undo()
     assert same(load_snapshot(folder), snapshot)
     assert [p.name for p in folder.iterdir()] == [RESUME]
+
+
+def step(snapshot, number):
+    progress = snapshot.progress.model_copy(update={"step": number})
+    return Snapshot(snapshot.card, progress, snapshot.arrays)
+
+
+def test_where_the_newer_is_damaged_it_goes_on_from_the_one_before(snapshot, folder):
+    save_snapshot(step(snapshot, 4), folder)
+    save_snapshot(step(snapshot, 5), folder)
+    raw = bytearray((folder / RESUME).read_bytes())
+    raw[-1] ^= 1
+    (folder / RESUME).write_bytes(raw)
+    with pytest.warns(NucleateWarning, match=rf"{RESUME} is damaged; .* at step 4\."):
+        assert load_snapshot(folder).progress.step == 4
+    (folder / RESUME).write_bytes(b"")
+    assert snapshot_card(folder) == snapshot.card
+    (folder / PREVIOUS).write_bytes(b"")
+    assert f"{RESUME} is damaged" in sentence(folder)
+
+
+def test_killed_between_two_names_it_goes_on_from_the_one_before(snapshot, folder):
+    save_snapshot(step(snapshot, 4), folder)
+    (folder / RESUME).unlink()
+    assert has_snapshot(folder)
+    assert snapshot_card(folder) == snapshot.card
+    assert load_snapshot(folder).progress.step == 3
+    drop_snapshot(folder)
+    assert not has_snapshot(folder)
 
 
 def test_a_finished_training_leaves_none(folder):
@@ -150,14 +181,8 @@ def test_a_pickle_is_refused_and_not_run(folder):
 
 def rewritten(folder, **changes):
     """Change the header, with a digest that fits."""
-    from safetensors.numpy import load_file, save_file
-
-    from napari_nucleate.io.snapshot import _digest, _header
-
-    header = {**_header(folder / RESUME), **changes}
-    arrays = load_file(folder / RESUME)
-    header["digest"] = _digest(header["card"], header["progress"], arrays)
-    save_file(arrays, folder / RESUME, metadata=header)
+    arrays, texts = unpack(folder / RESUME)
+    (folder / RESUME).write_bytes(pack(arrays, texts | changes))
 
 
 @pytest.mark.parametrize("part", ["card", "progress"])

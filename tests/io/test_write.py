@@ -1,9 +1,12 @@
+import os
+
 import numpy as np
 import pytest
 import tifffile
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.io.atomic import atomic, write_text
+from napari_nucleate.io import atomic as module
+from napari_nucleate.io.atomic import atomic, sweep, write_text
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.write import write_image, write_labels
 
@@ -135,7 +138,10 @@ def test_an_existing_file_is_replaced_only_on_demand(tmp_path):
 def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, error):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises((NucleateError, KeyboardInterrupt)), atomic(path, overwrite=True) as part:
+    with (
+        pytest.raises((NucleateError, KeyboardInterrupt)),
+        atomic(path, overwrite=True, check=lambda part: True) as part,
+    ):
         part.write_text("half")
         raise error
     assert path.read_text() == "old"
@@ -144,10 +150,91 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, error):
 
 def test_two_writers_at_once(tmp_path):
     path = tmp_path / "a.txt"
-    with pytest.raises(NucleateError, match="exists already"), atomic(path) as part:
+    with (
+        pytest.raises(NucleateError, match="exists already"),
+        atomic(path, check=lambda part: True) as part,
+    ):
         part.write_text("second")
         path.write_text("first")
     assert path.read_text() == "first"
+
+
+def bad(part):
+    raise ValueError("no such code")
+
+
+@pytest.mark.parametrize("check", [lambda part: False, bad])
+def test_what_is_not_read_back_as_written_does_not_take_the_old_files_place(tmp_path, check):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with (
+        pytest.raises(NucleateError, match=r"a\.txt wasn't written: read back"),
+        atomic(path, overwrite=True, check=check) as part,
+    ):
+        part.write_text("new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("at", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_a_disk_that_keeps_other_pixels_is_noticed(tmp_path, monkeypatch, name, at):
+    labels = RNG.integers(0, 90 if name == "a.tif" else 90_000, (3, 40, 50))
+    flush = module._flush
+
+    def spoilt(part):
+        flush(part)
+        raw = bytearray(part.read_bytes())
+        raw[int(at * len(raw))] ^= 16
+        part.write_bytes(raw)
+
+    monkeypatch.setattr(module, "_flush", spoilt)
+    with pytest.raises(NucleateError, match="Check the disk"):
+        write_labels(tmp_path / name, labels, "ZYX")
+    with pytest.raises(NucleateError, match="Check the disk"):
+        write_text(tmp_path / "a.json", "{}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_was_cut_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_flush", lambda part: os.truncate(part, 3))
+    with pytest.raises(NucleateError, match="Check the disk"):
+        write_text(tmp_path / "a.txt", "four")
+
+
+def test_what_is_painted_while_it_is_written_is_no_error(tmp_path, monkeypatch):
+    labels = np.zeros((4, 30, 30), np.uint16)
+    flush = module._flush
+
+    def painting(part):
+        labels[:] = 7
+        flush(part)
+
+    monkeypatch.setattr(module, "_flush", painting)
+    write_labels(tmp_path / "a.tif", labels, "ZYX")
+    assert not read_stack(tmp_path / "a.tif").data[...].any()
+
+
+@pytest.mark.parametrize("dtype", [">u2", "<u2", ">f4", "<f8", "|i1", "?"])
+def test_pixels_of_any_byte_order_come_back(tmp_path, dtype):
+    image = RNG.integers(0, 2, (3, 9, 8)).astype(dtype)
+    write_image(tmp_path / "a.tif", image, "ZYX")
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.tif").data[...], image)
+
+
+def test_only_old_leftovers_of_ours_are_swept(tmp_path):
+    deep = tmp_path / "models" / "round-0"
+    deep.mkdir(parents=True)
+    left, fresh, other = (
+        deep / name
+        for name in (".nucleate-0123abcd-weights.tif", ".nucleate-0123abce-x", ".mine.tif")
+    )
+    for path in (left, fresh, other):
+        path.write_text("half")
+    for path in (left, other):
+        os.utime(path, (1, 1))
+    sweep(tmp_path)
+    assert sorted(deep.iterdir()) == sorted([fresh, other])
 
 
 def test_text(tmp_path):

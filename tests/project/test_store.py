@@ -1,9 +1,12 @@
 """A project's folder: what was saved comes back; what is damaged is one sentence."""
 
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +108,22 @@ class TestState:
             Store(tmp_path / "file" / "project").save_state(State())
 
 
+def test_leftovers_of_a_killed_writer_are_swept_by_the_next_that_may_write(store):
+    store.save_state(State())
+    store.save_annotation("a", labels((5, 6)))
+    store.close()
+    left = [store.folder / ".nucleate-01234567-nucleate.json"]
+    left += [store.folder / "annotations" / ".nucleate-01234567-a.tif"]
+    mine = store.folder / "images" / ".nucleate-01234567-mine.tif"
+    mine.parent.mkdir()
+    for path in (*left, mine):
+        path.write_bytes(b"half")
+        os.utime(path, (1, 1))
+    with store:
+        assert not any(path.exists() for path in left)
+    assert mine.exists()
+
+
 class TestAnnotation:
     @pytest.mark.parametrize("shape", SHAPES, ids=str)
     def test_it_comes_back_with_its_shape(self, store, shape):
@@ -143,6 +162,18 @@ class TestAnnotation:
             second.result(60)
         assert (store.load_annotation("a") == 2).all()
         store.save_annotation("a", older, newer=newer)
+        assert (store.load_annotation("a") == 2).all()
+
+    def test_killed_before_planes_are_dropped_the_newer_volume_is_read(self, store, monkeypatch):
+        volume = np.zeros((3, 8, 9), int)
+        store.save_planes("a", {1: np.ones((8, 9), int)}, volume.shape)
+
+        def killed(path):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(module, "drop_planes", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.save_annotation("a", volume + 2)
         assert (store.load_annotation("a") == 2).all()
 
     def test_nothing_saved_is_none(self, store):
@@ -276,6 +307,52 @@ class TestPrediction:
             store.load_prediction("a")
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.parametrize("renamed", range(9))
+    def test_killed_while_it_is_replaced_it_is_the_old_or_the_new_one(
+        self, store, monkeypatch, renamed
+    ):
+        old, new = (known(prediction(shape), stars=True, classes=True) for shape in SHAPES[:2])
+        store.save_prediction(old)
+        left, rename = iter([True] * renamed), Path.replace
+
+        def killed(self, target):
+            if not next(left, False):
+                raise KeyboardInterrupt
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "replace", killed)
+        with suppress(KeyboardInterrupt):
+            store.save_prediction(new)
+        monkeypatch.undo()
+        # Three files beside, then the scores, then the three take their names.
+        wanted = new if renamed > 3 else old
+        for _ in ("read as it was left", "read after somebody may write again"):
+            got = store.load_prediction(KEY)
+            np.testing.assert_array_equal(got.labels, wanted.labels)
+            np.testing.assert_array_equal(got.maps, wanted.maps)
+            np.testing.assert_array_equal(got.instances.rays, wanted.instances.rays)
+            assert got.scores == wanted.scores
+            store.close()
+            store.claim()
+        assert not list((store.folder / "predictions" / ".waiting").iterdir())
+
+    def test_old_files_of_no_save_that_counts_are_dropped(self, store):
+        store.save_prediction(prediction((9, 8)))
+        waiting = store.folder / "predictions" / ".waiting"
+        for name in ("0" * 16 + ".maps.tif", "1" * 16 + ".maps.tif", "mine.tif"):
+            (waiting / name).write_bytes(b"half")
+        os.utime(waiting / ("0" * 16 + ".maps.tif"), (1, 1))
+        store.close()
+        store.claim()
+        assert sorted(p.name[:4] for p in waiting.iterdir()) == ["1111", "mine"]
+
+    def test_a_name_of_a_save_that_leads_elsewhere_is_refused(self, store):
+        store.save_prediction(prediction((9, 8), key="a"))
+        path = store.folder / "predictions" / "a.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"save": "../../secret"}))
+        with pytest.raises(NucleateError, match=r"a\.json is damaged"):
+            store.load_prediction("a")
+
     def test_missing_or_damaged_files_beside_the_scores_are_named(self, store):
         store.save_prediction(prediction((50, 60), key="a"))
         files = [p for p in (store.folder / "predictions").rglob("*.tif") if p.is_file()]
@@ -324,5 +401,5 @@ class TestModels:
     def test_a_model_that_is_not_there_is_said_so(self, store):
         with pytest.raises(NucleateError, match="nowhere is not a model"):
             store.load_model("nowhere")
-        with pytest.raises(NucleateError, match=r"model\.json does not exist"):
+        with pytest.raises(NucleateError, match="nowhere is not a model"):
             store.load_card("nowhere")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from napari_nucleate.cli.doctor import doctor
 from napari_nucleate.cli.options import with_options
 from napari_nucleate.cli.progress import console
 from napari_nucleate.cli.sampling import write_sample
-from napari_nucleate.core.errors import BrokeOffError, NucleateError
+from napari_nucleate.core.errors import BrokeOffError, NucleateError, NucleateWarning
 from napari_nucleate.core.failures import in_words
 from napari_nucleate.core.samples import NucleiSample
 from napari_nucleate.io.error_log import keep_error
@@ -107,8 +108,19 @@ def gui(
     run(images or [])
 
 
+def _in_words(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
+    """A warning for a person as its sentence alone, others with the place in the code."""
+    if issubclass(category, NucleateWarning):
+        return f"Note: {message}\n"
+    return _with_place(message, category, *where, **more)
+
+
+_with_place = warnings.formatwarning
+
+
 def main() -> None:
     """Run the command line; whatever goes wrong is one sentence and status 1."""
+    warnings.formatwarning = _in_words
     try:
         app()
     except Exception as error:  # noqa: BLE001  # the last that can say it in words

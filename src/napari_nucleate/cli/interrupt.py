@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from napari_nucleate.cli.progress import console
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.io.snapshot import RESUME
+from napari_nucleate.io.snapshot import has_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -86,11 +86,6 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
-def can_go_on(folder: Path) -> bool:
-    """Whether the folder holds a training that was interrupted."""
-    return (folder / RESUME).is_file()
-
-
 def check_not_interrupted(folder: Path) -> None:
     """Refuse a new training where an interrupted one could go on.
 
@@ -99,7 +94,7 @@ def check_not_interrupted(folder: Path) -> None:
     NucleateError
         With the option that goes on with it.
     """
-    if can_go_on(folder):
+    if has_snapshot(folder):
         raise NucleateError(
             f"{folder} holds a training that was interrupted; go on with it by --resume, or choose "
             "a new folder."

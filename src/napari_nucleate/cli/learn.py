@@ -39,7 +39,7 @@ from napari_nucleate.cli.data import (
     new_folder,
     references,
 )
-from napari_nucleate.cli.interrupt import Interrupt, can_go_on, check_not_interrupted
+from napari_nucleate.cli.interrupt import Interrupt, check_not_interrupted
 from napari_nucleate.cli.options import merged, with_options
 from napari_nucleate.cli.progress import Follower
 from napari_nucleate.cli.tables import rounds_in_words
@@ -92,8 +92,14 @@ def train(
 ) -> None:
     """Train a model on images and their masks. Ctrl+C interrupts; --resume goes on."""
     from napari_nucleate.core.training.train import train as training
+    from napari_nucleate.io.atomic import sweep
     from napari_nucleate.io.model import load_model, save_model
-    from napari_nucleate.io.snapshot import drop_snapshot, load_snapshot, save_snapshot
+    from napari_nucleate.io.snapshot import (
+        drop_snapshot,
+        has_snapshot,
+        load_snapshot,
+        save_snapshot,
+    )
 
     where = boxes_from(known, boxes)
     snapshot = load_snapshot(out) if resume else None
@@ -113,6 +119,8 @@ def train(
     if snapshot is None:
         check_not_interrupted(out)
         new_folder(out)
+    else:
+        sweep(out)
     stack = pairs[0][0].stack
     card = Card(
         recipe=chosen,
@@ -125,10 +133,10 @@ def train(
     best = BestKept(lambda now: save_model(now, out, overwrite=True))
 
     def hint() -> str:
-        return GO_ON if can_go_on(out) else LOST
+        return GO_ON if has_snapshot(out) else LOST
 
     def kept() -> str:
-        return f"{best.in_words()} {GO_ON * can_go_on(out)}".strip()
+        return f"{best.in_words()} {GO_ON * has_snapshot(out)}".strip()
 
     with (
         breaking_off("training", kept),

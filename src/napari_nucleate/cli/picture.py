@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_nucleate.core.normalise import Normalisation
-from napari_nucleate.io.atomic import atomic
+from napari_nucleate.io.atomic import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +56,9 @@ def draw(path: Path, panels: Sequence[Panel]) -> None:
                 shown = shown.resize(size, Image.Resampling.BICUBIC)
             pen.text((left, top + 6), title[:38], fill=(225, 228, 232), font=font)
             canvas.paste(shown, (left, top + TITLE))
-    with atomic(path) as beside:
-        canvas.save(beside, "PNG")
+    drawn = io.BytesIO()
+    canvas.save(drawn, "PNG")
+    write_bytes(path, drawn.getvalue())
 
 
 def plane(values: NDArray[Any]) -> NDArray[Any]:

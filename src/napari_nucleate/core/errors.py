@@ -15,3 +15,7 @@ class MemoryRanOutError(NucleateError):
 
 class BrokeOffError(NucleateError):
     """Long work ended before its time, by what nobody asked for; what was kept is said, too."""
+
+
+class NucleateWarning(UserWarning):
+    """One clear sentence about what was done otherwise than asked, and why; the work goes on."""

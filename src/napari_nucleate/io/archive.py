@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import reason
 from napari_nucleate.io.guard import reading
 
 if TYPE_CHECKING:
@@ -181,4 +182,4 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NucleateError(f"{path} can't be written: {error.strerror or error}.") from error
+        raise NucleateError(f"{path} can't be written: {reason(error)}.") from error

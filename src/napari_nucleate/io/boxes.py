@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import reason
 from napari_nucleate.core.foreign import json_of, one_line
 from napari_nucleate.io.atomic import write_text
 
@@ -36,7 +37,7 @@ def read_boxes(path: Path) -> Boxes:
         raw = json_of(path)
         boxes = {str(name): [_corners(box) for box in drawn] for name, drawn in raw.items()}
     except OSError as error:
-        raise NucleateError(f"{path} can't be read: {error.strerror}.") from error
+        raise NucleateError(f"{path} can't be read: {reason(error)}.") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise NucleateError(
             f"{path} doesn't hold boxes ({one_line(error)}); it must give, by the name of an "

@@ -84,6 +84,12 @@ def newer_planes(path: Path, shape: tuple[int, ...]) -> dict[int, NDArray[Any]]:
     return found
 
 
+def places(path: Path) -> list[int]:
+    """Which planes of a volume's file are written alone, damaged ones too."""
+    names = (file.stem for file in _beside(path).glob("*.tif"))
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
 def loose(folder: Path) -> list[Path]:
     """Files in a folder of which planes are written alone."""
     beside = sorted(folder.glob(f"*{SUFFIX}"))

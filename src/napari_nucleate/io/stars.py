@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.foreign import one_line
-from napari_nucleate.io.atomic import atomic
+from napari_nucleate.io.atomic import write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,7 @@ def save_stars(path: Path, points: NDArray[np.float32], rays: NDArray[np.float32
     from safetensors.numpy import save
 
     tensors = {"points": np.asarray(points, order="C"), "rays": np.asarray(rays, order="C")}
-    with atomic(path, overwrite=True) as beside:
-        beside.write_bytes(save(tensors))
+    write_bytes(path, save(tensors), overwrite=True)
 
 
 def load_stars(path: Path, n: int, ndim: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from skimage.measure import regionprops_table
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.io.atomic import atomic
+from napari_nucleate.io.atomic import write_text
 from napari_nucleate.io.rows import plain_cell
 from napari_nucleate.io.units import UNITS
 
@@ -99,10 +100,11 @@ def write_table(path: Path, rows: Sequence[Row], overwrite: bool = False) -> Non
         If the file exists and may not be replaced, or can't be written.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic(path, overwrite) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(map(_cell, names))
-        writer.writerows([_cell(row.get(name, "")) for name in names] for row in rows)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_cell, names))
+    writer.writerows([_cell(row.get(name, "")) for name in names] for row in rows)
+    write_text(path, text.getvalue(), overwrite)
 
 
 def _cell(value: float | str) -> float | str:

@@ -10,6 +10,7 @@ import tifffile
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import Stack
 from napari_nucleate.io.atomic import atomic
+from napari_nucleate.io.tiff_check import PixelCheck
 from napari_nucleate.io.tiff_metadata import AXES_KEY
 from napari_nucleate.io.units import UNITS
 
@@ -102,7 +103,7 @@ def write_image(
         If type or axes can't be written, or the file can't.
     """
     image = np.asarray(image)
-    dtype = np.dtype(np.uint8) if image.dtype == bool else image.dtype
+    dtype = np.dtype(np.uint8) if image.dtype == bool else image.dtype.newbyteorder("=")
     stack = Stack(image, axes, scale, units, channels, name=path.name)
     _write(path, image, dtype, stack, overwrite)
 
@@ -127,10 +128,11 @@ def _write(
     tile = not as_imagej and pixels.shape[-2] * pixels.shape[-1] > _LARGE_PLANE
     if tile:
         options["tile"] = (_TILE, _TILE)
-    with atomic(path, overwrite) as part:
+    check = PixelCheck(pixels.shape, dtype)
+    with atomic(path, overwrite, check=check) as part:
         tifffile.imwrite(
             part,
-            _parts(pixels, dtype, _TILE if tile else 0),
+            check.passing(_parts(pixels, _TILE if tile else 0)),
             shape=pixels.shape,
             dtype=dtype,
             compression="zlib",
@@ -139,16 +141,16 @@ def _write(
         )
 
 
-def _parts(pixels: NDArray[Any], dtype: np.dtype[Any], tile: int) -> Iterator[NDArray[Any]]:
+def _parts(pixels: NDArray[Any], tile: int) -> Iterator[NDArray[Any]]:
     """The planes, or tiles of them, one after the other: never a copy of the whole."""
     for at in np.ndindex(pixels.shape[:-2]):
         plane = pixels[at]
         if not tile:
-            yield np.ascontiguousarray(plane, dtype)
+            yield plane
             continue
         for y in range(0, plane.shape[0], tile):
             for x in range(0, plane.shape[1], tile):
-                yield np.ascontiguousarray(plane[y : y + tile, x : x + tile], dtype)
+                yield plane[y : y + tile, x : x + tile]
 
 
 def _check(path: Path, stack: Stack, dtype: np.dtype[Any]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from filelock import FileLock, Timeout
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import reason
 from napari_nucleate.core.foreign import json_of, one_line
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ProjectLock:
             ) from None
         except OSError as error:
             raise NucleateError(
-                f"{self._folder} can't be written to ({error.strerror or error}); copy the project "
+                f"{self._folder} can't be written to ({reason(error)}); copy the project "
                 "to where it can, or change its permissions."
             ) from error
         owner = {

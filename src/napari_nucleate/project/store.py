@@ -6,13 +6,11 @@ annotations/KEY.tif  what the person painted; KEY.planes/: planes of a volume th
 predictions/KEY.tif  the labels a model drew; maps/KEY.tif its maps; KEY.json the scores, and
                      what else is known of each object; stars/KEY.safetensors centres and rays
 models/NAME/         weights.safetensors and model.json; resume.safetensors while its training is
-                     interrupted
+                     interrupted; of both safetensors, *.previous.* is the one before
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import threading
 from datetime import datetime
@@ -22,18 +20,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from napari_nucleate.core.annotation import as_labels
-from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Prediction
-from napari_nucleate.core.foreign import json_of, one_line
+from napari_nucleate.core.failures import reason
 from napari_nucleate.core.images import SPATIAL, as_file_name
-from napari_nucleate.core.instances import Instances
-from napari_nucleate.core.instances.found import DIGITS
-from napari_nucleate.core.model import Card
-from napari_nucleate.io.atomic import write_text
+from napari_nucleate.io.atomic import sweep, write_text
 from napari_nucleate.io.boxes import Boxes, read_boxes, write_boxes
 from napari_nucleate.io.model import CARD, load_card, load_model, save_model
-from napari_nucleate.io.planes import drop_planes, loose, newer_planes, save_planes
+from napari_nucleate.io.planes import drop_planes, loose, newer_planes, places, save_planes
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.snapshot import (
     drop_snapshot,
@@ -41,20 +34,24 @@ from napari_nucleate.io.snapshot import (
     save_snapshot,
     snapshot_card,
 )
-from napari_nucleate.io.stars import load_stars, save_stars
-from napari_nucleate.io.write import write_image, write_labels
+from napari_nucleate.io.write import write_labels
 from napari_nucleate.project.lock import ProjectLock
 from napari_nucleate.project.model import State
+from napari_nucleate.project.predictions import Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
     from numpy.typing import NDArray
 
-    from napari_nucleate.core.model import Model
+    from napari_nucleate.core.confidence import Scores
+    from napari_nucleate.core.events import Prediction
+    from napari_nucleate.core.model import Card, Model
     from napari_nucleate.core.training.snapshot import Snapshot
 
 STATE = "nucleate.json"
+PARTS = ("annotations", "predictions", "models", "rounds")
+"""Folders of a project that only the program writes to."""
 
 
 class Store:
@@ -80,6 +77,7 @@ class Store:
         self.locked = ""
         self._lock = ProjectLock(folder, what)
         self._annotating = threading.Lock()
+        self._predictions = Predictions(folder / "predictions")
 
     def __enter__(self) -> Self:
         if self.exists:  # else there is nothing to keep others from, and no folder to make
@@ -103,7 +101,16 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _not_made(self.folder, error) from error
-        self._lock.take()
+        if not self._lock.held:
+            self._lock.take()
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """End what a program that was killed began: nobody else writes here now."""
+        self._predictions.settle()
+        sweep(self.folder, deep=False)
+        for name in PARTS:
+            sweep(self.folder / name)
 
     def claim_or_look(self) -> None:
         """Keep others from writing; where that can't be, only read from now on: see `locked`."""
@@ -171,6 +178,10 @@ class Store:
             # Looked up while nobody else writes: else the older could take the newer one's place.
             if key not in newer:
                 labels = as_labels(painted)
+                # Killed before they are dropped, planes that are newer than the file must be so.
+                newer_too = [at for at in places(path) if labels.ndim == 3 and at < len(labels)]
+                if newer_too:
+                    save_planes(path, {at: labels[at] for at in newer_too})
                 write_labels(path, labels, SPATIAL[labels.ndim], spacing, units, overwrite=True)
                 drop_planes(path)
         return path
@@ -258,30 +269,9 @@ class Store:
         spacing: tuple[float, ...] = (),
         units: tuple[str, ...] = (),
     ) -> None:
-        """Write a prediction; its scores last, so that one with scores is complete."""
-        folder = self._made(self.folder / "predictions")
-        axes = SPATIAL[prediction.labels.ndim]
-        write_labels(
-            folder / f"{prediction.key}.tif",
-            prediction.labels,
-            axes,
-            spacing,
-            units,
-            overwrite=True,
-        )
-        write_image(
-            self._made(folder / "maps") / f"{prediction.key}.tif",
-            prediction.maps.astype(np.float32),
-            "C" + axes,
-            overwrite=True,
-        )
-        scores = {
-            "image": prediction.scores.image,
-            "reason": prediction.scores.reason,
-            "shape": prediction.labels.shape,
-            "objects": {str(k): round(v, 4) for k, v in prediction.scores.objects.items()},
-        } | self._save_instances(prediction)
-        write_text(folder / f"{prediction.key}.json", json.dumps(scores), overwrite=True)
+        """Write a prediction, over an older one of the image; see `Predictions.save`."""
+        self.claim()
+        self._predictions.save(prediction, spacing, units)
 
     def load_prediction(self, key: str) -> Prediction | None:
         """Read a prediction, or None where there is none.
@@ -291,59 +281,11 @@ class Store:
         NucleateError
             If one of its files is damaged.
         """
-        scores = self.load_scores(key)
-        if scores is None:
-            return None
-        labels = self.load_predicted_labels(key)
-        if labels is None:
-            return None
-        maps = _pixels(self._maps(key), "C" + SPATIAL[labels.ndim])
-        # A file tells neither a single map nor a single plane.
-        maps = maps.reshape(-1, *labels.shape).astype(np.float16)
-        return Prediction(key, maps, labels, scores, self._load_instances(key, labels))
-
-    def _save_instances(self, prediction: Prediction) -> dict[str, Any]:
-        """Write the stars of a prediction's objects, if it has any; return what the JSON holds."""
-        found = prediction.instances
-        if found is None:
-            return {}
-        stars = False
-        if found.points is not None and found.rays is not None:
-            stars = True
-            self._made(self.folder / "predictions" / "stars")
-            save_stars(self._stars(prediction.key), found.points, found.rays)
-        table = {name: column.tolist() for name, column in found.table().items()}
-        return {"instances": {"stars": stars, **table}}
-
-    def _load_instances(self, key: str, labels: NDArray[np.int32]) -> Instances | None:
-        raw = (self._read_scores(key) or {}).get("instances")
-        if raw is None:
-            return None
-        probability, classes = raw["probability"], raw["class"]
-        n = int(labels.max(initial=0))
-        if len(probability) != n or (classes is not None and len(classes) != n):
-            raise NucleateError(
-                f"{self._prediction(key, '.json')} tells of {len(probability)} objects, the labels "
-                f"beside it have {n}; predict the image again."
-            )
-        points, rays = None, None
-        if raw["stars"]:
-            points, rays = load_stars(self._stars(key), n, labels.ndim)
-        return Instances(labels, probability, points, rays, classes)
+        return self._predictions.load(key)
 
     def load_predicted_labels(self, key: str) -> NDArray[np.int32] | None:
         """Read the labels of a prediction without its maps, or None where there is none."""
-        raw = self._read_scores(key)
-        if raw is None:
-            return None
-        shape = tuple(raw["shape"])
-        labels = as_labels(_pixels(self._prediction(key, ".tif"), SPATIAL[len(shape)]))
-        if labels.size != math.prod(shape):
-            raise NucleateError(
-                f"{self._prediction(key, '.tif')} has shape {labels.shape} instead of {shape}; "
-                "predict the image again."
-            )
-        return labels.reshape(shape)
+        return self._predictions.load_labels(key)
 
     def load_scores(self, key: str) -> Scores | None:
         """Read the scores of a prediction, or None where there is none.
@@ -353,8 +295,7 @@ class Store:
         NucleateError
             If the file is damaged.
         """
-        raw = self._read_scores(key)
-        return None if raw is None else Scores(raw["image"], raw["objects"], raw["reason"])
+        return self._predictions.load_scores(key)
 
     def load_table(self, key: str) -> dict[str, Mapping[int, float]]:
         """Read what is known of the objects of a prediction, by column and label; for tables.
@@ -364,37 +305,7 @@ class Store:
         NucleateError
             If the file is damaged.
         """
-        raw = self._read_scores(key)
-        if raw is None:
-            return {}
-        known = raw["instances"] or {}
-        found: dict[str, Mapping[int, float]] = {
-            name: {i: round(value, DIGITS) for i, value in enumerate(known[name].tolist(), 1)}
-            for name in ("probability", "class")
-            if known.get(name) is not None
-        }
-        return found | {"confidence": raw["objects"]}
-
-    def _read_scores(self, key: str) -> dict[str, Any] | None:
-        path = self._prediction(key, ".json")
-        if not path.is_file():
-            return None
-        try:
-            raw = json_of(path)
-            shape = [int(n) for n in raw["shape"]]
-            if len(shape) not in SPATIAL:
-                raise ValueError(f"shape {shape}")
-            return {
-                "image": float(raw["image"]),
-                "reason": str(raw["reason"]),
-                "objects": {int(k): float(v) for k, v in raw["objects"].items()},
-                "shape": shape,
-                "instances": _parsed(raw.get("instances")),
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise NucleateError(
-                f"{path} is damaged ({one_line(error)}); predict the image again."
-            ) from error
+        return self._predictions.load_table(key)
 
     def save_model(self, model: Model) -> Path:
         """Write a model under its own name, over an earlier state of the same training."""
@@ -407,7 +318,7 @@ class Store:
 
     def load_card(self, name: str) -> Card:
         """Read what a model is and how it was trained, without its weights."""
-        return Card.load(self.folder / "models" / name / CARD)
+        return load_card(self.folder / "models" / name)
 
     def save_card(self, name: str, card: Card) -> None:
         """Write what a model is, over what was said before; its weights stay."""
@@ -457,15 +368,6 @@ class Store:
             name = f"round-{number}-{count}"
         return name
 
-    def _prediction(self, key: str, suffix: str) -> Path:
-        return self.folder / "predictions" / f"{key}{suffix}"
-
-    def _stars(self, key: str) -> Path:
-        return self.folder / "predictions" / "stars" / f"{key}.safetensors"
-
-    def _maps(self, key: str) -> Path:
-        return self.folder / "predictions" / "maps" / f"{key}.tif"
-
     def _made(self, folder: Path) -> Path:
         """A folder of the project, to write in."""
         self.claim()
@@ -477,30 +379,12 @@ class Store:
 
 
 def _not_made(folder: Path, error: OSError) -> NucleateError:
-    return NucleateError(f"{folder} can't be made ({error.strerror}); choose another folder.")
+    return NucleateError(f"{folder} can't be made ({reason(error)}); choose another folder.")
 
 
-def _parsed(instances: Any) -> dict[str, Any] | None:
-    """What the JSON of a prediction says of its objects, as arrays; None in older files."""
-    if instances is None:
-        return None
-    classes = instances.get("class")
-    return {
-        "stars": bool(instances["stars"]),
-        "probability": np.array(instances["probability"], np.float32).reshape(-1),
-        "class": None if classes is None else np.array(classes, np.int32).reshape(-1),
-    }
-
-
-def _pixels(path: Path, axes: str = "") -> NDArray[Any]:
-    """Read a file, its axes in this order; those of length 1 are left out."""
-    stack = read_stack(path)
-    pixels = np.asarray(stack.data[...])
-    if not axes:
-        return pixels
-    if not set(stack.axes) <= set(axes):
-        raise NucleateError(f"{path} has axes {stack.axes} instead of {axes}; make it again.")
-    return pixels.transpose([stack.axes.index(a) for a in axes if a in stack.axes])
+def _pixels(path: Path) -> NDArray[Any]:
+    """Read all of a file."""
+    return np.asarray(read_stack(path).data[...])
 
 
 def home_folder() -> Path:
