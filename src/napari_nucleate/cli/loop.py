@@ -11,6 +11,7 @@ from napari_nucleate.cli.options import merged
 from napari_nucleate.cli.projects import (
     Found,
     annotations_of,
+    checked,
     images_of,
     labelled_example,
 )
@@ -18,6 +19,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card
 from napari_nucleate.core.training.initial import check_fits
 from napari_nucleate.project import run
+from napari_nucleate.project.images import look, noted, sources
 from napari_nucleate.project.model import HUMAN, Item, State
 from napari_nucleate.project.store import Store
 
@@ -102,6 +104,7 @@ class Loop:
         state = State(
             name=folder.name, known=known, recipe=recipe, self_training=options, items=items
         )
+        state = noted(state, look(sources(state)))
         store = Store(folder, SELF_TRAIN)
         examples = [example(image, mask, known, boxes or {}) for image, mask in pairs]
         if boxes:
@@ -153,6 +156,7 @@ class Loop:
             )
         human = state.keys(*HUMAN)
         found = {one.key: one for one in images_of(state, [*human, *judged, *rest])}
+        state = checked(state, list(found))
         channels = check_same_channels([one.ref for one in found.values()])
         if channels != recipe.channels:
             raise NucleateError(
