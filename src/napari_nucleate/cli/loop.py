@@ -156,7 +156,6 @@ class Loop:
             )
         human = state.keys(*HUMAN)
         found = {one.key: one for one in images_of(state, [*human, *judged, *rest])}
-        state = checked(state, list(found))
         channels = check_same_channels([one.ref for one in found.values()])
         if channels != recipe.channels:
             raise NucleateError(
@@ -169,6 +168,7 @@ class Loop:
             )
             for key in human
         ]
+        state = checked(state, list(found))
         model = store.load_model(state.used.model) if state.used else None
         if model is not None and not (state.self_training.rounds or "rounds" in options):
             raise NucleateError(

@@ -153,6 +153,8 @@ def unpacking(archive: Path, folder: Path) -> State:
     if folder.exists():
         raise NucleateError(f"{folder} exists already; choose another name.")
     part = folder.with_name(f".{folder.name[:40]}-{secrets.token_hex(4)}")
+    with _writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         unpack(archive, part)
         # Who zips a folder by hand has the folder in it.
