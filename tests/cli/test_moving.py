@@ -48,7 +48,7 @@ def test_a_project_goes_to_somebody_else_with_its_images(
     names = zipfile.ZipFile(whole).namelist()
     assert {"nucleate.json", "log.csv", "models/round-0/weights.safetensors"} <= set(names)
     assert not [n for n in names if any(part.startswith(".") for part in n.split("/"))]
-    assert len([n for n in names if n.startswith("images/images/")]) == 6
+    assert len([n for n in names if n.startswith("images/")]) == 6
     assert not [n for n in zipfile.ZipFile(plain).namelist() if n.startswith("images/")]
     keys = Store(project).load_state().keys()
     before = {key: Store(project).load_annotation(key) for key in keys}
@@ -59,7 +59,7 @@ def test_a_project_goes_to_somebody_else_with_its_images(
     assert nucleate("unpack", whole, theirs, "--json").json["missing"] == []
     assert "exists already" in refused("unpack", whole, theirs)
     raw = json.loads((theirs / "nucleate.json").read_text("utf-8"))
-    assert {i["source"].rpartition("/")[0] for i in raw["items"]} == {"images/images"}
+    assert {i["source"].rpartition("/")[0] for i in raw["items"]} == {"images"}
     state = Store(theirs).load_state()
     for key, painted in before.items():
         again = Store(theirs).load_annotation(key)

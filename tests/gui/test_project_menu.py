@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QDialog, QMessageBox
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication, QDialog, QMessageBox
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.samples import NucleiSample
@@ -168,7 +170,7 @@ def test_a_zip_file_is_opened_by_somebody_else(
     assert other.store.folder.name.startswith("mice ")
     np.testing.assert_array_equal(other.annotation.data[0] > 0, TRUTH[0] > 0)
     sources = {Path(item.source).parent for item in other.state.items}
-    inside = other.store.folder / "images" / "images"
+    inside = other.store.folder / "images"
     assert sources == ({inside} if images_too else {tmp_path / "moved"})
     told = [row["what"] for row in log.read(other.store.folder)]
     assert told[-2 if images_too else -3 :][0] == "unpacked"
@@ -212,6 +214,27 @@ def test_a_swapped_file_is_said_on_opening_and_may_be_kept(
     monkeypatch.setattr(project_menu, "show_info", shown.append)
     menu.locate.trigger()
     assert shown == ["All images are where they were, and the same."]
+
+
+def test_the_folder_of_a_project_may_be_dropped_on_the_window(
+    session, make_napari_viewer, qtbot, monkeypatch, images
+):
+    folder = session.store.folder
+    session.close()
+    viewer = make_napari_viewer()
+    other = session_of(viewer)
+    view, left = viewer.window._qt_viewer, []
+    monkeypatch.setattr(type(view), "_qt_open", lambda _, names, **__: left.extend(names))
+    for path in (images, folder):
+        mime = QMimeData()
+        mime.setUrls([QUrl.fromLocalFile(str(path))])
+        how = (Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton)
+        none = Qt.KeyboardModifier.NoModifier
+        QApplication.sendEvent(view, QDragEnterEvent(QPoint(5, 5), *how, none))
+        QApplication.sendEvent(view, QDropEvent(QPointF(5, 5), *how, none))
+    assert left == [str(images)]  # any other folder is napari's to read
+    qtbot.waitUntil(lambda: other.store.folder == folder and not other.job.running)
+    assert other.state.keys("labelled") == ["a"]
 
 
 def test_entries_that_can_not_be_used_say_why(make_napari_viewer, qtbot):

@@ -112,6 +112,8 @@ def test_a_round_tells_which_images_it_learned_from_and_how_sure_they_were(store
     model = trained("round-1", round=1, pseudo=("b",), initial="round-0", held_out=("a",))
     store.save_round(learned(State(items=items, known="boxes"), model))
     kept = Round.load(store.folder / "rounds" / "round-1.json")
-    assert (kept.human, kept.pseudo) == (items[:1], items[1:2])
+    # Paths are in nucleate.json alone, where they follow files that move.
+    assert kept.human == (items[0].model_copy(update={"source": ""}),)
+    assert kept.pseudo == items[1:2]
     assert (kept.number, kept.initial, kept.known, kept.held_out) == (1, "round-0", "boxes", ("a",))
     assert kept.validation_ap == 0.75

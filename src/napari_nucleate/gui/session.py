@@ -19,6 +19,7 @@ from napari_nucleate.core.loading import load_torch
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.changes import Changes
 from napari_nucleate.gui.checking import Checks
+from napari_nucleate.gui.dropping import Drops
 from napari_nucleate.gui.eye import Eye
 from napari_nucleate.gui.job import Ending, Failed, Job
 from napari_nucleate.gui.judgements import Judgements
@@ -142,6 +143,7 @@ class Session(QObject):
         self.undoing = Undoing(self)
         self.trainings = Trainings(self)
         self.checks = Checks(self)
+        self.drops = Drops(self)
         self._splittable = self._exportable = self._closed = False
         # How many images the last prediction was asked for.
         self.predicting = 0

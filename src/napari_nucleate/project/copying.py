@@ -67,8 +67,9 @@ def copying(state: State, project: Path, folder: Path) -> Generator[Copied, None
             for done in _each(files):
                 target = part / done.name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(done.path, target)
+                shutil.copyfile(done.path, target)
                 _flush(target)
+                shutil.copystat(done.path, target)  # after it: a file may be for reading only
                 yield done.event
             (part / STATE).write_text(portable(state, folder).to_json(), "utf-8", newline="\n")
             _flush(part / STATE)
@@ -197,11 +198,14 @@ def _below(path: Path, name: str) -> dict[str, Path]:
     if not path.is_dir():
         return {name: path}
     found: dict[str, Path] = {}
-    for root, folders, files in os.walk(path):
-        folders[:] = sorted(one for one in folders if _travels(one))
-        inside = Path(root).relative_to(path).as_posix()
+    for root, folders, files in os.walk(path, followlinks=True):
+        here = Path(root)
+        above = {one.resolve() for one in (here, *here.parents)}  # a link there has no end
+        folders[:] = sorted(f for f in folders if _travels(f) and (here / f).resolve() not in above)
+        inside = here.relative_to(path).as_posix()
         for one in sorted(filter(_travels, files)):
-            found["/".join(p for p in (name, inside, one) if p not in ("", "."))] = Path(root) / one
+            if (here / one).is_file():  # no pipe, and no link to nowhere
+                found["/".join(p for p in (name, inside, one) if p not in ("", "."))] = here / one
     return found
 
 
@@ -219,18 +223,20 @@ def _places(state: State, project: Path) -> dict[str, str]:
             "project without images."
         )
     outside = [s for s in sources(state) if not Path(s).is_relative_to(project.resolve())]
-    # Images next to each other stay so; folders of one name get numbers.
-    folders: dict[Path, str] = {}
     for source in outside:
         read_stack(Path(source))  # a project of others could name any file
-        above = Path(source).parent
-        name, count = above.name or IMAGES, 1
-        while above not in folders:
-            place = f"{IMAGES}/{name}" + (f"-{count}" if count > 1 else "")
-            taken = {one.casefold() for one in folders.values()}
-            if place.casefold() not in taken and not (project / place).exists():
-                folders[above] = place
+    # Images next to each other stay so; folders of one name get numbers.
+    above = list(dict.fromkeys(Path(source).parent for source in outside))
+    folders: dict[Path, str] = {}
+    taken: set[str] = set()
+    for folder in above:
+        name = IMAGES if len(above) == 1 else f"{IMAGES}/{folder.name or IMAGES}"
+        place, count = name, 1
+        while place.casefold() in taken or (project / place).exists():
             count += 1
+            place = f"{name}-{count}"
+        taken.add(place.casefold())
+        folders[folder] = place
     return {source: f"{folders[Path(source).parent]}/{Path(source).name}" for source in outside}
 
 

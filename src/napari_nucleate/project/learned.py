@@ -36,8 +36,12 @@ class Round(Params):
 
 
 def learned(state: State, model: Model) -> Round:
-    """What a model learned from, by its record and the state of the project then. Pure."""
-    record, items = model.card.record, {item.key: item for item in state.items}
+    """What a model learned from, by its record and the state of the project then. Pure.
+
+    Where the files are isn't in it: they may move, and the checksums tell that they are the same.
+    """
+    record = model.card.record
+    items = {item.key: item.model_copy(update={"source": ""}) for item in state.items}
     human, pseudo = (
         tuple(items.get(key, Item(key=key)) for key in keys)
         for keys in (record.human, record.pseudo)
