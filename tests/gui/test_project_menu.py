@@ -104,6 +104,26 @@ def test_save_as_goes_on_in_the_copy_and_leaves_the_old_one(
     assert "exists already" in menu.said[0]
 
 
+def test_a_copy_of_a_project_that_is_in_use_elsewhere_may_be_painted_on(
+    session, make_napari_viewer, tmp_path, monkeypatch, qtbot
+):
+    viewer = make_napari_viewer()
+    open_project(viewer, session.store.folder)
+    other = session_of(viewer)
+    assert other.store.locked
+    assert not other.annotation.editable
+    menu = ProjectMenu(other)
+    qtbot.addWidget(menu)
+    answer(monkeypatch, "getSaveFileName", tmp_path / "mine")
+    menu.save_as.trigger()
+    assert not other.store.locked
+    assert other.annotation.editable
+    paint(other, 1)
+    other.keeper.flush()
+    assert Store(tmp_path / "mine").load_state().keys("labelled") == ["a", "b"]
+    assert Store(session.store.folder).load_state().keys("labelled") == ["a"]
+
+
 def test_images_inside_the_project_go_along(session, menu, tmp_path, monkeypatch, qtbot):
     folder = session.store.folder
     shutil.copytree(tmp_path / "data" / "images", folder / "images")
@@ -207,8 +227,7 @@ def test_a_swapped_file_is_said_on_opening_and_may_be_kept(
     assert warned[0].startswith(f"{images / 'b.tif'} holds other pixels than when")
     menu = ProjectMenu(other)
     qtbot.addWidget(menu)
-    yes = QMessageBox.StandardButton.Yes
-    monkeypatch.setattr(QMessageBox, "question", lambda *_: yes)
+    monkeypatch.setattr(QMessageBox, "exec", lambda _: QMessageBox.StandardButton.Yes)
     menu.locate.trigger()
     shown = []
     monkeypatch.setattr(project_menu, "show_info", shown.append)

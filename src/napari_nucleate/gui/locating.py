@@ -95,7 +95,7 @@ class LocateDialog(QDialog):
 
 
 def ask_where(parent: QWidget, store: Store, state: State) -> State:
-    """Ask where missing images are, and write it into the project.
+    """Ask where missing images are, and write it into the project unless it is only read.
 
     Returns
     -------
@@ -116,6 +116,7 @@ def ask_where(parent: QWidget, store: Store, state: State) -> State:
             f"{state.name!r} isn't opened: {len(missing(state))} of its image files aren't where "
             f"they were, such as {missing(state)[0]}. Nothing of it is changed."
         )
-    store.save_state(found)
-    store.note(Happened("located", len(missing(state))))
+    if not store.locked:  # else it is asked the next time again
+        store.save_state(found)
+        store.note(Happened("located", len(missing(state))))
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QPushButton
 
 from napari_nucleate.core.errors import NucleateError
@@ -190,7 +191,7 @@ class ProjectMenu(QPushButton):
 
     def _kept(self) -> Store:
         """The project's folder, with all that was done so far."""
-        self._session.keeper.flush()
+        self._session.keeper.finish()
         store = self._session.store
         if not store.exists:
             raise NucleateError("There is no project yet: choose an image, and paint on it.")
@@ -219,9 +220,14 @@ class ProjectMenu(QPushButton):
 
     def _agrees(self, other: list[str]) -> bool:
         """Ask whether files with other pixels are right."""
-        answer = QMessageBox.question(
-            self, "Nucleate", changed_in_words(other).partition(". ")[0] + ".\nKeep them so?"
-        )
+        box = QMessageBox(self)
+        box.setWindowTitle("Nucleate")
+        box.setTextFormat(Qt.TextFormat.PlainText)  # names of files may look like rich text
+        box.setText(changed_in_words(other).partition(". ")[0] + ".")
+        box.setInformativeText("Keep them as they are now, and don't warn of them again?")
+        box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No)
+        answer = box.exec()
+        box.deleteLater()
         return answer == QMessageBox.StandardButton.Yes
 
 

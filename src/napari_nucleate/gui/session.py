@@ -280,6 +280,9 @@ class Session(QObject):
         """Go on with the same work in a copy of the project; the former folder is let go."""
         self.store.close()
         self.store = store
+        for layer in (self.annotation, self.boxes):
+            if layer is not None:
+                layer.editable = True  # whoever only looked may paint on the copy
         self._set(state)
 
     def annotate(self) -> Labels:

@@ -16,6 +16,7 @@ from napari_nucleate.io.archive import unpack
 from napari_nucleate.io.atomic import atomic
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.project.images import missing, moved, portable, resolved, sources
+from napari_nucleate.project.lock import LOCK, OWNER
 from napari_nucleate.project.model import State
 from napari_nucleate.project.store import STATE
 
@@ -164,6 +165,8 @@ def unpacking(archive: Path, folder: Path) -> State:
             raise NucleateError(f"{archive} holds no project: there is no {STATE} in it.")
         state = State.load(found[0] / STATE)
         with _writing(folder):
+            for name in (LOCK, OWNER):  # nobody works on it here
+                (found[0] / name).unlink(missing_ok=True)
             found[0].rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
