@@ -256,6 +256,22 @@ def test_the_folder_of_a_project_may_be_dropped_on_the_window(
     assert other.state.keys("labelled") == ["a"]
 
 
+def test_judgements_are_undone_and_redone_after_files_were_looked_at_or_moved(project):
+    project.predict(n1=0.9)
+    session, key = project.session, "nuclei_n1"
+    session.judgements.judge([key], accept=True)
+    (step,) = session.judgements._steps
+    for checksum, status, change in (
+        ("12", "predicted", session.judgements.undo),
+        ("34", "accepted", lambda: session.judgements.repeat(step)),
+    ):
+        file = {"source": "/data/a.tif", "checksum": checksum}
+        session.set_items(session.state.item(key).model_copy(update=file))
+        assert change() == [key]
+        item = session.state.item(key)
+        assert (item.status, item.source, item.checksum) == (status, "/data/a.tif", checksum)
+
+
 def test_entries_that_can_not_be_used_say_why(make_napari_viewer, qtbot):
     menu = ProjectMenu(session_of(make_napari_viewer()))
     qtbot.addWidget(menu)

@@ -64,6 +64,10 @@ class Item(Params):
         None, description="A person looked at it and accepted it; false: among others, or a round."
     )
 
+    def at(self, other: Item) -> Item:
+        """The same judgement of an image whose file is where `other` says. Pure."""
+        return self.model_copy(update={"source": other.source, "checksum": other.checksum})
+
     @property
     def vouched(self) -> bool:
         """Whether a person accepted its prediction after a look; so did who used older versions."""
