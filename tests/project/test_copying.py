@@ -60,10 +60,10 @@ def test_a_full_disk_leaves_nothing_and_says_so(project, tmp_path, monkeypatch):
 
     before = {path.name for path in tmp_path.iterdir()}
     monkeypatch.setattr(shutil, "copyfile", full)
-    with pytest.raises(NucleateError, match="can't be written: No space left on device"):
+    with pytest.raises(NucleateError, match="can't be written: the disk is full"):
         list(copying(State(), project, tmp_path / "new"))
     monkeypatch.setattr(zipfile.ZipFile, "write", full)
-    with pytest.raises(NucleateError, match="No space left on device"):
+    with pytest.raises(NucleateError, match="the disk is full"):
         list(packing(State(), project, tmp_path / "a.zip", images=False))
     assert {path.name for path in tmp_path.iterdir()} == before
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import reason
 from napari_nucleate.io.archive import unpack
 from napari_nucleate.io.atomic import atomic
 from napari_nucleate.io.read import read_stack
@@ -263,4 +264,4 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NucleateError(f"{folder} can't be written: {error.strerror or error}.") from error
+        raise NucleateError(f"{folder} can't be written: {reason(error)}.") from error
