@@ -208,7 +208,8 @@ def test_self_training_makes_a_project_that_can_be_read(
         (1, 1, 1),
         (2, 1, 2),
     ]
-    assert names(out) == ["annotations", "models", "nucleate.json", "predictions"]
+    made = ["annotations", "log.csv", "models", "nucleate.json", "predictions", "rounds"]
+    assert names(out) == made
     assert names(out / "models") == ["round-0", "round-1", "round-2"]
     assert Path(done["model"]) == out / "models" / "round-2"
     store = Store(out)
@@ -410,7 +411,7 @@ def test_a_project_that_can_not_be_gone_on_with(refused, nucleate, tmp_path, sam
     (tmp_path / "labels.tif").rename(labels)
     gone = sorted(mine.iterdir())[3]
     gone.rename(tmp_path / "elsewhere.tif")
-    assert "does not exist" in refused("self-train", out)
+    assert "isn't there any more" in refused("self-train", out)
     assert "is not a project" in refused("self-train", tmp_path / "nothing")
 
 

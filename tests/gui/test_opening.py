@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from qtpy.QtWidgets import QDockWidget
+from qtpy.QtWidgets import QDialog, QDockWidget
 
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Scores
@@ -14,16 +14,17 @@ from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.images import Stack
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.samples import NucleiSample
-from napari_nucleate.gui import choose
+from napari_nucleate.gui import locating, project_menu
 from napari_nucleate.gui.files import alike
 from napari_nucleate.gui.launch import DOCKS
 from napari_nucleate.gui.layers import add_boxes
 from napari_nucleate.gui.opening import open_project, reader
+from napari_nucleate.gui.project_menu import ProjectMenu
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.start import fill
 from napari_nucleate.io.read import read_images
 from napari_nucleate.io.write import write_image
-from napari_nucleate.project import run
+from napari_nucleate.project import log, run
 from napari_nucleate.project.model import Item, State
 from napari_nucleate.project.store import Store
 
@@ -52,7 +53,7 @@ def predicted(session, key, truth, confidence):
 
 
 @pytest.fixture
-def left(make_napari_viewer, images, random_model, tiny):
+def left(make_napari_viewer, qtbot, images, random_model, tiny):
     """The folder of a project that a window was closed on."""
     viewer = make_napari_viewer()
     fill(viewer, read_images(images))
@@ -73,6 +74,7 @@ def left(make_napari_viewer, images, random_model, tiny):
     predicted(session, "b", TRUTH[1], 0.9)
     predicted(session, "c", TRUTH[2], 0.6)
     session.judgements.judge(["b"], accept=True)
+    qtbot.waitUntil(lambda: not session.checks.running)
     session.close()
     return session
 
@@ -173,12 +175,15 @@ def small(folder, names):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda images: (images / "b.tif").unlink(), r"b.tif isn't there any more; put it back"),
+        (lambda images: (images / "b.tif").unlink(), r"1 of its image files.*b\.tif"),
         (lambda images: small(images, "b"), "different sizes or types, such as 64×64 and 5×6"),
         (lambda images: small(images, "abcd"), "it is another image, or one of several"),
     ],
 )
-def test_images_that_are_not_found_are_named(make_napari_viewer, left, images, change, sentence):
+def test_images_that_are_not_found_are_named(
+    make_napari_viewer, left, images, change, sentence, monkeypatch
+):
+    monkeypatch.setattr(locating.LocateDialog, "exec", lambda _: QDialog.DialogCode.Rejected)
     change(images)
     viewer = make_napari_viewer()
     with pytest.raises(NucleateError, match=sentence):
@@ -317,17 +322,18 @@ def test_the_label_dock_opens_one(make_napari_viewer, qtbot, left, monkeypatch):
     said = []
     session = session_of(viewer)
     monkeypatch.setattr(session, "notify", said.append)
-    chooser = choose.ImageChooser(viewer, session)
-    qtbot.addWidget(chooser)
+    menu = ProjectMenu(session)
+    qtbot.addWidget(menu)
     asked = iter(["", str(left.store.folder.parent), str(left.store.folder)])
-    monkeypatch.setattr(choose.QFileDialog, "getExistingDirectory", lambda *_: next(asked))
-    chooser.open.click()
+    monkeypatch.setattr(project_menu.QFileDialog, "getExistingDirectory", lambda *_: next(asked))
+    menu.open.trigger()
     assert not said
-    chooser.open.click()
+    menu.open.trigger()
     assert "is not a project" in str(said[0])
-    chooser.open.click()
+    menu.open.trigger()
     qtbot.waitUntil(lambda: not session.job.running)
     assert session.state.keys() == left.state.keys()
+    assert log.read(left.store.folder)[-1]["what"] == "opened"
 
 
 def test_names_of_files_are_names_of_images(images):

@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from napari_nucleate import __version__
-from napari_nucleate.cli import labels, learn, suggesting, tuning
+from napari_nucleate.cli import labels, learn, moving, suggesting, tuning
 from napari_nucleate.cli.arguments import Json
 from napari_nucleate.cli.data import new_folder
 from napari_nucleate.cli.doctor import doctor
@@ -66,6 +66,9 @@ app.command()(suggesting.suggest)
 app.command()(labels.export)
 app.command()(labels.evaluate)
 app.command()(doctor)
+app.command()(moving.locate)
+app.command()(moving.pack)
+app.command()(moving.unpack)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from napari_nucleate.io.read import pair
 from napari_nucleate.io.rows import read_rows
 from napari_nucleate.io.table import Row, measure, write_table
 from napari_nucleate.io.write import write_labels
+from napari_nucleate.project.log import Happened
 from napari_nucleate.project.store import Store
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def export_labels(labels: Path, images: Path | None, out: Path, ndim: NDim) -> i
             (image or ref).units,
         )
     write_table(out / "measurements.csv", rows)
+    if (project := project_of(labels)) is not None:
+        project.note(Happened("exported", len(refs), note=str(out)))
     return len(rows)
 
 
@@ -97,6 +100,13 @@ def rows_of(
     ]
 
 
+def project_of(labels: Path) -> Store | None:
+    """The project that labels are predictions of, or None."""
+    folder = labels if labels.is_dir() else labels.parent
+    store = Store(folder.parent, "nucleate export")
+    return store if store.exists and folder.name == "predictions" else None
+
+
 def scores_beside(
     labels: Path, keys: Sequence[str]
 ) -> Mapping[str, Mapping[str, Mapping[int, float]]]:
@@ -109,11 +119,10 @@ def scores_beside(
     NucleateError
         If it is damaged.
     """
-    folder = labels if labels.is_dir() else labels.parent
-    store = Store(folder.parent)
-    if store.exists and folder.name == "predictions":
-        return {key: store.load_table(key) for key in keys}
-    path = folder / OBJECTS
+    project = project_of(labels)
+    if project is not None:
+        return {key: project.load_table(key) for key in keys}
+    path = (labels if labels.is_dir() else labels.parent) / OBJECTS
     if not path.is_file():
         return {}
     found: dict[str, dict[str, dict[int, float]]] = {}

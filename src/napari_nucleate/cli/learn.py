@@ -53,6 +53,7 @@ from napari_nucleate.core.predict import Tiling
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.project.best import BestKept
+from napari_nucleate.project.log import Happened
 from napari_nucleate.project.store import Store
 
 GO_ON = "The same command with --resume goes on where it was interrupted."
@@ -264,6 +265,7 @@ def self_train(
             begun = state.recipe
             chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
             loop, out = Loop.go_on(store, state, chosen, rounds), project
+            store.note(Happened("opened", len(state.items)))
         elif images is None or masks is None or out is None:
             raise NucleateError("Give a project to go on with, or --images, --masks and --out.")
         else:

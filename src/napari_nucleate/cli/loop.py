@@ -11,6 +11,7 @@ from napari_nucleate.cli.options import merged
 from napari_nucleate.cli.projects import (
     Found,
     annotations_of,
+    checked,
     images_of,
     labelled_example,
 )
@@ -18,6 +19,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card
 from napari_nucleate.core.training.initial import check_fits
 from napari_nucleate.project import run
+from napari_nucleate.project.images import look, noted, sources
 from napari_nucleate.project.model import HUMAN, Item, State
 from napari_nucleate.project.store import Store
 
@@ -102,6 +104,7 @@ class Loop:
         state = State(
             name=folder.name, known=known, recipe=recipe, self_training=options, items=items
         )
+        state = noted(state, look(sources(state)))
         store = Store(folder, SELF_TRAIN)
         examples = [example(image, mask, known, boxes or {}) for image, mask in pairs]
         if boxes:
@@ -165,6 +168,7 @@ class Loop:
             )
             for key in human
         ]
+        state = checked(state, list(found))
         model = store.load_model(state.used.model) if state.used else None
         if model is not None and not (state.self_training.rounds or "rounds" in options):
             raise NucleateError(

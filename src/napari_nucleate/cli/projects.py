@@ -10,10 +10,12 @@ import numpy as np
 import typer
 
 from napari_nucleate.cli.data import references
+from napari_nucleate.cli.progress import console
 from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import same_size
 from napari_nucleate.core.patches import Example
+from napari_nucleate.project.images import changed, changed_in_words, gone_in_words, look, noted
 from napari_nucleate.project.model import HUMAN, PAINTED, rule_of
 
 if TYPE_CHECKING:
@@ -119,6 +121,8 @@ def images_of(state: State, keys: Sequence[str]) -> list[Found]:
     for path, all_keys in files.items():
         if not path or wanted.isdisjoint(all_keys):
             continue
+        if not Path(path).exists():
+            raise NucleateError(gone_in_words(path))
         refs = references(Path(path), ndim)
         by_name = {ref.key: ref for ref in refs}
         if not set(all_keys) & set(by_name) and len(refs) == len(all_keys):
@@ -134,3 +138,18 @@ def images_of(state: State, keys: Sequence[str]) -> list[Found]:
                 "TIFF, and begin a project from the files."
             )
     return [found[key] for key in keys]
+
+
+def checked(state: State, keys: Sequence[str]) -> State:
+    """Say which files of these images hold other pixels than before; the work goes on.
+
+    Returns
+    -------
+    State
+        The same, with checksums of files that had none.
+    """
+    used = dict.fromkeys(state.item(key).source for key in keys)
+    looked = list(look(filter(None, used)))
+    if other := changed(state, looked):
+        console.print(f"Warning: {changed_in_words(other)}", style="yellow", soft_wrap=True)
+    return noted(state, looked)

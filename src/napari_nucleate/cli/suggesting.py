@@ -8,7 +8,7 @@ import typer
 
 from napari_nucleate.cli.arguments import Json, report
 from napari_nucleate.cli.progress import Follower
-from napari_nucleate.cli.projects import Project, images_of
+from napari_nucleate.cli.projects import Project, checked, images_of
 from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.project.store import Store
 from napari_nucleate.project.suggest import Suggestion, as_dict, suggesting
@@ -23,6 +23,7 @@ def suggest(
     store = Store(project)
     state = store.load_state()
     images = images_of(state, state.keys())
+    checked(state, state.keys())
     with Follower(len(images), quiet=as_json) as follower:
         events = list(follower.follow(suggesting(state, store, images, count)))
     found = [event for event in events if isinstance(event, Suggestion)]

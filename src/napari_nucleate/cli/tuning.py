@@ -11,7 +11,7 @@ import typer
 
 from napari_nucleate.cli.arguments import Json
 from napari_nucleate.cli.progress import Follower, console
-from napari_nucleate.cli.projects import Project, annotations_of, images_of
+from napari_nucleate.cli.projects import Project, annotations_of, checked, images_of
 from napari_nucleate.cli.tables import print_tuned
 from napari_nucleate.core.events import Tile
 from napari_nucleate.project import tune as project_tune
@@ -61,6 +61,7 @@ def _chosen(store: Store, state: State, quiet: bool) -> Tuned | None:
     from napari_nucleate.core.instances.warm import compilations
 
     annotations = annotations_of(store, state)
+    checked(state, list(annotations))
     chosen: Tuned | None = None
     events = project_tune.tuning(store, state, annotations, lambda key: images_of(state, [key])[0])
     compiling = "Compiling the loops, once after installation: up to a minute…"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -24,6 +22,7 @@ from napari_nucleate.gui.axes import MADE
 from napari_nucleate.gui.dock import rows
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.layers import LayerSource, guess_axes
+from napari_nucleate.gui.project_menu import ProjectMenu
 from napari_nucleate.gui.widgets import GatedButton, LayerCombo, Sentence, follow
 from napari_nucleate.project.model import HUMAN
 from napari_nucleate.project.plan import Gate
@@ -61,9 +60,7 @@ class ImageChooser(QWidget):
         self.grey = QRadioButton("as grey")
         self.question = Sentence()
         self.use = GatedButton("Use this image", "Work on this image from now on.")
-        self.open = GatedButton(
-            "Open project…", "Go on with a project of before: its images, labels and models."
-        )
+        self.project = ProjectMenu(session)
         self.summary = Sentence()
         self._groups = [_exclusive(self.two, self.three), _exclusive(self.channels, self.grey)]
         self._lay_out()
@@ -71,7 +68,6 @@ class ImageChooser(QWidget):
         for button in (self.two, self.three, self.channels, self.grey):
             button.toggled.connect(self.refresh)
         self.use.clicked.connect(self._use)
-        self.open.clicked.connect(self._open)
         session.changed.connect(self._on_session)
         self._shown: LayerSource | None = None
         self._on_layer(self.layers.layer)
@@ -145,7 +141,7 @@ class ImageChooser(QWidget):
         layout.addWidget(self.summary)
         buttons = QHBoxLayout()
         buttons.addWidget(self.use, 1)
-        buttons.addWidget(self.open, 1)
+        buttons.addWidget(self.project, 1)
         layout.addLayout(buttons)
         grid = QGridLayout(self._axes_row)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -232,19 +228,6 @@ class ImageChooser(QWidget):
         except NucleateError as error:
             self._session.notify(error)
         self.refresh()
-
-    def _open(self) -> None:
-        """Ask for a project's folder, and open it."""
-        from napari_nucleate.gui.opening import open_project
-
-        last = str(self._session.store.folder.parent)
-        folder = QFileDialog.getExistingDirectory(self, "Open a project", last)
-        if not folder:
-            return
-        try:
-            open_project(self._session.viewer, Path(folder))
-        except NucleateError as error:
-            self._session.notify(error)
 
 
 def describe(source: LayerSource) -> str:

@@ -31,6 +31,7 @@ from napari_nucleate.gui.layers import LayerSource
 from napari_nucleate.gui.live import NAME
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.widgets import LayerCombo, plain
+from napari_nucleate.project.log import Happened
 from napari_nucleate.project.plan import Gate
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class ExportDock(QWidget):
         on_click(self._session, self.browse, self._browse)
         self.image.activated.connect(self._on_image)
         self.run.asked.connect(self._on_asked)
+        self.run.job.ended.connect(self._on_written)
         self._session.changed.connect(self._apply)
 
     # -- what and where -------------------------------------------------------------------
@@ -173,6 +175,11 @@ class ExportDock(QWidget):
                 overwrite=self.overwrite.isChecked(),
             ),
         )
+
+    def _on_written(self) -> None:
+        if written := self.run.written:
+            note = f"{len(written)} files to {written[0].parent}"
+            self._session.store.note(Happened("exported", note=note))
 
     def _one(self, layer: Labels) -> LabelExport:
         session, image = self._session, self.image.layer

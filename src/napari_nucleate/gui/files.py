@@ -9,6 +9,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import same_size
 from napari_nucleate.gui.layers import FILES, NAMES, LayerSource
 from napari_nucleate.io.read import read_stack
+from napari_nucleate.project.images import gone_in_words, missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,9 +68,8 @@ def add_project(viewer: Viewer, state: State) -> LayerSource:
             f"The images of {state.name!r} came from no file, but from napari: only there they "
             "were. Its labels are in the folder annotations, as TIFF."
         )
-    for path in paths:
-        if not Path(path).exists():
-            raise NucleateError(f"The image {path} isn't there any more; put it back.")
+    if gone := missing(state):
+        raise NucleateError(gone_in_words(gone[0]))
     group, *others = alike([read_stack(Path(path)) for path in paths])
     if others:
         raise NucleateError(
@@ -87,9 +87,9 @@ def add_project(viewer: Viewer, state: State) -> LayerSource:
     try:
         source = LayerSource.of(layer, axes, state.recipe.ndim, colour)
         keys = {ref.key for ref in source.stack.images(source.ndim)}
-        if missing := [item.key for item in state.items if item.key not in keys]:
+        if unknown := [item.key for item in state.items if item.key not in keys]:
             raise NucleateError(
-                f"{missing[0]} isn't among the images in {paths[0]} and the other files; put those "
+                f"{unknown[0]} isn't among the images in {paths[0]} and the other files; put those "
                 f"back that {state.name!r} was begun with."
             )
     except NucleateError:

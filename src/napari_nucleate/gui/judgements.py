@@ -217,7 +217,7 @@ class Judgements:
         session.strokes.refresh(*keys)
         now = {key: session.state.item(key) for key in keys}
         pairs = zip(step.before, step.after, strict=True)
-        back = [before for before, after in pairs if now[after.key] == after]
+        back = [b.at(now[b.key]) for b, after in pairs if now[b.key] == after.at(now[b.key])]
         taken = [item for item in step.after if item.status == "corrected"] if back else []
         if taken and session.annotation is None:
             raise NucleateError("There is no annotation layer; press Annotate first, then undo.")
@@ -234,9 +234,9 @@ class Judgements:
         pairs = zip(step.before, step.after, strict=True)
         known = set(session.state.keys())
         again = [
-            after
+            after.at(item)
             for before, after in pairs
-            if before.key in known and session.state.item(before.key) == before
+            if before.key in known and (item := session.state.item(before.key)) == before.at(item)
         ]
         if again:
             self._steps.append(step)

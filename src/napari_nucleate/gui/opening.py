@@ -10,7 +10,10 @@ import napari
 
 from napari_nucleate.gui.files import add_project
 from napari_nucleate.gui.launch import open_docks
+from napari_nucleate.gui.locating import ask_where
 from napari_nucleate.gui.session import session_of
+from napari_nucleate.project.images import missing
+from napari_nucleate.project.log import Happened
 from napari_nucleate.project.store import STATE, Store
 
 if TYPE_CHECKING:
@@ -46,11 +49,14 @@ def open_project(viewer: Viewer, folder: Path) -> None:
         store.claim_or_look()
         undone.callback(store.close)
         state = store.load_state()
+        if missing(state):
+            state = ask_where(session.viewer.window._qt_window, store, state)  # noqa: SLF001
         source = add_project(session.viewer, state)
         undone.callback(session.viewer.layers.remove, source.layer)
         open_docks(session.viewer)  # they show what happens from now on
         session.open(source, state, store)
         undone.pop_all()
+    store.note(Happened("opened", len(state.items)))
 
 
 def reader(path: str | list[str]) -> Callable[[Any], list[tuple[None]]] | None:

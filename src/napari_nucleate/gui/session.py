@@ -18,6 +18,8 @@ from napari_nucleate.core.images import same_size
 from napari_nucleate.core.loading import load_torch
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.changes import Changes
+from napari_nucleate.gui.checking import Checks
+from napari_nucleate.gui.dropping import Drops
 from napari_nucleate.gui.eye import Eye
 from napari_nucleate.gui.job import Ending, Failed, Job
 from napari_nucleate.gui.judgements import Judgements
@@ -140,6 +142,8 @@ class Session(QObject):
         self.strokes = Strokes(self)
         self.undoing = Undoing(self)
         self.trainings = Trainings(self)
+        self.checks = Checks(self)
+        self.drops = Drops(self)
         self._splittable = self._exportable = self._closed = False
         # How many images the last prediction was asked for.
         self.predicting = 0
@@ -269,7 +273,17 @@ class Session(QObject):
         self.keeper.forget()
         # Layers of the former image stay in the viewer, they are the person's; new ones are made.
         self.annotation = self.boxes = self.prediction = self.preview = None
+        self.checks.begin()
         self.eye.look()
+
+    def go_on_in(self, store: Store, state: State) -> None:
+        """Go on with the same work in a copy of the project; the former folder is let go."""
+        self.store.close()
+        self.store = store
+        for layer in (self.annotation, self.boxes):
+            if layer is not None:
+                layer.editable = True  # whoever only looked may paint on the copy
+        self._set(state)
 
     def annotate(self) -> Labels:
         """Make the annotation layer, or select the one there is, ready to paint."""
@@ -524,6 +538,7 @@ class Session(QObject):
         if self._closed:
             return
         self._closed = True
+        self.checks.stop()
         for event in self.job.close():
             self._note(event)
         used = self.state.model

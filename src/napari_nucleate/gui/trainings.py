@@ -234,6 +234,7 @@ def _work(
         examples,
         state.recipe,
         card,
+        state=state,
         initial=initial,
         snapshot=snapshot,
         beside=beside,

@@ -51,7 +51,11 @@ class Item(Params):
 
     key: FileName = Field(min_length=1, description="The image's name.")
     status: Status = Field("unlabelled", description="What became of it.")
-    source: str = Field("", description="Path of the file; empty where it is only in napari.")
+    source: str = Field(
+        "",
+        description="Path of the file, relative inside the project; empty: it is only in napari.",
+    )
+    checksum: str = Field("", description="Of a sample of the file's pixels; empty: not known.")
     model: FileName = Field("", description="The model that predicted it.")
     round: int | None = Field(None, ge=0, description="The round of that model.")
     confidence: float | None = Field(None, ge=0, le=1, description="Confidence of the prediction.")
@@ -59,6 +63,10 @@ class Item(Params):
     judged: bool | None = Field(
         None, description="A person looked at it and accepted it; false: among others, or a round."
     )
+
+    def at(self, other: Item) -> Item:
+        """The same judgement of an image whose file is where `other` says. Pure."""
+        return self.model_copy(update={"source": other.source, "checksum": other.checksum})
 
     @property
     def vouched(self) -> bool:
@@ -91,6 +99,7 @@ class RoundEntry(Params):
     pseudo_objects: int | None = Field(None, ge=0, description="Predicted objects learned from.")
     initial: FileName = Field("", description="The model whose weights it began with; empty: none.")
     seconds: float = Field(ge=0, description="Time of training, in seconds.")
+    steps: int | None = Field(None, ge=0, description="Updates of the weights.")
     validation_ap: float | None = Field(None, description="Mean AP on the validation images.")
     initial_ap: float | None = Field(
         None, description="That of the model it began with, on the same objects."

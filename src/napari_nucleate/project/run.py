@@ -35,7 +35,8 @@ from napari_nucleate.core.zoom import measured_diameter
 from napari_nucleate.project.beside import Asked
 from napari_nucleate.project.beside import beside as run_beside
 from napari_nucleate.project.best import BestKept
-from napari_nucleate.project.model import HUMAN, Item, RoundEntry, State
+from napari_nucleate.project.learned import learned
+from napari_nucleate.project.model import HUMAN, RoundEntry, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -122,6 +123,7 @@ def training(
     recipe: Recipe,
     card: Card,
     *,
+    state: State | None = None,
     initial: Model | None = None,
     view: View | None = None,
     changed: Changed | None = None,
@@ -130,7 +132,8 @@ def training(
 ) -> Generator[TrainEvent, None, None]:
     """Train; keep the best weights on disk from the first validation on, and what to go on from.
 
-    Parameters and events are those of `core.training.train.train`. Of a training that came to its
+    Parameters and events are those of `core.training.train.train`; the project's `state`
+    tells more of the images, where what was learned from is written. Of a training that came to its
     end only the model is left. With `beside`, it runs in a process of its own, for a window to
     stay alive; files are written in this one.
     """
@@ -158,7 +161,7 @@ def training(
         snapshot=snapshot,
         keep=keep,
     )
-    best = BestKept(store.save_model)
+    best = BestKept(lambda model: _save_model(store, state or State(), model))
     with breaking_off("training", best.in_words), closing(best.of(steps)) as events:
         for event in events:
             if isinstance(event, Trained):
@@ -264,7 +267,7 @@ def self_training(
     store.save_state(state)
     refs = {ref.key: ref for ref in pool}
     learning: Validated | None = None
-    best = BestKept(store.save_model)
+    best = BestKept(lambda model: _save_model(store, state, model))
 
     def kept() -> str:
         known = best.in_words()
@@ -313,14 +316,15 @@ def after(state: State, event: object) -> State:
         # What was rejected is a model's mask, not the image.
         rejected = item.status == "rejected" and item.model == name
         return state.replace(
-            Item(
-                key=event.key,
-                source=item.source,
-                status="rejected" if rejected else "predicted",
-                model=name,
-                round=number,
-                confidence=min(max(event.scores.image, 0.0), 1.0),
-                reason=event.scores.reason,
+            item.model_copy(
+                update={
+                    "status": "rejected" if rejected else "predicted",
+                    "model": name,
+                    "round": number,
+                    "confidence": min(max(event.scores.image, 0.0), 1.0),
+                    "reason": event.scores.reason,
+                    "judged": None,
+                }
             )
         )
     if isinstance(event, Accepted):
@@ -351,6 +355,7 @@ def entered(state: State, model: Model) -> State:
         pseudo_objects=record.pseudo_objects,
         initial=record.initial,
         seconds=record.seconds,
+        steps=record.steps,
         validation_ap=record.validation_ap,
         initial_ap=record.initial_ap,
         measured=_measured(record),
@@ -412,3 +417,9 @@ def _save(store: Store, prediction: Prediction, refs: Mapping[str, CalibratedSou
     """Write a prediction with the pixel size of its own image."""
     ref = refs[prediction.key]
     store.save_prediction(prediction, ref.spacing, ref.units)
+
+
+def _save_model(store: Store, state: State, model: Model) -> None:
+    """Write the best weights so far, and what they learned from."""
+    store.save_model(model)
+    store.save_round(learned(state, model))

@@ -1,12 +1,16 @@
 """A project on disk: a folder that a person can read.
 
 nucleate.json        the state
+log.csv              what happened, a line each
 annotations/KEY.tif  what the person painted; KEY.planes/: planes of a volume that are newer;
                      boxes.json: the boxes where it counts
 predictions/KEY.tif  the labels a model drew; maps/KEY.tif its maps; KEY.json the scores, and
                      what else is known of each object; stars/KEY.safetensors centres and rays
 models/NAME/         weights.safetensors and model.json; resume.safetensors while its training is
                      interrupted; of both safetensors, *.previous.* is the one before
+rounds/NAME.json     what each model learned from: which images, whose labels, how sure
+
+Names that begin with a dot are the program's: the lock, and files half written.
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ from napari_nucleate.io.snapshot import (
     snapshot_card,
 )
 from napari_nucleate.io.write import write_labels
+from napari_nucleate.project import log
+from napari_nucleate.project.images import portable, resolved
 from napari_nucleate.project.lock import ProjectLock
 from napari_nucleate.project.model import State
 from napari_nucleate.project.predictions import Predictions
@@ -48,6 +54,8 @@ if TYPE_CHECKING:
     from napari_nucleate.core.events import Prediction
     from napari_nucleate.core.model import Card, Model
     from napari_nucleate.core.training.snapshot import Snapshot
+    from napari_nucleate.project.learned import Round
+    from napari_nucleate.project.log import Happened
 
 STATE = "nucleate.json"
 PARTS = ("annotations", "predictions", "models", "rounds")
@@ -75,6 +83,8 @@ class Store:
     def __init__(self, folder: Path, what: str = "a napari window") -> None:
         self.folder = folder
         self.locked = ""
+        self._what = what
+        self._saved: State | None = None
         self._lock = ProjectLock(folder, what)
         self._annotating = threading.Lock()
         self._predictions = Predictions(folder / "predictions")
@@ -129,12 +139,21 @@ class Store:
         return (self.folder / STATE).is_file()
 
     def save_state(self, state: State) -> None:
-        """Write `nucleate.json`."""
+        """Write `nucleate.json`; paths of images inside the folder are relative there."""
         self.claim()
-        write_text(self.folder / STATE, state.to_json(), overwrite=True)
+        before = self._saved or (self.load_state() if self.exists else None)
+        text = portable(state, self.folder).to_json()
+        write_text(self.folder / STATE, text, overwrite=True)
+        self._saved = state
+        self.note(*log.between(before, state))
+
+    def note(self, *happened: Happened) -> None:
+        """Add to the project's log; nothing where there is no project, or it is only read."""
+        if happened and self.exists and not self.locked:
+            log.write(self.folder, self._what, happened)
 
     def load_state(self) -> State:
-        """Read `nucleate.json`.
+        """Read `nucleate.json`; paths of images are absolute.
 
         Raises
         ------
@@ -146,7 +165,8 @@ class Store:
                 f"{self.folder} is not a project: it has no {STATE}. Give a folder made by "
                 "`nucleate self-train` or the window."
             )
-        return State.load(self.folder / STATE)
+        self._saved = resolved(State.load(self.folder / STATE), self.folder)
+        return self._saved
 
     def save_annotation(
         self,
@@ -358,6 +378,11 @@ class Store:
             if begun > newest:
                 newest, found = begun, folder.name if interrupted else ""
         return found
+
+    def save_round(self, round_: Round) -> None:
+        """Write what a model learned from, over an earlier state of the same training."""
+        path = self._made(self.folder / "rounds") / f"{round_.model}.json"
+        write_text(path, round_.to_json(), overwrite=True)
 
     def new_model_name(self, number: int) -> str:
         """A name that no model of the project has: round-0, round-0-2, round-0-3 and so on."""

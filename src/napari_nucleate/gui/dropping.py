@@ -1,0 +1,54 @@
+"""A project's folder dropped on the window.
+
+napari asks which plugin to use wherever two read folders, whichever folder it is: so no reader of
+ours claims folders, and those that are projects are taken out of what is dropped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, QTimer
+
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.project.store import Store
+
+if TYPE_CHECKING:
+    from napari_nucleate.gui.session import Session
+
+
+class Drops(QObject):
+    """Opens a project when its folder is dropped on the viewer; other drops are napari's.
+
+    Parameters
+    ----------
+    session : Session
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        session.viewer.window._qt_viewer.installEventFilter(self)  # noqa: SLF001
+
+    def eventFilter(self, watched: QObject, event: Any) -> bool:
+        """Take the drop of one folder that holds a project."""
+        del watched
+        if event.type() != QEvent.Type.Drop:
+            return False
+        urls = event.mimeData().urls()
+        folder = Path(urls[0].toLocalFile()) if len(urls) == 1 and urls[0].isLocalFile() else None
+        if folder is None or not Store(folder).exists:
+            return False
+        event.acceptProposedAction()
+        # Not before the drop is over: whoever drags waits for its end, and a dialog may come.
+        QTimer.singleShot(0, lambda: self._open(folder))
+        return True
+
+    def _open(self, folder: Path) -> None:
+        from napari_nucleate.gui.opening import open_project
+
+        try:
+            open_project(self._session.viewer, folder)
+        except NucleateError as error:
+            self._session.notify(error)
