@@ -41,7 +41,9 @@ class Strokes:
         self._undone = 0
         layer.events.paint.connect(self._on_painted)
         layer.events.labels_update.connect(self._on_updated)
-        layer.events.set_data.connect(self._on_redrawn)
+        # napari doesn't redraw a hidden layer.
+        for emitter in (layer.events.set_data, layer.events.visible):
+            emitter.connect(self.catch_up)
 
     def note(self, key: str, planes: Iterable[int] | None = None) -> None:
         """Note that an image's labels are others now: they are kept, and a training may follow.
@@ -103,15 +105,15 @@ class Strokes:
             fresh, self._fresh = self._fresh, []
             self._look(fresh)
 
-    def _on_redrawn(self) -> None:
+    def catch_up(self) -> None:
         """See whether something was undone or redone: napari tells nobody, but its history does."""
         layer, undone = self._session.annotation, self._redoable()
-        if layer is None or undone == self._undone:
+        steps = undone - self._undone
+        if layer is None or not steps:
             return
-        moved = getattr(layer, REDO if undone > self._undone else UNDO, ())
+        moved = list(getattr(layer, REDO if steps > 0 else UNDO, ()))[-abs(steps) :]
         self._undone = undone
-        if moved:
-            self._edited(moved[-1])
+        self._edited([atom for step in moved for atom in step])
 
     def _edited(self, atoms: Sequence[Any]) -> None:
         """Note the images, and planes of them, that a step of the layer's history changed."""
