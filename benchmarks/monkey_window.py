@@ -446,10 +446,8 @@ class Window:
     def _close(self) -> None:
         from napari_nucleate.project.store import Store
 
-        folder, state = self.session.store.folder, self.session.state
-        places = {
-            key: self.session.source.place(self.session.ref(key)) for key in self.session.refs()
-        }
+        folder, source = self.session.store.folder, self.session.source
+        places = {key: source.place(ref) for key, ref in self.session.refs().items()}
         shadow = self.shadow
         self.viewer.close()
         self.settle(0.2)

@@ -175,6 +175,20 @@ def test_without_any_layer_docks_go_on(work, qtbot):
     assert list(work.viewer.layers) == [work.layer]
 
 
+def test_strokes_on_the_layer_of_a_former_project_concern_nobody(work):
+    session = work.session
+    former = session.annotation
+    with former.block_history():
+        former.data_setitem((np.array([5]), np.array([3]), np.array([3])), 4)
+    other = work.viewer.add_image(np.zeros((2, 64, 64)), name="other")
+    session.choose_layer(other, "NYX", 2)
+    layer = session.annotate()
+    former.paint((5, 40, 40), 3)
+    assert not session.state.keys("labelled")
+    layer.paint((int(session.current[-1]), 40, 40), 3)
+    assert session.state.keys("labelled") == [session.current]
+
+
 # -- moved -------------------------------------------------------------------------------------
 
 

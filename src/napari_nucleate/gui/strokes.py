@@ -38,7 +38,7 @@ class Strokes:
 
     def watch(self, layer: Labels) -> None:
         """See what is painted on a new annotation layer."""
-        self._undone = 0
+        self._undone, self._fresh = 0, []
         layer.events.paint.connect(self._on_painted)
         layer.events.labels_update.connect(self._on_updated)
         # napari doesn't redraw a hidden layer.
@@ -94,6 +94,8 @@ class Strokes:
         return any(plane.any() for plane in planes)
 
     def _on_painted(self, event: Any) -> None:
+        if event.source is not self._session.annotation:
+            return  # the layer of a project of before, which is still there
         # A stroke ends what could be redone.
         self._undone = self._redoable()
         self._edited(event.value)
