@@ -85,9 +85,12 @@ def play(seed: int, count: int, folder: Path, result: Path | None, loud: bool) -
     """Let the monkey do so many things in this process."""
     os.environ["NUCLEATE_HOME"] = str(folder / "projects")
     os.environ["NAPARI_CONFIG"] = str(folder / "settings.yaml")
-    # Behind all others: `benchmarks/sparse.py` is not the package that dask looks for.
-    sys.path.append(str(Path(__file__).parent))
+    # For a moment: dask would take `benchmarks/sparse.py` for a package of that name.
+    here = str(Path(__file__).parent)
+    sys.path.append(here)
     from monkey_acts import Monkey
+
+    sys.path.remove(here)
     from napari_nucleate.gui import trainings, warming
 
     # Compiling ahead would only cost time here; every fourth seed trains in a process of its own.
