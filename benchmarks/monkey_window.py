@@ -300,9 +300,14 @@ class Window:
     def _resynchronise(self) -> None:
         """Go on from what there is: a failure counts once."""
         layer = self.session.annotation
-        if layer is not None:
-            self.shadow, self._painted_on = Shadow(np.asarray(layer.data)), layer
-            self._folder = self.session.store.folder
+        now = None if layer is None else np.asarray(layer.data)
+        if now is None or (self.shadow is not None and np.array_equal(now, self.shadow.pixels)):
+            return
+        self.shadow, self._painted_on = Shadow(now), layer
+        self._folder = self.session.store.folder
+        # napari forgets its strokes, too.
+        layer.editable = False
+        layer.editable = True
 
     def _check_docks(self) -> None:
         """Look whether buttons are open where the plan says so, and say why where they aren't."""

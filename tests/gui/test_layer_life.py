@@ -521,8 +521,10 @@ def test_what_is_undone_on_a_hidden_layer_is_kept_too(work):
     session.keeper.flush()
     session.annotation.visible = False
     session.annotation.undo()
+    session.annotation.paint((4, 40, 40), 3)
     session.keeper.flush()
     assert not session.store.load_annotation("nuclei_n3").any()
+    assert session.store.load_annotation("nuclei_n4").any()
 
 
 @pytest.mark.parametrize("change", ["removed", "renamed", "replaced", "moved"])

@@ -193,7 +193,7 @@ class LayerLife:
             self._pixels[role] = layer.data
             # napari would undo strokes on what was replaced; a lock makes it forget them.
             layer.editable = False
-            layer.editable = True
+            layer.editable = not session.store.locked
             for key in session.refs():
                 session.strokes.note(key)
             session.strokes.refresh()

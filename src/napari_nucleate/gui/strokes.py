@@ -96,6 +96,10 @@ class Strokes:
     def _on_painted(self, event: Any) -> None:
         if event.source is not self._session.annotation:
             return  # the layer of a project of before, which is still there
+        if not event.source.visible:
+            # What was undone while it was hidden, nobody told of, and a stroke makes it forgotten.
+            for key in self._session.refs():
+                self.note(key)
         # A stroke ends what could be redone.
         self._undone = self._redoable()
         self._edited(event.value)
