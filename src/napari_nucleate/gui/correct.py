@@ -233,8 +233,11 @@ class CorrectDock(CorrectForm):
             return
         if len(self.gesture.points) < 2:
             self.said.warn("Click two or more points in one object first.")
-        elif self._act(SPLIT, np.array(self.gesture.points)):
-            self.gesture.clear()
+            return
+        gesture = self.gesture
+        # The session may put the tool away meanwhile, as where the layer's status is another now.
+        if self._act(SPLIT, np.array(gesture.points)) and self.gesture is gesture:
+            gesture.clear()
             self.hint.say(f"{SPLIT.next} Escape leaves the tool.")
 
     def _on_made(self, positions: np.ndarray) -> None:
