@@ -94,9 +94,10 @@ class Strokes:
         return any(plane.any() for plane in planes)
 
     def _on_painted(self, event: Any) -> None:
-        if event.source is not self._session.annotation:
+        layer = self._session.annotation
+        if layer is None or event.source is not layer:
             return  # the layer of a project of before, which is still there
-        if not event.source.visible:
+        if not layer.visible:
             # What was undone while it was hidden, nobody told of, and a stroke makes it forgotten.
             for key in self._session.refs():
                 self.note(key)
