@@ -182,8 +182,10 @@ def test_removing_the_image_in_use(dock, viewer, qtbot):
     layer = use(dock, qtbot)
     click(qtbot, dock.annotate)
     viewer.layers.remove(layer)
-    assert not dock.annotate.isEnabled()
     assert not dock.chooser.use.isEnabled()
+    assert "Annotate shows it again" in dock.reasons.text()
+    click(qtbot, dock.annotate)
+    assert list(viewer.layers) == [layer, dock.session.annotation]
 
 
 def test_another_image_is_announced(dock, viewer, qtbot):

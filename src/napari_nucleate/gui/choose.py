@@ -157,7 +157,7 @@ class ImageChooser(QWidget):
         source = self._session.source
         if source is not None and source is not self._shown:
             self.layers.choose(source.layer)
-            self._on_layer(source.layer)
+            self._on_layer(self.layers.layer)
         self._shown = source
         self.refresh()
 
@@ -184,6 +184,9 @@ class ImageChooser(QWidget):
         layer = self.layers.layer
         if layer is not None and layer.ndim != len(self.axes):
             self._on_layer(layer)
+        elif layer is not None:
+            self._show_axes(layer, "".join(choice.raw() for choice in self.axes))
+            self.refresh()
 
     def _show_axes(self, layer: Image | None, axes: str) -> None:
         grid = self._axes_row.layout()

@@ -26,6 +26,7 @@ from napari_nucleate.gui.edits import Editor, copy_of, why_not
 from napari_nucleate.gui.front import Front
 from napari_nucleate.gui.gestures import Gesture
 from napari_nucleate.gui.keys import Keys
+from napari_nucleate.gui.life import Follower
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.widgets import follow
 
@@ -53,7 +54,7 @@ class CorrectDock(CorrectForm):
         self._viewer = viewer
         self._session = session_of(viewer)
         self._editor: Editor | None = None
-        self._followed: Labels | None = None
+        self._follower = Follower(self._on_layer_changed, ("editable", "n_edit_dimensions"))
         self._keys = Keys(viewer)
         self._front = Front(self)
         self.tool: Correction | None = None
@@ -76,6 +77,7 @@ class CorrectDock(CorrectForm):
         self._session.changed.connect(self._on_session)
         self._front.changed.connect(self._on_front)
         self.destroyed.connect(self._keys.release_all)
+        self.destroyed.connect(lambda: self._follower.follow(None))
 
     # -- the layer ------------------------------------------------------------------------
 
@@ -86,16 +88,7 @@ class CorrectDock(CorrectForm):
             self.layers.choose(active)
 
     def _on_chosen(self, layer: Labels | None) -> None:
-        if self._followed is not None:
-            for emitter in (
-                self._followed.events.editable,
-                self._followed.events.n_edit_dimensions,
-            ):
-                emitter.disconnect(self._on_layer_changed)
-        self._followed = layer
-        if layer is not None:
-            for emitter in (layer.events.editable, layer.events.n_edit_dimensions):
-                emitter.connect(self._on_layer_changed)
+        self._follower.follow(layer)
         self.said.say("")
         self._on_layer_changed()
 
@@ -240,8 +233,11 @@ class CorrectDock(CorrectForm):
             return
         if len(self.gesture.points) < 2:
             self.said.warn("Click two or more points in one object first.")
-        elif self._act(SPLIT, np.array(self.gesture.points)):
-            self.gesture.clear()
+            return
+        gesture = self.gesture
+        # The session may put the tool away meanwhile, as where the layer's status is another now.
+        if self._act(SPLIT, np.array(gesture.points)) and self.gesture is gesture:
+            gesture.clear()
             self.hint.say(f"{SPLIT.next} Escape leaves the tool.")
 
     def _on_made(self, positions: np.ndarray) -> None:

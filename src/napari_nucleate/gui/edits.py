@@ -206,6 +206,8 @@ class Editor:
             for at, position in enumerate(pixel)
         )
         ledger = ledger_of(self.layer)
+        # napari can't edit what it doesn't draw, and nothing changes unseen.
+        self.layer.visible = True
         with self.layer.block_history():
             self.layer.data_setitem(where, values)
         ledger.enter(edit, where, before, values)

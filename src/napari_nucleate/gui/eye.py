@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_nucleate.core.events import Preview, Viewed
 from napari_nucleate.core.images import SPATIAL
+from napari_nucleate.gui.layers import corners_of
 
 if TYPE_CHECKING:
     from napari_nucleate.core.images import ImageRef
@@ -49,12 +50,15 @@ class Eye:
     def look(self) -> None:
         """Note the image in view and its visible part; on the GUI's side.
 
-        Who hides the layer of previews looks at none: the training has that time for itself.
+        Who hides or removes the layer of previews looks at none: the training has that time for
+        itself.
         """
-        source, preview = self._session.source, self._session.preview
+        session = self._session
+        source, preview = session.source, session.preview
+        seen = not session.life.gone("preview") if preview is None else preview.visible
         looked = None
-        if source is not None and (preview is None or preview.visible):
-            ref = source.in_view(self._session.viewer)
+        if source is not None and seen:
+            ref = source.in_view(session.viewer)
             looked = ref, self._visible(source)
         with self._lock:
             self._looked = looked
@@ -90,7 +94,7 @@ class Eye:
     def _visible(source: LayerSource) -> tuple[slice, ...]:
         """The middle of what is on the screen, at most `LARGEST_PREVIEW` a side."""
         layer, longest = source.layer, LARGEST_PREVIEW[source.ndim]
-        corners = np.asarray(layer.corner_pixels)
+        corners = corners_of(layer)
         region = []
         for axis in SPATIAL[source.ndim]:
             at = source.axes.index(axis)

@@ -78,6 +78,13 @@ def tables_of(layer: Labels) -> ImageTables:
     return _tables[layer]
 
 
+def move_tables(before: Labels, after: Labels) -> None:
+    """Let the tables of a layer be those of another, which shows what it showed."""
+    if before in _tables:
+        tables = _tables[after] = _tables.pop(before)
+        tables.move(after)
+
+
 class ImageTables:
     """The tables of a layer's images, one after the other; gives each image labels of its own.
 
@@ -112,6 +119,11 @@ class ImageTables:
         if not self._timer.isActive():
             self._timer.start(round(1000 * max(self._after - time.perf_counter(), 0)))
         return 0 if found is None else by
+
+    def move(self, layer: Labels) -> None:
+        """Be the tables of another layer from now on."""
+        self._layer, self._changed = ref(layer), True
+        self.set()
 
     def set(self) -> None:
         """Give the layer all rows now."""

@@ -142,6 +142,12 @@ class Judgements:
                 f"Nothing was found in {key}: paint what is missing, or confirm that it is empty "
                 "in the Label dock."
             )
+        largest = np.iinfo(session.painted(key).dtype).max
+        if found.max() > largest:
+            raise NucleateError(
+                f"{key} has an object {found.max()}, and {largest} is the largest label that the "
+                "annotation layer can hold; convert it to a larger type, such as int32."
+            )
         after = item.model_copy(update={"status": "corrected"})
         # Noted before the layer tells that it was painted on: `status` is asked then.
         self._taken[key] = item, _digest(found)

@@ -117,6 +117,7 @@ class Keeper(QObject):
 
     def flush(self) -> None:
         """Write what changed, now. What can't be written is said, and tried again."""
+        self._session.strokes.catch_up()
         self._timer.stop()
         self._copier.stop()
         copying, self._copying = self._copying, None
@@ -187,9 +188,10 @@ class Keeper(QObject):
         copies = []
         if layer is not None and source is not None:
             painted, self._painted = self._painted, {}
+            data = layer.data  # the person may give the layer other pixels meanwhile
             for key, planes in sorted(painted.items()):
                 ref = session.ref(key)
-                image = layer.data[source.place(ref)]
+                image = data[source.place(ref)]
                 volume = image if ref.ndim == 3 else image[np.newaxis]
                 copied = {}
                 for at in range(len(volume)) if planes is None or ref.ndim == 2 else sorted(planes):

@@ -35,6 +35,8 @@ KNOWN_NAMES: dict[Known, str] = {
 
 OWN_LABEL = "Paint each object in its own label: the key M picks a new one."
 
+IMAGE_GONE = "The image layer was removed. Its project goes on; Annotate shows it again."
+
 
 class LabelDock(QWidget):
     """Choose the images, paint on them, and see which are labelled.
@@ -104,6 +106,8 @@ class LabelDock(QWidget):
         self.suggest.apply(gates[1])
         self._on_layers()
         hint = "" if state.recipe.target.semantic else OWN_LABEL
+        if self.session.life.image_gone:
+            hint = IMAGE_GONE
         self.reasons.say(reasons(gates) or hint)
 
     def _lay_out(self) -> None:

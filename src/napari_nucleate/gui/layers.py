@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from napari.layers import Image
 from napari.utils.transforms import CompositeAffine
 
 from napari_nucleate.core.errors import NucleateError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from napari import Viewer
-    from napari.layers import Image, Labels, Shapes
+    from napari.layers import Labels, Layer, Shapes
     from numpy.typing import NDArray
 
 Colour = Literal["channels", "grey"]
@@ -86,20 +87,7 @@ class LayerSource:
                 f"Axes {axes} of {layer.name!r} are out of order; Z, Y and X must follow "
                 "each other, transpose the layer."
             )
-        data = layer.data[0] if layer.multiscale else layer.data
-        scale = tuple(float(s) for s in layer.scale)
-        units = tuple(str(u) for u in layer.units)
-        if getattr(layer, "rgb", False):  # label layers have no such property
-            if colour is None:
-                raise NucleateError(
-                    f"{layer.name!r} is a colour image; say whether its colours are channels or "
-                    "it is read as grey."
-                )
-            data = _lazy(data)[..., :3]
-            if colour == "grey":
-                data = data.mean(-1)
-            else:
-                axes, scale, units = axes + "C", (*scale, 1.0), (*units, "pixel")
+        data, axes, scale, units = _read(layer, axes, colour)
         name, names = _names(layer, axes, data.shape)
         stack = Stack(data, axes, scale, units, name=name, names=names)
         stack.images(ndim)
@@ -110,6 +98,36 @@ class LayerSource:
         """Axes of the layer, without colours; also those of layers made for it."""
         return self.stack.axes[: self.layer.ndim]
 
+    def again(self) -> LayerSource:
+        """Read the layer anew, after it got other pixels or another scale; images keep their names.
+
+        Raises
+        ------
+        NucleateError
+            If its pixels have another shape now: they are other images.
+        """
+        layer, axes = self.layer, self.axes
+        colour: Colour = "channels" if self.stack.axes != axes else "grey"
+        data, _, scale, units = _read(layer, axes, colour)
+        if tuple(data.shape) != tuple(self.stack.data.shape):
+            raise NucleateError(
+                f"The pixels of {layer.name!r} were replaced by others of the shape "
+                f"{tuple(data.shape)}, and {tuple(self.stack.data.shape)} is worked on."
+            )
+        return replace(self, stack=replace(self.stack, data=data, scale=scale, units=units))
+
+    def apart(self, geometry: Mapping[str, Any]) -> LayerSource:
+        """The same images in a layer of their own, for when theirs shows others; in no viewer yet.
+
+        Parameters
+        ----------
+        geometry : mapping
+            Where the images lay, see `geometry_of`.
+        """
+        stack, colours = self.stack, len(self.stack.axes) > len(geometry["scale"])
+        layer = Image(stack.data, name=f"{stack.name} (before)", rgb=colours, **geometry)
+        return replace(self, layer=layer)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of a label layer for all images: the layer's, one long where channels are."""
@@ -119,12 +137,11 @@ class LayerSource:
     def view(self, colour: Colour | None) -> View:
         """How the layer was read, to read it so again."""
         layer = self.layer
-        data = layer.data[0] if layer.multiscale else layer.data
         return View(
             name=self.stack.name,
             files=tuple(map(_whole, layer.metadata.get(FILES) or [layer.source.path or ""])),
             axes=self.axes,
-            shape=tuple(int(n) for n in data.shape),
+            shape=tuple(int(n) for n in pixels_of(layer).shape),
             colour=(colour or "") if getattr(layer, "rgb", False) else "",
             scale=tuple(float(s) for s in layer.scale),
             units=tuple(str(u) for u in layer.units),
@@ -174,22 +191,13 @@ class LayerSource:
         The one plane of the channel axis is made as thick as all channels, so that it shows
         whichever channel is looked at.
         """
-        layer = self.layer
-        scale, translate = np.array(layer.scale, float), np.array(layer.translate, float)
+        result = geometry_of(self.layer)
         if "C" in self.axes:
             at = self.axes.index("C")
             count = self.stack.n_channels
-            translate[at] += scale[at] * (count - 1) / 2
-            scale[at] *= count
-        return {
-            "scale": scale,
-            "translate": translate,
-            "rotate": layer.rotate,
-            "shear": layer.shear,
-            "affine": layer.affine,
-            "units": layer.units,
-            "axis_labels": layer.axis_labels,
-        }
+            result["translate"][at] += result["scale"][at] * (count - 1) / 2
+            result["scale"][at] *= count
+        return result
 
     def geometry_at(self, ref: ImageRef, offset: tuple[int, ...] = ()) -> dict[str, Any]:
         """Geometry of a layer that holds one image only, or a region of it from `offset` on.
@@ -218,7 +226,10 @@ class LayerSource:
 
     def in_view(self, viewer: Viewer) -> ImageRef:
         """The image that the sliders point at."""
-        point = np.asarray(viewer.dims.point, float)[-self.layer.ndim :]
+        point = np.zeros(self.layer.ndim)
+        # Without the layer, the viewer may have fewer dimensions.
+        shown = np.asarray(viewer.dims.point, float)[-self.layer.ndim :]
+        point[self.layer.ndim - len(shown) :] = shown
         index = np.round(self.layer.world_to_data(point)).astype(int)
         wanted = []
         for at, axis in enumerate(self.axes):
@@ -240,6 +251,61 @@ class LayerSource:
         for axis in position:
             at = self.axes.index(axis)
             viewer.dims.set_point(before + at, float(world[at]))
+
+
+def pixels_of(layer: Image | Labels) -> Any:
+    """The pixels of a layer; of one with several resolutions, the finest."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def corners_of(layer: Image | Labels) -> NDArray[np.float64]:
+    """The two corners of what is seen of a layer, in its finest pixels; shape (2, layer.ndim)."""
+    corners = np.asarray(layer.corner_pixels, float)
+    if layer.multiscale:  # napari tells them in pixels of the resolution that is shown
+        corners = corners * np.asarray(layer.downsample_factors)[layer.data_level]
+    return corners
+
+
+def geometry_of(layer: Layer) -> dict[str, Any]:
+    """Where the pixels of a layer lie: what another layer is made with, to lie there too."""
+    return {
+        "scale": np.array(layer.scale, float),
+        "translate": np.array(layer.translate, float),
+        "rotate": np.array(layer.rotate, float),
+        "shear": np.array(layer.shear, float),
+        "affine": np.array(layer.affine.affine_matrix, float),
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
+
+
+def lay(layer: Layer, geometry: Mapping[str, Any]) -> None:
+    """Move a layer to where another one lies, see `geometry_of`; what is right stays untouched."""
+    now = geometry_of(layer)
+    for name, value in geometry.items():
+        same = now[name] == value if isinstance(value, tuple) else np.array_equal(now[name], value)
+        if not same:
+            setattr(layer, name, value)
+
+
+def _read(
+    layer: Image | Labels, axes: str, colour: Colour | None
+) -> tuple[Any, str, tuple[float, ...], tuple[str, ...]]:
+    """Pixels of a layer, their axes, scale and units; colours become channels or grey."""
+    data = pixels_of(layer)
+    scale = tuple(float(s) for s in layer.scale)
+    units = tuple(str(u) for u in layer.units)
+    if not getattr(layer, "rgb", False):  # label layers have no such property
+        return data, axes, scale, units
+    if colour is None:
+        raise NucleateError(
+            f"{layer.name!r} is a colour image; say whether its colours are channels or "
+            "it is read as grey."
+        )
+    data = _lazy(data)[..., :3]
+    if colour == "grey":
+        return data.mean(-1), axes, scale, units
+    return data, axes + "C", (*scale, 1.0), (*units, "pixel")
 
 
 def _names(layer: Image | Labels, axes: str, shape: Sequence[int]) -> tuple[str, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.core.instances.drawn import outlines
 from napari_nucleate.core.instances.evidence import astray
 from napari_nucleate.gui.job import Failed, Job
+from napari_nucleate.gui.layers import corners_of
 from napari_nucleate.gui.warming import SENTENCE, Preparing, preparing
 from napari_nucleate.gui.widgets import follow
 
@@ -232,7 +233,7 @@ class Live(QObject):
 def visible_region(source: LayerSource, viewer: Viewer) -> tuple[slice, ...]:
     """The part of an image (*spatial) that is on the screen, at most `LARGEST` long."""
     layer = source.layer
-    corners = np.asarray(layer.corner_pixels)
+    corners = corners_of(layer)
     shown = [axis - (viewer.dims.ndim - layer.ndim) for axis in viewer.dims.displayed]
     point = np.asarray(layer.world_to_data(np.asarray(viewer.dims.point, float)[-layer.ndim :]))
     region = []

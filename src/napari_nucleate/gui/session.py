@@ -31,7 +31,9 @@ from napari_nucleate.gui.layers import (
     add_boxes,
     boxes_of,
     file_of,
+    lay,
 )
+from napari_nucleate.gui.life import LayerLife
 from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.gui.trainings import Trainings
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from napari import Viewer
-    from napari.layers import Image, Labels, Layer, Shapes
+    from napari.layers import Image, Labels, Shapes
     from numpy.typing import NDArray
 
     from napari_nucleate.core.images import ImageRef, NDim
@@ -135,6 +137,9 @@ class Session(QObject):
         self.job.happened.connect(self._on_event)
         self.job.ended.connect(self._on_ended)
         self._refs: dict[str, ImageRef] = {}
+        # Where the preview lies: its image, and the pixel that it begins at.
+        self._previewed: tuple[ImageRef, tuple[int, ...]] | None = None
+        self.life = LayerLife(self)
         self.eye = Eye(self)
         self.changes = Changes(self)
         self.keeper = Keeper(self)
@@ -147,7 +152,6 @@ class Session(QObject):
         self._splittable = self._exportable = self._closed = False
         # How many images the last prediction was asked for.
         self.predicting = 0
-        viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.point.connect(self.eye.look)
         viewer.dims.events.point.connect(self.changes.look)
         viewer.scene.camera.events.center.connect(self.eye.look)
@@ -274,6 +278,7 @@ class Session(QObject):
         # Layers of the former image stay in the viewer, they are the person's; new ones are made.
         self.annotation = self.boxes = self.prediction = self.preview = None
         self.checks.begin()
+        self.life.work_on(source)
         self.eye.look()
 
     def go_on_in(self, store: Store, state: State) -> None:
@@ -285,11 +290,30 @@ class Session(QObject):
                 layer.editable = True  # whoever only looked may paint on the copy
         self._set(state)
 
+    def read_from(self, source: LayerSource) -> None:
+        """Read the same images from other pixels, or with another scale; the project stays."""
+        self.source = source
+        self._refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
+        if self.state.view is not None:
+            now = source.view(None)
+            self.state = self.state.model_copy(
+                update={
+                    "view": self.state.view.model_copy(
+                        update={"scale": now.scale, "units": now.units}
+                    )
+                }
+            )
+        self.keeper.touch()
+        self.eye.look()
+        self.changed.emit()
+
     def annotate(self) -> Labels:
         """Make the annotation layer, or select the one there is, ready to paint."""
         self.need_source()
         if self.store.locked:
             raise NucleateError(self.store.locked)
+        self.life.show_image()
+        self.annotation = self.annotation or self.life.back("annotation")
         if self.annotation is None:
             self._annotate(_labels(self.store, self.state, list(self._refs.values())))
         return self._ready()
@@ -305,6 +329,7 @@ class Session(QObject):
             where[...] = labels.reshape(where.shape)
         layer.refresh()
         self.strokes.watch(layer)
+        self.life.watch("annotation", layer)
         return self._ready()
 
     def _ready(self) -> Labels:
@@ -312,7 +337,7 @@ class Session(QObject):
         self._need_boxes()
         layer = self.need_annotation()
         self.viewer.layers.selection.active = layer
-        layer.mode = "paint"
+        layer.visible, layer.mode = True, "paint"
         self.changed.emit()
         return layer
 
@@ -322,7 +347,10 @@ class Session(QObject):
         self._need_boxes()
 
     def _need_boxes(self) -> None:
-        if self.state.known == "boxes" and self.boxes is None and self.source is not None:
+        if self.state.known != "boxes" or self.source is None:
+            return
+        self.boxes = self.boxes or self.life.back("boxes")
+        if self.boxes is None:
             self.boxes = self.viewer.add_shapes(
                 name="known boxes",
                 ndim=len(self.source.shape),
@@ -335,6 +363,7 @@ class Session(QObject):
             for key, drawn in self.store.load_boxes().items():
                 add_boxes(self.boxes, self.source, self.ref(key), drawn)
             self.boxes.editable = not self.store.locked
+            self.life.watch("boxes", self.boxes)
             self.boxes.events.data.connect(self._on_boxes)
 
     def need_annotation(self) -> Labels:
@@ -394,8 +423,10 @@ class Session(QObject):
         self.strokes.note(key)
 
     def go_to(self, key: str) -> None:
-        """Show an image in the viewer."""
-        self.need_source().show(self.viewer, self.ref(key))
+        """Show an image in the viewer; its layer comes back if it was removed."""
+        source = self.need_source()
+        self.life.show_image()
+        source.show(self.viewer, self.ref(key))
 
     def next_unlabelled(self) -> str:
         """Show the next image, after the one in view, that no person has labelled."""
@@ -415,6 +446,7 @@ class Session(QObject):
 
     def watch_training(self) -> None:
         """Show what a training will make of what is in view."""
+        self.preview = self.preview or self.life.back("preview")
         if self.preview is not None:
             self.preview.visible = True
         if self.prediction is not None:
@@ -509,6 +541,8 @@ class Session(QObject):
             raise NucleateError(f"Wait: {self.job.running} is under way; press Stop to end it.")
 
     def _on_boxes(self) -> None:
+        if self.boxes is None:
+            return
         self.keeper.touch()
         self.changes.note(self.current)
 
@@ -560,27 +594,23 @@ class Session(QObject):
         self.ended.emit(ending)
         self.changed.emit()
 
-    def _on_removed(self, event: Any) -> None:
-        layer: Layer = event.value
-        used = self.source.layer if self.source is not None else None
-        if layer in (self.annotation, self.boxes, used):
-            self.keeper.flush()
-        for name in ("annotation", "boxes", "prediction", "preview"):
-            if getattr(self, name) is layer:
-                setattr(self, name, None)
-        if self.source is not None and self.source.layer is layer:
-            self.job.stop()
-            self.source = None
-        self.changed.emit()
-
     def _show(self, event: Prediction | Preview) -> None:
-        if self.source is None or event.key not in self._refs:
+        source = self.source
+        if source is None or event.key not in self._refs:
             return
         ref = self.ref(event.key)
         if isinstance(event, Prediction):
-            self.prediction = show_prediction(self.viewer, self.source, self.prediction, ref, event)
-        else:
-            before = self.preview
-            self.preview = show_preview(self.viewer, self.source, before, ref, event)
-            if self.preview is not before:
+            before = self.prediction or self.life.back("prediction")
+            self.prediction = show_prediction(self.viewer, source, before, ref, event)
+            if before is None:
+                self.life.watch("prediction", self.prediction)
+        elif not self.life.gone("preview"):  # else the person doesn't want it
+            made, self._previewed = self.preview is None, (ref, event.offset)
+            self.preview = show_preview(self.viewer, source, self.preview, ref, event)
+            if made:
                 self.preview.events.visible.connect(self.eye.look)
+
+    def lay_preview(self) -> None:
+        """Move the preview to where its image lies now."""
+        if self.preview is not None and self._previewed is not None and self.source is not None:
+            lay(self.preview, self.source.geometry_at(*self._previewed))

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_nucleate.gui.axes import MADE
 from napari_nucleate.gui.features import raised, tables_of
+from napari_nucleate.gui.layers import lay
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -75,5 +76,5 @@ def show_preview(
         viewer.layers.selection.active = active
     else:
         layer.data = values
-        layer.translate = geometry["translate"]
+        lay(layer, geometry)
     return layer

@@ -24,6 +24,7 @@ from napari_nucleate.gui.dock import column, on_click, rows
 from napari_nucleate.gui.evidence import Evidence, OfPrediction, evidence_of, guess_kind
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.front import Front
+from napari_nucleate.gui.life import Follower
 from napari_nucleate.gui.live import NAME, Live
 from napari_nucleate.gui.seeds import in_words, seeds_of, watch
 from napari_nucleate.gui.session import session_of
@@ -65,6 +66,7 @@ class SplitDock(QWidget):
         self._evidence: Evidence | None = None
         self._picked = False
         self._front = Front(self)
+        self._follower = Follower(self._on_layer_changed)
         self._watched: WeakSet[Layer] = WeakSet()
         self.layers = LayerCombo(viewer, (Image, Labels), _can_be_split)
         self.dimensions = Choice([("2D, each plane by itself", 2), ("3D", 3)])
@@ -141,13 +143,22 @@ class SplitDock(QWidget):
         self.live.dismissed.connect(lambda: self.live_on.setChecked(False))
         self._front.changed.connect(self._renew)
         self.destroyed.connect(self.live.close)
+        self.destroyed.connect(lambda: self._follower.follow(None))
 
     # -- what is split --------------------------------------------------------------------
 
     def _on_picked(self) -> None:
         self._picked = True
 
+    def _on_layer_changed(self, event: Any) -> None:
+        """Look again at a layer that got other pixels, or lies elsewhere."""
+        if event.type == "data":
+            self._on_chosen(self.layers.layer)
+        else:
+            self._choose()
+
     def _on_chosen(self, layer: Layer | None) -> None:
+        self._follower.follow(layer)
         if layer is not None:
             deep = "Z" in axes_of(self._session, layer)
             self.dimensions.setEnabled(deep)

@@ -38,10 +38,12 @@ class Strokes:
 
     def watch(self, layer: Labels) -> None:
         """See what is painted on a new annotation layer."""
-        self._undone = 0
+        self._undone, self._fresh = 0, []
         layer.events.paint.connect(self._on_painted)
         layer.events.labels_update.connect(self._on_updated)
-        layer.events.set_data.connect(self._on_redrawn)
+        # napari doesn't redraw a hidden layer.
+        for emitter in (layer.events.set_data, layer.events.visible):
+            emitter.connect(self.catch_up)
 
     def note(self, key: str, planes: Iterable[int] | None = None) -> None:
         """Note that an image's labels are others now: they are kept, and a training may follow.
@@ -92,6 +94,13 @@ class Strokes:
         return any(plane.any() for plane in planes)
 
     def _on_painted(self, event: Any) -> None:
+        layer = self._session.annotation
+        if layer is None or event.source is not layer:
+            return  # the layer of a project of before, which is still there
+        if not layer.visible:
+            # What was undone while it was hidden, nobody told of, and a stroke makes it forgotten.
+            for key in self._session.refs():
+                self.note(key)
         # A stroke ends what could be redone.
         self._undone = self._redoable()
         self._edited(event.value)
@@ -103,15 +112,15 @@ class Strokes:
             fresh, self._fresh = self._fresh, []
             self._look(fresh)
 
-    def _on_redrawn(self) -> None:
+    def catch_up(self) -> None:
         """See whether something was undone or redone: napari tells nobody, but its history does."""
         layer, undone = self._session.annotation, self._redoable()
-        if layer is None or undone == self._undone:
+        steps = undone - self._undone
+        if layer is None or not steps:
             return
-        moved = getattr(layer, REDO if undone > self._undone else UNDO, ())
+        moved = list(getattr(layer, REDO if steps > 0 else UNDO, ()))[-abs(steps) :]
         self._undone = undone
-        if moved:
-            self._edited(moved[-1])
+        self._edited([atom for step in moved for atom in step])
 
     def _edited(self, atoms: Sequence[Any]) -> None:
         """Note the images, and planes of them, that a step of the layer's history changed."""

@@ -144,7 +144,11 @@ class _Edit:
         newest = getattr(layer, history, ())
         if not newest or {*map(id, newest[-1])} != {*map(id, self._atoms)}:
             return ""
-        getattr(layer, what)()
+        layer.visible = True  # nothing changes unseen; of hidden layers napari tells nothing
+        try:
+            getattr(layer, what)()
+        except (IndexError, ValueError):  # its pixels were replaced by others, of another shape
+            return ""
         return f"an edit of {layer.name}{self._shown(layer)}"
 
     def _shown(self, layer: Labels) -> str:

@@ -122,7 +122,7 @@ def packing(
         for source, place in places.items():
             files |= _below(Path(source), place)
     with (
-        atomic(archive) as part,
+        atomic(archive, check=_whole) as part,
         zipfile.ZipFile(
             part, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
         ) as packed,
@@ -131,6 +131,12 @@ def packing(
             packed.write(done.path, done.name)
             yield done.event
         packed.writestr(STATE, inside.to_json())
+
+
+def _whole(archive: Path) -> bool:
+    """Whether all that a zip file holds is what was packed."""
+    with zipfile.ZipFile(archive) as packed:
+        return packed.testzip() is None
 
 
 def unpacking(archive: Path, folder: Path) -> State:
