@@ -137,6 +137,7 @@ def test_keys_step_through_all_whichever_layer_is_active(project, layer):
     stroke(project, 3)
     project.viewer.layers.selection.active = project.viewer.layers[layer]
     press(project.viewer, "Ctrl+Z")
+    assert project.viewer.status == "Undone: an edit of annotation, in nuclei_n3."
     assert not project.session.annotation.data[3].any()
     press(project.viewer, "Ctrl+Shift+Z")
     assert project.session.annotation.data[3].any()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject
 
 from napari_nucleate.gui.job import Ending, Finished, Job
+from napari_nucleate.gui.notices import show_warning
 from napari_nucleate.project.images import (
     Looked,
     changed,

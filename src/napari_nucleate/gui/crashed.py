@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari.utils.notifications import show_warning
 from qtpy.QtWidgets import QMessageBox
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.gui.notices import show_warning
 from napari_nucleate.project.lock import abandoned, forget
 from napari_nucleate.project.store import STATE, home_folder
 

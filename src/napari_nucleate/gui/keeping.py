@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.layers import boxes_of
+from napari_nucleate.gui.notices import show_info, show_warning
 from napari_nucleate.project.model import HUMAN
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Labels
-from napari.utils.notifications import show_warning
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.features import move_tables
 from napari_nucleate.gui.layers import LayerSource, geometry_of, lay, pixels_of
+from napari_nucleate.gui.notices import show_warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable

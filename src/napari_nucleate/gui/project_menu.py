@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QPushButton
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.gui.notices import show_info
 from napari_nucleate.gui.waiting import wait_for
 from napari_nucleate.project.copying import copying, packing, renamed, unpacking
 from napari_nucleate.project.images import (

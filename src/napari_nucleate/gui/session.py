@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QApplication
 
@@ -34,6 +33,7 @@ from napari_nucleate.gui.layers import (
     lay,
 )
 from napari_nucleate.gui.life import LayerLife
+from napari_nucleate.gui.notices import show_warning
 from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.gui.trainings import Trainings

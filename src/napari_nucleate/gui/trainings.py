@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_warning
-
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Trained, Validated
 from napari_nucleate.core.loading import load_torch
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.gui.job import Ending, Failed, Finished
-from napari_nucleate.gui.widgets import plain
+from napari_nucleate.gui.notices import show_warning
 from napari_nucleate.project import run
 from napari_nucleate.project.beside import possible, prepare
 from napari_nucleate.project.model import HUMAN
@@ -195,7 +193,7 @@ class Trainings:
         why = run.worse(session.state, session.store)
         if why:
             session.state = session.state.set_aside(self._again, why)
-            show_warning(plain(why))
+            show_warning(why)
 
 
 def _work(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, ref
 
 from napari.layers import Labels
-from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject
 
 from napari_nucleate.gui.scores import REDO, UNDO
@@ -96,11 +95,14 @@ class Undoing(QObject):
         return ""
 
     def _pressed(self, name: str) -> Any:
+        session = self._session
+
         def pressed(of: object) -> None:
             del of
             said = getattr(self, name)()
             done = {"undo": "Undone", "redo": "Done again"}[name]
-            show_info(f"{done}: {said}." if said else f"Nothing is left to {name}.")
+            # In the status bar: a notice at each press would hide what is undone.
+            session.viewer.status = f"{done}: {said}." if said else f"Nothing is left to {name}."
 
         return pressed
 
