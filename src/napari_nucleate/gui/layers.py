@@ -55,11 +55,14 @@ class LayerSource:
         Over the layer's data; for colour images with the colours as last axis C.
     ndim : 2 or 3
         Dimensions of an image.
+    colours : bool
+        Whether the stack's last axis is the layer's colours.
     """
 
     layer: Image | Labels
     stack: Stack
     ndim: NDim
+    colours: bool = False
 
     @classmethod
     def of(
@@ -87,16 +90,18 @@ class LayerSource:
                 f"Axes {axes} of {layer.name!r} are out of order; Z, Y and X must follow "
                 "each other, transpose the layer."
             )
-        data, axes, scale, units = _read(layer, axes, colour)
+        data, all_axes, scale, units = _read(layer, axes, colour)
+        colours, axes = all_axes != axes, all_axes
         name, names = _names(layer, axes, data.shape)
         stack = Stack(data, axes, scale, units, name=name, names=names)
         stack.images(ndim)
-        return cls(layer, stack, ndim)
+        return cls(layer, stack, ndim, colours)
 
     @property
     def axes(self) -> str:
         """Axes of the layer, without colours; also those of layers made for it."""
-        return self.stack.axes[: self.layer.ndim]
+        # The stack knows: the layer may get pixels of other dimensions.
+        return self.stack.axes[:-1] if self.colours else self.stack.axes
 
     def again(self) -> LayerSource:
         """Read the layer anew, after it got other pixels or another scale; images keep their names.
@@ -106,9 +111,9 @@ class LayerSource:
         NucleateError
             If its pixels have another shape now: they are other images.
         """
-        layer, axes = self.layer, self.axes
-        colour: Colour = "channels" if self.stack.axes != axes else "grey"
-        data, _, scale, units = _read(layer, axes, colour)
+        layer = self.layer
+        colour: Colour = "channels" if self.colours else "grey"
+        data, _, scale, units = _read(layer, self.axes, colour)
         if tuple(data.shape) != tuple(self.stack.data.shape):
             raise NucleateError(
                 f"The pixels of {layer.name!r} were replaced by others of the shape "
@@ -124,8 +129,8 @@ class LayerSource:
         geometry : mapping
             Where the images lay, see `geometry_of`.
         """
-        stack, colours = self.stack, len(self.stack.axes) > len(geometry["scale"])
-        layer = Image(stack.data, name=f"{stack.name} (before)", rgb=colours, **geometry)
+        stack = self.stack
+        layer = Image(stack.data, name=f"{stack.name} (before)", rgb=self.colours, **geometry)
         return replace(self, layer=layer)
 
     @property
