@@ -34,6 +34,8 @@ from napari_nucleate.core.training.snapshot import (
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.table import write_table
 from napari_nucleate.io.write import write_image, write_labels
+from napari_nucleate.project import log
+from napari_nucleate.project.learned import Round
 from napari_nucleate.project.store import Store
 
 SIZE, PAGE = 16 * 2**20, 4096
@@ -159,6 +161,11 @@ def writes(store: Store) -> list[Write]:
             lambda: pixels_of(store.load_annotation("v")[1], noise[1]),
         ),
         Write(
+            "round",
+            lambda n: store.save_round(Round(number=n, model="m")),
+            lambda: Round.load(folder / "rounds" / "m.json").number,
+        ),
+        Write(
             "boxes",
             lambda n: store.save_boxes({f"{i}": [[[0, 0], [n, n]]] for i in range(99)}),
             lambda: int(store.load_boxes()["98"][0][1][0]),
@@ -230,6 +237,23 @@ def exported(store: Store, disk: SmallDisk) -> dict[str, Any]:
         room += PAGE
 
 
+def logged(store: Store, disk: SmallDisk) -> dict[str, Any]:
+    """The log: lines that there is no room for are left out, those before stay, others follow."""
+    found: dict[str, Any] = {"n": 0, "lost": [], "no_sentence": [], "stuck": [], "left": []}
+    for number in range(150):  # so many lines that more than a page is needed now and then
+        found["n"] += 1
+        before = log.read(store.folder)
+        with disk.left(0):
+            store.note(log.Happened("full", note="x" * 150))
+        store.note(log.Happened(f"number {number}"))
+        now = log.read(store.folder)
+        if now[: len(before)] != before:
+            found["lost"].append(f"line {len(before)} or one before")
+        if now[-1]["what"] != f"number {number}":
+            found["stuck"].append(f"number {number}")
+    return found
+
+
 def sentence(text: str) -> list[str]:
     """What is wrong with what is said."""
     return [] if text.endswith(".") and "\n" not in text and len(text) < 500 else [text]
@@ -297,6 +321,7 @@ def full_disk(quick: bool) -> dict[str, Any]:
                 (store.folder / "models" / "c").mkdir()  # of a model whose card is written alone
                 for one in writes(store):
                     by[one.name] = tried(one, disk, steps)
+                by["log"] = logged(store, disk)
                 by["export"] = exported(store, disk)
         finally:
             disk.close()
