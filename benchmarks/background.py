@@ -1,6 +1,6 @@
 """How often background that nobody labelled is taken for it wrongly.
 
-Boxes with a tenth of the objects of some images (`sparse.py`): what is taken for background outside
+Boxes with a tenth of the objects of some images (`sparse_labels.py`): what is taken for background outside
 of them (`core/background.py`) is compared with the true masks. Nothing is trained.
 """
 
@@ -15,7 +15,7 @@ from contest import channels_first, scene
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.background import likely_background
 from napari_nucleate.core.normalise import Normalisation
-from sparse import sparse_scene
+from sparse_labels import sparse_scene
 
 PACKS = ("dsb2018_fluo", "dsb2018_he", "monuseg_he", "usiigaci_t98g_phase", "isbi2012_em")
 

@@ -38,7 +38,7 @@ from contest import (
     scene,
 )
 from resume import resume_equal
-from sparse import sparse_scene
+from sparse_labels import sparse_scene
 
 FLUO = "dsb2018_fluo"
 TOOLS = ("ours", *PEERS)

@@ -17,6 +17,7 @@ from napari_nucleate.core.foreign import parsed_json
 from napari_nucleate.core.model import Card
 from napari_nucleate.core.training.snapshot import Progress, Snapshot
 from napari_nucleate.io.atomic import write_bytes
+from napari_nucleate.io.model import PREVIOUS as WEIGHTS_BEFORE
 from napari_nucleate.io.tensors import DamagedError, damaged, pack, parsed, unpack, unpack_texts
 
 if TYPE_CHECKING:
@@ -104,9 +105,9 @@ def snapshot_card(folder: Path) -> Card | None:
 
 
 def drop_snapshot(folder: Path) -> None:
-    """Remove the snapshots of a training that came to its end."""
+    """Remove what was kept besides the model of a training that came to its end."""
     # The older first: killed in between, what is left is what there was a moment ago.
-    for path in (folder / PREVIOUS, folder / RESUME):
+    for path in (folder / PREVIOUS, folder / WEIGHTS_BEFORE, folder / RESUME):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
