@@ -1,7 +1,7 @@
 """How often background that nobody labelled is taken for it wrongly.
 
-Boxes with a tenth of the objects of some images (`sparse_labels.py`): what is taken for background outside
-of them (`core/background.py`) is compared with the true masks. Nothing is trained.
+Boxes with a tenth of the objects of some images (`sparse_labels.py`): what is taken for background
+outside of them (`core/background.py`) is compared with the true masks. Nothing is trained.
 """
 
 import tempfile

@@ -108,9 +108,10 @@ def test_a_last_stroke_is_written_when_its_image_is_removed(project):
     assert session.store.load_annotation("nuclei_n3").any()
 
 
-def test_what_could_not_be_written_is_not_asked_of_the_next_image(project, monkeypatch):
+def test_another_image_waits_until_everything_is_written(project, monkeypatch):
     session, said = project.session, []
     monkeypatch.setattr("napari_nucleate.gui.keeping.show_warning", said.append)
+    before, layer = session.store, project.viewer.add_image(np.zeros((64, 64)), name="next")
 
     def full(*args):
         raise NucleateError("The disk is full.")
@@ -118,16 +119,49 @@ def test_what_could_not_be_written_is_not_asked_of_the_next_image(project, monke
     with monkeypatch.context() as patch:
         patch.setattr(session.store, "save_annotation", full)
         paint(project, 2)
-        session.keeper.touch("nuclei_n2")
-        layer = project.viewer.add_image(np.zeros((64, 64)), name="next")
-        session.choose_layer(layer, "YX", 2)
+        with pytest.raises(
+            NucleateError, match=r"saved yet \(The disk is full\)"
+        ):
+            session.choose_layer(layer, "YX", 2)
     assert said == ["Not saved: The disk is full."]
+    assert session.source.layer is project.layer
+    session.choose_layer(layer, "YX", 2)
+    assert before.load_annotation("nuclei_n2").any()
     session.annotate().data[:9, :9] = 1
     session.strokes.refresh()
-    session.keeper.touch("next")
     session.keeper.flush()
     assert session.store.load_annotation("next").any()
     assert len(said) == 1
+
+
+def test_what_could_not_be_written_of_a_removed_layer_is_written_later(project, monkeypatch):
+    session = project.session
+    monkeypatch.setattr("napari_nucleate.gui.keeping.show_warning", lambda message: None)
+
+    def full(*args):
+        raise NucleateError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.store, "save_annotation", full)
+        paint(project, 2)
+        project.viewer.layers.remove(session.annotation)
+    session.keeper.flush()
+    assert session.store.load_annotation("nuclei_n2").any()
+
+
+def test_an_error_while_copying_does_not_end_it(project, monkeypatch):
+    session = project.session
+
+    def none(*args):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping, "_copied", none)
+        paint(project, 2)
+        with pytest.raises(MemoryError):
+            session.keeper.flush()
+    session.keeper.flush()
+    assert session.store.load_annotation("nuclei_n2").any()
 
 
 def test_what_can_not_be_written_is_said_and_tried_again(project, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 
 from napari_nucleate.core.instances.edit import Edit
 from napari_nucleate.gui.edits import Editor
+from napari_nucleate.gui.session import session_of
 
 
 @pytest.fixture
@@ -141,3 +142,28 @@ def test_keys_step_through_all_whichever_layer_is_active(project, layer):
     assert not project.session.annotation.data[3].any()
     press(project.viewer, "Ctrl+Shift+Z")
     assert project.session.annotation.data[3].any()
+
+
+def test_what_was_painted_before_anybody_watched_is_undone_too(make_napari_viewer):
+    viewer = make_napari_viewer()
+    mine = viewer.add_labels(np.zeros((32, 32), np.int32), name="mine")
+    mine.data_setitem((np.array([3]), np.array([4])), 1)
+    assert session_of(viewer).undoing.undo() == "an edit of mine"
+    assert not mine.data.any()
+
+
+def test_a_key_of_the_viewer_that_has_another_use_keeps_it(make_napari_viewer):
+    viewer, pressed = make_napari_viewer(), []
+    viewer.bind_key("Control-Z", pressed.append)
+    session_of(viewer)
+    press(viewer, "Ctrl+Z")
+    assert pressed == [viewer]
+
+
+def test_strokes_of_a_former_project_are_left_out(project, undoing):
+    project.predict(n1=0.9)
+    stroke(project, 3)
+    project.session.judgements.judge(["nuclei_n1"], accept=True)
+    other = project.viewer.add_image(np.zeros((64, 64)), name="next")
+    project.session.choose_layer(other, "YX", 2)
+    assert undoing.undo() == ""

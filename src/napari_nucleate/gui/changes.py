@@ -130,7 +130,7 @@ class Changes(QObject):
             ref = session.ref(key)
             status = session.state.item(key).status
             rule = rule_of(status, self._rule) if status in HUMAN else None
-            boxes = boxes_of(session.boxes, source, ref)
+            boxes = boxes_of(session.life.kept("boxes"), source, ref)
             if boxes:
                 self._boxed.add(key)
             elif rule == "boxes" and key in self._boxed:

@@ -16,7 +16,7 @@ from napari_nucleate.gui.notices import show_info, show_warning
 from napari_nucleate.project.model import HUMAN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -87,7 +87,7 @@ class Keeper(QObject):
         self._session = session
         # Planes painted on, by image; None: all of them.
         self._painted: dict[str, set[int] | None] = {}
-        self._changed = False
+        self._changed = self._boxes = False
         self._since: float | None = None
         self._copying: Iterator[_Work | None] | None = None
         self._writer = ThreadPoolExecutor(1, "nucleate-keeper")
@@ -108,11 +108,17 @@ class Keeper(QObject):
         self._painted[key] = None if known is None else known | set(planes)
         self._note(PAUSE)
 
+    def touch_boxes(self) -> None:
+        """Note that boxes were drawn, moved or deleted."""
+        self._boxes = True
+        self._note(PAUSE)
+
     def forget(self) -> None:
         """Begin anew: another image is worked on. What wasn't written is still in its layer."""
         self._timer.stop()
         self._copier.stop()
-        self._painted, self._changed, self._since, self._copying = {}, False, None, None
+        self._painted, self._since, self._copying = {}, None, None
+        self._changed = self._boxes = False
         self._failure = ""
 
     def flush(self) -> None:
@@ -127,10 +133,21 @@ class Keeper(QObject):
         self._settle()
 
     def finish(self) -> None:
-        """Write what changed, and leave whole files behind: another project is worked on next."""
+        """Write what changed, and leave whole files behind: another project is worked on next.
+
+        Raises
+        ------
+        NucleateError
+            If something couldn't be written: it is in the layers only.
+        """
         self.flush()
         if self._session.store.locked:
             return
+        if self._failure:
+            raise NucleateError(
+                f"Not everything is saved yet ({self._failure.rstrip('.')}). Make it possible, or "
+                "save the project elsewhere, with Save as; then go on."
+            )
         try:
             self._session.store.join_planes()
         except NucleateError as error:
@@ -173,6 +190,9 @@ class Keeper(QObject):
         except StopIteration:
             self._copying = None
             return
+        except Exception:
+            self._copying = None
+            raise
         if work is not None:
             self._write([work])
         self._copier.start(0)
@@ -180,32 +200,44 @@ class Keeper(QObject):
     def _work(self) -> Iterator[_Work | None]:
         """Copy what changed, a band at a time, and give it then; nothing where nothing is kept."""
         session = self._session
-        state, source, layer = session.state, session.source, session.annotation
+        state, source = session.state, session.source
+        # Layers that were removed come back: what wasn't written of them is still to be.
+        layer, shapes = session.life.kept("annotation"), session.life.kept("boxes")
         unseen = not state.rounds and not self._painted and not state.keys(*HUMAN)
         if not self._changed or unseen or session.store.locked:
             return
         self._changed, self._since = False, None
-        copies = []
-        if layer is not None and source is not None:
-            painted, self._painted = self._painted, {}
-            data = layer.data  # the person may give the layer other pixels meanwhile
-            for key, planes in sorted(painted.items()):
-                ref = session.ref(key)
-                image = data[source.place(ref)]
-                volume = image if ref.ndim == 3 else image[np.newaxis]
-                copied = {}
-                for at in range(len(volume)) if planes is None or ref.ndim == 2 else sorted(planes):
-                    copied[at] = np.empty_like(volume[at])
-                    rows = max(1, BAND // volume.shape[-1])
-                    for y in range(0, volume.shape[-2], rows):
-                        copied[at][y : y + rows] = volume[at, y : y + rows]
+        painted, moved = {}, self._boxes
+        try:
+            copies, boxes = [], None
+            if layer is not None and source is not None:
+                painted, self._painted = self._painted, {}
+                data = layer.data  # the person may give the layer other pixels meanwhile
+                for key, planes in sorted(painted.items()):
+                    copied: dict[int, NDArray[Any]] = {}
+                    for _ in _copied(data[source.place(session.ref(key))], planes, copied):
                         yield None
-                copies.append(_Painted(ref, copied))
-        boxes = None
-        if session.boxes is not None and source is not None:
-            drawn = ((r.key, boxes_of(session.boxes, source, r)) for r in session.refs().values())
-            boxes = {key: found for key, found in drawn if found}
+                    copies.append(_Painted(session.ref(key), copied))
+            if moved and shapes is not None and source is not None:
+                self._boxes, boxes = False, {}
+                for ref in session.refs().values():
+                    if drawn := boxes_of(shapes, source, ref):
+                        boxes[ref.key] = drawn
+                    yield None
+        except Exception:
+            self._try_again(painted, moved)
+            raise
         yield _Work(session.store, session.state, tuple(copies), boxes)
+
+    def _try_again(self, painted: Mapping[str, Iterable[int] | None], boxes: bool) -> None:
+        """Note again what wasn't written."""
+        for key, planes in painted.items():
+            if planes is None:
+                self.touch(key)
+            else:
+                self.touch_planes(key, planes)
+        self._boxes |= boxes
+        self._note(AGAIN)
 
     def _write(self, works: Iterable[_Work]) -> None:
         for work in works:
@@ -217,19 +249,35 @@ class Keeper(QObject):
         """Note what could be written, and what couldn't."""
         done = [pair for pair in self._writing if pair[1].done()]
         self._writing = [pair for pair in self._writing if not pair[1].done()]
+        unforeseen: BaseException | None = None
         for work, future in done:
             error = future.exception()
             if error is None:
-                if self._failure:
+                if self._failure and not self._painted:
                     self._failure = ""
                     show_info("Everything is saved again.")
                 continue
             if work.store is self._session.store:
-                for one in work.painted:
-                    self.touch_planes(one.ref.key, one.planes)
-                self._note(AGAIN)
-            if not isinstance(error, NucleateError):
-                raise error
+                painted = {one.ref.key: one.planes for one in work.painted}
+                self._try_again(painted, work.boxes is not None)
             if str(error) != self._failure:  # said once, however often it is tried
-                self._failure = str(error)
-                show_warning(f"Not saved: {error}")
+                self._failure = str(error) or type(error).__name__
+                show_warning(f"Not saved: {self._failure}")
+            if not isinstance(error, NucleateError):
+                unforeseen = error
+        if unforeseen is not None:
+            raise unforeseen
+
+
+def _copied(
+    image: NDArray[Any], planes: Iterable[int] | None, copied: dict[int, NDArray[Any]]
+) -> Iterator[None]:
+    """Copy planes of an image, all of a flat one, a band after the other."""
+    volume = image if image.ndim == 3 else image[np.newaxis]
+    whole = planes is None or image.ndim == 2
+    for at in range(len(volume)) if planes is None or whole else sorted(planes):
+        copied[at] = np.empty_like(volume[at])
+        rows = max(1, BAND // volume.shape[-1])
+        for y in range(0, volume.shape[-2], rows):
+            copied[at][y : y + rows] = volume[at, y : y + rows]
+            yield

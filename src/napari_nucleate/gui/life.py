@@ -102,6 +102,11 @@ class LayerLife:
         """Whether the image that is worked on isn't in the viewer any more."""
         return self._image is not None and self._image not in self._session.viewer.layers
 
+    def kept(self, role: Role) -> Any:
+        """The layer of a role, also one that was removed and not needed since; None without one."""
+        layer = getattr(self._session, role)
+        return self._gone.get(role) if layer is None else layer
+
     def gone(self, role: Role) -> bool:
         """Whether such a layer was removed, and not needed since."""
         return role in self._gone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -267,9 +268,16 @@ class Session(QObject):
             self.start("opening", partial(_kept, store, predicted))
 
     def _work_on(self, source: LayerSource, state: State, store: Store) -> None:
-        """Put another project in the place of this one, whose work is written first."""
+        """Put another project in the place of this one, whose work is written first.
+
+        Raises
+        ------
+        NucleateError
+            If that can't be written; nothing changes then.
+        """
         self.keeper.finish()
         self.store.close()
+        self.undoing.forget(self.annotation)
         self.source, self.state, self.store = source, state, store
         self._refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
         self.trainings.forget()
@@ -400,7 +408,7 @@ class Session(QObject):
 
     def annotation_of(self, key: str) -> Annotation:
         """Labels and known pixels of an image, by the chosen rule."""
-        boxes = boxes_of(self.boxes, self.need_source(), self.ref(key))
+        boxes = boxes_of(self.life.kept("boxes"), self.need_source(), self.ref(key))
         rule = self._rule_of(key)
         try:
             return annotate(self.painted(key), rule, boxes)
@@ -543,7 +551,7 @@ class Session(QObject):
     def _on_boxes(self) -> None:
         if self.boxes is None:
             return
-        self.keeper.touch()
+        self.keeper.touch_boxes()
         self.changes.note(self.current)
 
     def _on_event(self, event: object) -> None:
@@ -581,9 +589,12 @@ class Session(QObject):
             # Nobody saw how good what was ended is; it can be chosen, or gone on with.
             self.state = self.state.use(used)
         self.keeper.touch()
-        self.keeper.finish()
-        self.keeper.close()
-        self.store.close()
+        try:
+            with suppress(NucleateError):  # it was said when it couldn't be written
+                self.keeper.finish()
+        finally:
+            self.keeper.close()
+            self.store.close()
 
     def _on_ended(self, ending: Ending) -> None:
         self.changes.end()

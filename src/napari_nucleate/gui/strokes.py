@@ -8,7 +8,7 @@ from napari_nucleate.gui.scores import REDO, UNDO
 from napari_nucleate.project.model import PAINTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from napari.layers import Labels
 
@@ -33,12 +33,12 @@ class Strokes:
         self.count = 0
         # How many edits of the annotation layer could be redone, when it was last looked at.
         self._undone = 0
-        # Images painted on since labels were redrawn.
-        self._fresh: list[str] = []
+        # Images painted on since labels were redrawn, and which planes of them.
+        self._fresh: dict[str, set[int]] = {}
 
     def watch(self, layer: Labels) -> None:
         """See what is painted on a new annotation layer."""
-        self._undone, self._fresh = 0, []
+        self._undone, self._fresh = 0, {}
         layer.events.paint.connect(self._on_painted)
         layer.events.labels_update.connect(self._on_updated)
         # napari doesn't redraw a hidden layer.
@@ -68,14 +68,17 @@ class Strokes:
         if changed:
             self._session.keeper.touch(*changed)
 
-    def _look(self, keys: Sequence[str]) -> list[str]:
-        """Note which of some images are painted; returns those of which that is new."""
+    def _look(self, keys: Iterable[str], first: Mapping[str, set[int]] | None = None) -> list[str]:
+        """Note which of some images are painted; returns those of which that is new.
+
+        Planes that are looked at first are likely to be.
+        """
         session = self._session
         if session.annotation is None or session.source is None:
             return []
         changed = []
         for item in map(session.state.item, keys):
-            painted = self._any(item.key)
+            painted = self._any(item.key, (first or {}).get(item.key, set()))
             if painted != (item.status in PAINTED):
                 status = session.judgements.status(item.key, painted)
                 changed.append(item.model_copy(update={"status": status}))
@@ -83,15 +86,15 @@ class Strokes:
             session.set_items(*changed)
         return [item.key for item in changed]
 
-    def _any(self, key: str) -> bool:
-        """Whether anything is painted on an image; planes in view and beside it are likely to."""
+    def _any(self, key: str, first: set[int]) -> bool:
+        """Whether anything is painted on an image; these planes are looked at first."""
         session = self._session
         layer, source = session.annotation, session.source
         if layer is None or source is None:
             return False
         image = layer.data[source.place(session.ref(key))]
         planes = image.reshape(-1, *image.shape[-2:])
-        return any(plane.any() for plane in planes)
+        return any(planes[at].any() for at in [*first, *({*range(len(planes))} - first)])
 
     def _on_painted(self, event: Any) -> None:
         layer = self._session.annotation
@@ -109,8 +112,8 @@ class Strokes:
     def _on_updated(self) -> None:
         """See what a script painted: napari tells of it before the labels are changed."""
         if self._fresh:
-            fresh, self._fresh = self._fresh, []
-            self._look(fresh)
+            fresh, self._fresh = self._fresh, {}
+            self._look(fresh, fresh)
 
     def catch_up(self) -> None:
         """See whether something was undone or redone: napari tells nobody, but its history does."""
@@ -133,8 +136,8 @@ class Strokes:
                 planes.setdefault(ref.key, set()).update(source.planes_at(where))
         for key, changed in planes.items():
             self.note(key, changed)
-        self._fresh = list(planes)
-        self._look(self._fresh)
+        self._fresh = planes
+        self._look(planes, planes)
 
     def _redoable(self) -> int:
         """How many edits of the annotation layer could be done again."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, ref
 
 from napari.layers import Labels
+from napari.utils.key_bindings import coerce_keybinding
 from qtpy.QtCore import QObject
 
 from napari_nucleate.gui.scores import REDO, UNDO
@@ -56,16 +57,27 @@ class Undoing(QObject):
             self._watch(layer)
         viewer.layers.events.inserted.connect(self._on_inserted)
         for key, name in KEYS.items():
-            if key not in viewer.keymap:
+            if coerce_keybinding(key) not in viewer.keymap:
                 viewer.bind_key(key, self._pressed(name))
 
     def enter(self, act: Act) -> None:
         """Remember what was just done; what was undone before can't be done again then."""
         if self._busy:
             return
+        # What lies in layers that nobody has any more only takes memory.
+        self._done = [a for a in self._done if not isinstance(a, _Edit) or a.layer is not None]
         self._done.append(act)
         del self._done[:-MOST]
         self._undone.clear()
+
+    def forget(self, annotation: Labels | None) -> None:
+        """Another project is worked on: only edits of the person's own layers can be undone now."""
+        for acts in (self._done, self._undone):
+            acts[:] = [
+                act
+                for act in acts
+                if isinstance(act, _Edit) and act.layer is not None and act.layer is not annotation
+            ]
 
     def added(self, layer: Layer) -> None:
         """Remember that a layer was made for the person."""
@@ -115,6 +127,8 @@ class Undoing(QObject):
             return
         self._watched.add(layer)
         of = ref(layer)
+        for step in getattr(layer, UNDO, ()):  # painted before anybody watched
+            self.enter(_Edit(self._session, layer, step))
 
         def painted(event: Any) -> None:
             edited = of()
@@ -133,6 +147,11 @@ class _Edit:
         self._session, self._layer = session, ref(layer)
         self._atoms = list(atoms)
 
+    @property
+    def layer(self) -> Labels | None:
+        """The layer, if anybody has it still."""
+        return self._layer()
+
     def undo(self) -> str:
         return self._step(UNDO, "undo")
 
@@ -140,7 +159,7 @@ class _Edit:
         return self._step(REDO, "redo")
 
     def _step(self, history: str, what: str) -> str:
-        layer, session = self._layer(), self._session
+        layer, session = self.layer, self._session
         if layer is None or layer not in session.viewer.layers:
             return ""
         newest = getattr(layer, history, ())
@@ -170,18 +189,22 @@ class _Added:
     """A layer that was made."""
 
     def __init__(self, session: Session, layer: Layer) -> None:
-        self._session, self._layer = session, layer
+        self._session, self._layer = session, ref(layer)
+        # Held only while it may come back: layers are large.
+        self._removed: Layer | None = None
 
     def undo(self) -> str:
-        layers = self._session.viewer.layers
-        if self._layer not in layers:
+        layer, layers = self._layer(), self._session.viewer.layers
+        if layer is None or layer not in layers:
             return ""
-        layers.remove(self._layer)
-        return f"the layer {self._layer.name}"
+        self._removed = layer
+        layers.remove(layer)
+        return f"the layer {layer.name}"
 
     def redo(self) -> str:
-        layers = self._session.viewer.layers
-        if self._layer in layers:
+        layer, layers = self._removed, self._session.viewer.layers
+        self._removed = None
+        if layer is None or layer in layers:
             return ""
-        layers.append(self._layer)
-        return f"the layer {self._layer.name}"
+        layers.append(layer)
+        return f"the layer {layer.name}"
