@@ -119,9 +119,7 @@ def test_another_image_waits_until_everything_is_written(project, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(session.store, "save_annotation", full)
         paint(project, 2)
-        with pytest.raises(
-            NucleateError, match=r"saved yet \(The disk is full\)"
-        ):
+        with pytest.raises(NucleateError, match=r"saved yet \(The disk is full\)"):
             session.choose_layer(layer, "YX", 2)
     assert said == ["Not saved: The disk is full."]
     assert session.source.layer is project.layer

@@ -202,7 +202,7 @@ def same_size(shape: Sequence[int], other: Sequence[int]) -> bool:
     return [n for n in shape if n > 1] == [n for n in other if n > 1]
 
 
-_LONG = 120
+_LONG = 180
 """Bytes of a name; what is made of it gets an ending, and file systems take 255 in all."""
 
 

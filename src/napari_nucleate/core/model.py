@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from napari_nucleate.core.confidence.trust import Trust
 from napari_nucleate.core.errors import NucleateError
@@ -23,10 +23,18 @@ if TYPE_CHECKING:
     from napari_nucleate.core.architectures.modules import Network
 
 
+def _without_colons(name: object) -> object:
+    """Earlier versions took names with colons, which not every system has."""
+    return name.replace(":", "_") if isinstance(name, str) else name
+
+
+ModelName = Annotated[FileName, BeforeValidator(_without_colons)]
+
+
 class Record(Params):
     """How a model came to be; written beside its weights."""
 
-    name: FileName = Field("model", description="What the person calls it.")
+    name: ModelName = Field("model", description="What the person calls it.")
     round: int = Field(0, ge=0, description="Round of self-training; 0 saw human labels only.")
     started: str = Field("", description="When the training began, ISO 8601, UTC.")
     seconds: float = Field(0, ge=0, description="Time spent training, in seconds.")

@@ -158,12 +158,13 @@ def _holds(data: bytes) -> Check:
     """A check that a file holds these bytes and no others; it is read in pieces."""
 
     def check(part: Path) -> bool:
-        left = memoryview(data)
+        at = 0
         with part.open("rb") as file:
             while found := file.read(_CHUNK):
-                if found != left[: len(found)]:
+                # Slices of bytes: a memoryview would be compared element by element.
+                if found != data[at : at + len(found)]:
                     return False
-                left = left[len(found) :]
-        return not left
+                at += len(found)
+        return at == len(data)
 
     return check

@@ -18,7 +18,7 @@ import re
 import secrets
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -37,7 +37,7 @@ from napari_nucleate.io.stars import load_stars, save_stars
 from napari_nucleate.io.write import write_image, write_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 LABELS, MAPS, STARS = "labels.tif", "maps.tif", "stars.safetensors"
 _PLACES = {LABELS: "{}.tif", MAPS: "maps/{}.tif", STARS: "stars/{}.safetensors"}
 _SAVE = re.compile(r"[0-9a-f]{16}")
+ATTEMPTS = 3
+
+T = TypeVar("T")
 
 
 class Predictions:
@@ -109,20 +112,46 @@ class Predictions:
         NucleateError
             If one of its files is damaged.
         """
-        raw = self._read_scores(key)
-        labels = self.load_labels(key)
-        if raw is None or labels is None:
-            return None
+        return self._of_one_save(key, self._load)
+
+    def load_labels(self, key: str) -> NDArray[np.int32] | None:
+        """Read the labels of a prediction without its maps, or None where there is none."""
+        return self._of_one_save(key, self._labels)
+
+    def _of_one_save(self, key: str, read: Callable[[str, dict[str, Any]], T]) -> T | None:
+        """Read files of one save; again, where another takes its place in that moment."""
+        for attempt in range(ATTEMPTS):
+            before, raw = self._stamp(key), self._read_scores(key)
+            if raw is None:
+                return None
+            try:
+                found = read(key, raw)
+            except NucleateError:
+                if attempt + 1 == ATTEMPTS or (self._stamp(key) == before and attempt):
+                    raise
+                continue  # a file may just have been given its name
+            if self._stamp(key) == before:
+                return found
+        raise NucleateError(
+            f"{self._scores(key)} is being written again and again; wait for its end."
+        )
+
+    def _stamp(self, key: str) -> tuple[int, ...]:
+        """What tells one file of scores from the next."""
+        try:
+            found = self._scores(key).stat()
+        except OSError:
+            return ()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _load(self, key: str, raw: dict[str, Any]) -> Prediction:
+        labels = self._labels(key, raw)
         maps = _pixels(self._file(key, raw["save"], MAPS), "C" + SPATIAL[labels.ndim])
         # A file tells neither a single map nor a single plane.
         maps = maps.reshape(-1, *labels.shape).astype(np.float16)
         return Prediction(key, maps, labels, _scored(raw), self._instances(key, raw, labels))
 
-    def load_labels(self, key: str) -> NDArray[np.int32] | None:
-        """Read the labels of a prediction without its maps, or None where there is none."""
-        raw = self._read_scores(key)
-        if raw is None:
-            return None
+    def _labels(self, key: str, raw: dict[str, Any]) -> NDArray[np.int32]:
         shape, path = tuple(raw["shape"]), self._file(key, raw["save"], LABELS)
         labels = as_labels(_pixels(path, SPATIAL[len(shape)]))
         if labels.size != math.prod(shape):
@@ -166,15 +195,22 @@ class Predictions:
         waiting = {path.name[:16] for path in self._waiting.glob("*") if _SAVE.match(path.name)}
         if not waiting:
             return
+        counting = set()
         for scores in self._folder.glob("*.json"):
-            with suppress(NucleateError):
+            try:
                 raw = self._read_scores(scores.stem)
-                if raw is not None and raw["save"] in waiting:
-                    self._place(scores.stem, raw["save"])
+            except NucleateError:
+                return  # nobody knows which of them counts
+            if raw is not None and raw["save"] in waiting:
+                counting.add(raw["save"])
+                self._place(scores.stem, raw["save"])
         before = time.time() - OLD
         for path in self._waiting.glob("*"):
+            # One that counts may have to wait still: its place is open in another program.
+            if path.name[:16] in counting or not _SAVE.match(path.name):
+                continue
             with suppress(OSError):
-                if _SAVE.match(path.name) and path.stat().st_mtime < before:
+                if path.stat().st_mtime < before:
                     path.unlink()
 
     def _place(self, key: str, save: str) -> None:
