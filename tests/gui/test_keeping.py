@@ -263,3 +263,11 @@ def test_a_stroke_whose_state_was_lost_in_a_crash_comes_back(project):
     assert state.item("nuclei_n4").status == "unlabelled"
     session.open(session.source, state, session.store)
     assert session.state.item("nuclei_n4").status == "labelled"
+
+
+def test_a_stroke_is_kept_where_python_ends_before_the_window(project):
+    session = project.session
+    session.keeper._writer.shutdown()  # as Python does, when a script never closed its window
+    paint(project, 2)
+    session.close()
+    assert session.store.load_annotation("nuclei_n2").any()

@@ -148,7 +148,7 @@ def test_a_second_window_only_looks_on(make_napari_viewer, qtbot, left, monkeypa
     session = opened(make_napari_viewer, qtbot, left.store.folder)
     before = session.store.load_state()
     other = opened(make_napari_viewer, qtbot, left.store.folder)
-    assert said[0].startswith("Opened to look at only: ")
+    assert said[0].startswith("Opened to look at only; ")
     assert "is in use by a napari window" in said[0]
     np.testing.assert_array_equal(other.annotation.data, session.annotation.data)
     assert not other.annotation.editable
@@ -345,3 +345,15 @@ def test_names_of_files_are_names_of_images(images):
     for wrong in (("x",), ("x", "X"), ("a:", "a/")):
         with pytest.raises(NucleateError, match="name each"):
             Stack(np.zeros((2, 4, 4)), "NYX", names=wrong)
+
+
+def test_what_was_looked_at_is_looked_at_again(make_napari_viewer, qtbot, left):
+    session = opened(make_napari_viewer, qtbot, left.store.folder)
+    session.go_to("c")
+    session.viewer.scene.camera.zoom = 7.5
+    session.viewer.scene.camera.center = (0.0, 12.0, 9.0)
+    session.close()
+    again = opened(make_napari_viewer, qtbot, left.store.folder)
+    assert again.current == "c"
+    assert again.viewer.scene.camera.zoom == pytest.approx(7.5)
+    assert again.viewer.scene.camera.center == pytest.approx((0.0, 12.0, 9.0))

@@ -59,18 +59,30 @@ def locate(
             store.save_state(state)
             if located.found:
                 store.note(Happened("located", len(located.found), note=str(folder)))
+            if accept and other:
+                store.note(Happened("accepted files", len(other), note=", ".join(other)))
     gone = missing(state)
-    lines = [located.in_words()] if located.found or gone else ["All images are there."]
-    if other:
-        kept = "kept as they are" if accept else "put the right ones back, or give --accept"
-        lines.append(f"Other pixels than before are in {', '.join(other)}: {kept}.")
     result = {"found": located.found, "missing": gone, "changed": [] if accept else other}
-    report(result, as_json, "\n".join(lines))
+    report(result, as_json, _told(located, gone, other, accept))
     if gone:
         raise NucleateError(
             f"{len(gone)} image file(s) of {project} aren't found yet; give the folder that they "
             f"are in: nucleate locate {shlex.quote(str(project))} FOLDER"
         )
+    if other and not accept:
+        raise NucleateError(
+            f"{len(other)} image file(s) of {project} hold other pixels than before; labels would "
+            "lie on the wrong ones."
+        )
+
+
+def _told(located: Located, gone: list[str], other: list[str], accept: bool) -> str:
+    """What was found and what wasn't, in words."""
+    lines = [located.in_words()] if located.found or gone else []
+    if other:
+        kept = "kept as they are" if accept else "put the right ones back, or give --accept"
+        lines.append(f"Other pixels than before are in {', '.join(other)}: {kept}.")
+    return "\n".join(lines) or "All images are there, as they were."
 
 
 def pack(

@@ -11,8 +11,10 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.failures import reason
 from napari_nucleate.gui.layers import boxes_of
 from napari_nucleate.gui.notices import show_info, show_warning
+from napari_nucleate.gui.viewpoint import noted
 from napari_nucleate.project.model import HUMAN
 
 if TYPE_CHECKING:
@@ -227,7 +229,7 @@ class Keeper(QObject):
         except Exception:
             self._try_again(painted, moved)
             raise
-        yield _Work(session.store, session.state, tuple(copies), boxes)
+        yield _Work(session.store, noted(session.viewer, session.state), tuple(copies), boxes)
 
     def _try_again(self, painted: Mapping[str, Iterable[int] | None], boxes: bool) -> None:
         """Note again what wasn't written."""
@@ -241,7 +243,10 @@ class Keeper(QObject):
 
     def _write(self, works: Iterable[_Work]) -> None:
         for work in works:
-            future = self._writer.submit(work.save)
+            try:
+                future = self._writer.submit(work.save)
+            except RuntimeError:  # Python ends: a script never closed the window
+                future = _done(work)
             self._writing.append((work, future))
             future.add_done_callback(lambda _: self._written.emit())
 
@@ -262,11 +267,25 @@ class Keeper(QObject):
                 self._try_again(painted, work.boxes is not None)
             if str(error) != self._failure:  # said once, however often it is tried
                 self._failure = str(error) or type(error).__name__
-                show_warning(f"Not saved: {self._failure}")
+                # Why comes first: notices are cut where they are long, and paths are.
+                cause = error.__cause__
+                why = f"{reason(cause)}. " if isinstance(cause, OSError) else ""
+                show_warning(f"Not saved: {why}{self._failure}")
             if not isinstance(error, NucleateError):
                 unforeseen = error
         if unforeseen is not None:
             raise unforeseen
+
+
+def _done(work: _Work) -> Future[None]:
+    """Write now; whether that worked, as a thread would tell it."""
+    future: Future[None] = Future()
+    try:
+        work.save()
+        future.set_result(None)
+    except Exception as error:  # noqa: BLE001  # told to who looks at the result
+        future.set_exception(error)
+    return future
 
 
 def _copied(

@@ -39,6 +39,7 @@ from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.gui.trainings import Trainings
 from napari_nucleate.gui.undoing import Undoing
+from napari_nucleate.gui.viewpoint import look_again
 from napari_nucleate.project import run
 from napari_nucleate.project.model import PAINTED, WAITING, Item, State, rule_of
 from napari_nucleate.project.plan import Gate, Plan, Situation, plan
@@ -260,6 +261,7 @@ class Session(QObject):
             # What was painted right before a crash may be told by its file alone.
             self.strokes.refresh(*kept)
         self._need_boxes()
+        look_again(self.viewer, state.view)
         self.changed.emit()
         if store.locked:
             show_warning(store.locked)

@@ -124,7 +124,7 @@ def _check_place(path: Path, overwrite: bool) -> None:
     if path.is_dir():
         raise NucleateError(f"{path} is a folder; give the name of a file.")
     if path.exists() and not overwrite:
-        raise NucleateError(f"{path} exists already; choose another name, or allow to replace it.")
+        raise NucleateError(f"{path} exists already; choose another name, or remove it first.")
 
 
 def _flush(path: Path) -> None:

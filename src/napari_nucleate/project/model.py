@@ -84,6 +84,9 @@ class View(Params):
     colour: Literal["", "channels", "grey"] = Field(
         "", description="How colours are read; empty where the layer has none."
     )
+    point: tuple[float, ...] = Field((), description="Where the sliders were last, in its units.")
+    center: tuple[float, ...] = Field((), description="The middle of what was looked at.")
+    zoom: float | None = Field(None, gt=0, description="Screen pixels a unit.")
     scale: tuple[float, ...] = Field((), description="Size of a pixel along each axis.")
     units: tuple[str, ...] = Field((), description="Its units.")
 

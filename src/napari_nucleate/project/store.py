@@ -127,7 +127,7 @@ class Store:
         try:
             self.claim()
         except NucleateError as error:
-            self.locked = f"Opened to look at only: {error}"
+            self.locked = f"Opened to look at only; open it again to work on it: {error}"
 
     def close(self) -> None:
         """Let others write."""

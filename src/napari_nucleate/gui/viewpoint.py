@@ -1,0 +1,37 @@
+"""What was looked at last, to look at it again when a project is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_nucleate.project.model import State, View
+
+
+def noted(viewer: Viewer, state: State) -> State:
+    """The state with what the viewer shows now; without an image layer it is the same."""
+    if state.view is None:
+        return state
+    camera = viewer.scene.camera
+    seen = {
+        "point": tuple(float(p) for p in viewer.dims.point[-len(state.view.axes) :]),
+        "center": tuple(float(c) for c in camera.center),
+        "zoom": float(camera.zoom),
+    }
+    return state.model_copy(update={"view": state.view.model_copy(update=seen)})
+
+
+def look_again(viewer: Viewer, view: View | None) -> None:
+    """Show what was looked at last; nothing where nobody knows, or it can't be shown."""
+    if view is None or view.zoom is None:
+        return
+    if not np.isfinite([*view.point, *view.center, view.zoom]).all():
+        return
+    if len(view.point) == viewer.dims.ndim:
+        viewer.dims.set_point(range(viewer.dims.ndim), view.point)
+    if len(view.center) == len(viewer.scene.camera.center):
+        viewer.scene.camera.center, viewer.scene.camera.zoom = view.center, view.zoom
