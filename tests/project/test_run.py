@@ -9,7 +9,15 @@ import pytest
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Confidence, Scores
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Accepted, Prediction, RoundFinished, Step, Tile, Validated
+from napari_nucleate.core.events import (
+    Accepted,
+    Prediction,
+    RoundFinished,
+    Step,
+    Tile,
+    Trained,
+    Validated,
+)
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.core.training.snapshot import Snapshot
@@ -281,6 +289,15 @@ class TestSelfTraining:
         assert len(got.ranked()) == 2
         for name in ("round-0", "round-1"):
             assert store.load_model(name).card.record.name == name
+
+    def test_a_model_is_in_the_history_on_disk_before_the_pool_is_predicted(
+        self, store, nuclei, tiny, picture
+    ):
+        known, human, others = self.project(nuclei, tiny)
+        pool = [picture(f"pool {i}", e.image) for i, e in enumerate(others)]
+        with contextlib.closing(self_training(store, human, pool, known)) as steps:
+            next(event for event in steps if isinstance(event, Trained))
+            assert [r.model for r in store.load_state().rounds] == ["round-0"]
 
     def test_a_round_that_made_it_worse_stays_in_the_history_and_out_of_use(
         self, store, nuclei, tiny, picture, monkeypatch

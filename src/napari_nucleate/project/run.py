@@ -283,7 +283,8 @@ def self_training(
                 elif isinstance(event, Trained):
                     learning = None
                 state = after(state, event)
-                if isinstance(event, RoundStarted | RoundFinished | SetAside):
+                if isinstance(event, RoundStarted | Trained | RoundFinished | SetAside):
+                    # A model is entered at once: its pool may take hours to predict.
                     store.save_state(state)
                 yield event
         finally:
