@@ -107,6 +107,16 @@ def test_what_will_not_pass_ends_it(tiny, error, times):
         list(BestKept(Disk(error, times)).of(events(tiny)))
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "no"), SHUT])
+def test_a_drive_unplugged_after_something_was_written_is_waited_for(tiny, error):
+    disk = Disk()
+    steps = BestKept(disk).of(events(tiny))
+    next(e for e in steps if isinstance(e, Validated))
+    disk.error, disk.times = error, 1
+    assert len([e for e in steps if isinstance(e, Warned)]) == 1
+    assert disk.written == [1, 2, 2]
+
+
 class Broken:
     """The network's loss, that breaks off at a step."""
 

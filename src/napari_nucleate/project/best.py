@@ -87,7 +87,7 @@ class BestKept:
         try:
             self._write(model)
         except NucleateError as error:
-            if not may_pass(error.__cause__):
+            if not self._may_pass(error.__cause__):
                 raise
             first, self._waiting = self._waiting is None, model
             told = (
@@ -95,6 +95,12 @@ class BestKept:
             )
             return replace(event, model=None), Warned(told) if first else None
         return replace(event, model=model), None
+
+    def _may_pass(self, error: BaseException | None) -> bool:
+        # Of a drive that was unplugged the system says that there is no such folder, or that it may
+        # not be made. Before anything was written, that is so.
+        unplugged = isinstance(error, FileNotFoundError | PermissionError)
+        return may_pass(error) or (self.model is not None and unplugged)
 
     def _write(self, model: Model) -> None:
         self._save(model)
