@@ -29,6 +29,8 @@ LATE = 2.0
 """Seconds after which a finished stroke must be safe."""
 LONGEST = {"train": 3.0, "save": 1.0, "self-train": 4.0, "export": 1.5, "autosave": 6.0}
 """Seconds from the first sign of work within which the kill comes, by kind."""
+PATIENCE = 60.0
+"""Seconds until a model is trained, at most."""
 PRELOADED = [
     "torch",
     "napari.viewer",
@@ -60,6 +62,8 @@ def one_kill(context: Any, kind: str, folder: Path, index: int) -> dict[str, Any
         return result
     with store:
         result["corrupted"] = Look(store, state, kind == "save").wrong
+        entered = {entry.model for entry in state.rounds}
+        result["lost"] = [one for one in told if one[0] == "model" and one[1] not in entered]
         painted = {key: store.load_annotation(key) for key in {one[0] for one in due}}
         for key, place, label, at in due:
             kept = painted[key]
@@ -69,15 +73,20 @@ def one_kill(context: Any, kind: str, folder: Path, index: int) -> dict[str, Any
 
 
 def killed_at_random(context: Any, kind: str, folder: Path, index: int) -> tuple[list[Any], float]:
-    """Start a process and kill it; returns what it told before, and when it was killed."""
+    """Start a process and kill it; returns what it told before, and when it was killed.
+
+    Each other one that self-trains is killed once it tells of a model: its pool is predicted then.
+    """
     rng = np.random.default_rng([SEED, index, len(kind)])
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=child, args=(kind, folder, there, index))
     process.start()
     there.close()
     told = [here.recv()]
-    end = time.monotonic() + float(rng.uniform(0, LONGEST[kind]))
-    while (left := end - time.monotonic()) > 0 and told[-1][0] != "failed":
+    at_model = kind == "self-train" and index % 2 == 1
+    end = time.monotonic() + (PATIENCE if at_model else float(rng.uniform(0, LONGEST[kind])))
+    last = ("failed", "model") if at_model else ("failed",)
+    while (left := end - time.monotonic()) > 0 and told[-1][0] not in last:
         if here.poll(left):
             told.append(here.recv())
     killed = time.monotonic()
@@ -115,8 +124,8 @@ def kills(quick: bool, kinds: tuple[str, ...] = tuple(WORK)) -> dict[str, Any]:
     Returns
     -------
     dict
-        n, strokes that were old enough, how many of them were lost, projects with a corrupted file,
-        projects that didn't open; by kind too, with what was wrong first.
+        n, strokes that were old enough, how many of them and of trained models were lost, projects
+        with a corrupted file, projects that didn't open; by kind too, with what was wrong first.
     """
     count, by = QUICK if quick else KILLS, {}
     with screen(), tempfile.TemporaryDirectory(prefix="kills-") as home:

@@ -24,6 +24,9 @@ from napari_nucleate.project.store import Store
 SEED = 20
 """Of all that is drawn."""
 
+ALL_GOOD = ("--least", 0, "--sure", 0, "--sizes", 1000)
+"""What is predicted by a network that learned for six steps joins: else no round would follow."""
+
 Tell = Callable[[Any], None]
 
 
@@ -40,7 +43,7 @@ def begin(kind: str, folder: Path) -> None:
         (masks / "nuclei_3.tif").unlink()
         (masks / "nuclei_2.tif").unlink()
         small = ["--width", 4, "--levels", 2, "--patch", 32, "--batch", 2, "--steps", 6]
-        small += ["--rounds", 1, "--least", 0]
+        small += ["--rounds", 1, *ALL_GOOD]
         command("self-train", "--images", images, "--masks", masks, *small, "--out", folder)
         return
     with Store(folder) as store:
@@ -83,16 +86,27 @@ def training(folder: Path, tell: Tell, _: int) -> None:
                     tell("works")
                 if isinstance(event, Trained):
                     store.save_state(run.entered(state, event.model))
+                    tell(("model", card.record.name))
 
 
 def self_training(folder: Path, tell: Tell, seed: int) -> None:
-    """Go on with a project by the command, again and again."""
+    """Go on with a project by the command, again and again; tell of each model that is shown."""
+    from napari_nucleate.cli.progress import Follower
+    from napari_nucleate.core.events import Trained
     from napari_nucleate.core.training import run as inside
 
+    show = Follower.show
+
+    def shown(follower: Follower, event: object) -> None:
+        if isinstance(event, Trained):
+            tell(("model", event.model.card.record.name))
+        show(follower, event)
+
+    Follower.show = shown  # type: ignore[method-assign]
     inside.KEEP_EVERY = 0.2
     tell("works")
     while True:
-        command("self-train", folder, "--rounds", 1, "--steps", 6, "--least", 0, "--seed", seed)
+        command("self-train", folder, "--rounds", 1, "--steps", 6, *ALL_GOOD, "--seed", seed)
 
 
 def exporting(folder: Path, tell: Tell, seed: int) -> None:

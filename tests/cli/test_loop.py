@@ -11,8 +11,11 @@ import pytest
 import tifffile
 from PIL import Image
 
+from napari_nucleate.cli import loop
+from napari_nucleate.cli.projects import Found
 from napari_nucleate.cli.tables import rounds_in_words
-from napari_nucleate.core.images import Stack
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.images import ImageRef, Stack
 from napari_nucleate.core.instances.tune import Tuned
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.io.model import load_model
@@ -702,3 +705,18 @@ def test_the_history_is_told_and_that_another_model_was_better():
     assert len(told) == 3
     assert told[2].endswith(", set aside.")
     assert rounds_in_words(State()) == ""
+
+
+def test_what_can_not_be_kept_at_the_stop_is_told(tmp_path, monkeypatch):
+    def rounds(*args, **kwargs):
+        try:
+            yield "event"
+        finally:
+            raise NucleateError("w can't be written: it is full.")
+
+    monkeypatch.setattr(loop.run, "self_training", rounds)
+    ref = ImageRef(Stack(np.zeros((8, 8)), "YX"), 2, ())
+    events = loop.Loop(Store(tmp_path), State(), [], [Found("a", ref)]).run()
+    next(events)
+    with pytest.raises(NucleateError, match="it is full"):
+        events.close()

@@ -26,7 +26,7 @@ def model(tiny, random_model):
 
 @pytest.fixture
 def saved(model, tmp_path):
-    return save_model(model, tmp_path / "models" / "größe 细胞")
+    return save_model(model, tmp_path / "größe 细胞")
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

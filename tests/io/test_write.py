@@ -1,4 +1,6 @@
+import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,10 +242,20 @@ def test_only_old_leftovers_of_ours_are_swept(tmp_path):
 def test_text(tmp_path):
     write_text(tmp_path / "a.txt", "µm\n")
     assert (tmp_path / "a.txt").read_bytes() == "µm\n".encode()
-    with pytest.raises(NucleateError, match="folder"):
+    with pytest.raises(NucleateError, match="folder") as caught:
         write_text(tmp_path / "none" / "a.txt", "")
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
     with pytest.raises(NucleateError, match="is a folder"):
         write_text(tmp_path, "", overwrite=True)
+
+
+def test_a_drive_that_is_away_before_anything_is_written_is_told(tmp_path, monkeypatch):
+    def away(path):
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(Path, "is_dir", away)
+    with pytest.raises(NucleateError, match=r"a\.txt can't be written: its drive doesn't answer"):
+        write_text(tmp_path / "a.txt", "")
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])

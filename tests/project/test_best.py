@@ -72,8 +72,10 @@ def test_on_a_full_disk_it_goes_on_and_writes_later(tiny):
     told = list(best.of(events(tiny, last=False)))
     (warning,) = [e.message for e in told if isinstance(e, Warned)]
     assert warning.startswith("w can't be written: it is full. The training goes on")
-    # Nobody is told of weights that aren't on the disk.
-    assert [e.model for e in told if isinstance(e, Validated)] == [None] * 3
+    # Nobody is told of weights that aren't on the disk, and of those that are somebody is.
+    models = [e.model for e in told if isinstance(e, Validated)]
+    assert models[:2] == [None] * 2
+    assert models[2].card.record.best_step == 2
     assert disk.written == [2]
 
 
@@ -84,10 +86,35 @@ def test_what_waits_is_written_at_the_stop(tiny):
     assert disk.written == [1]
 
 
+def test_newer_weights_written_at_the_stop_stay(tiny):
+    disk = Disk(FULL, times=1)
+
+    def training():
+        try:
+            yield validated(1, model(tiny, 1))
+            yield Step(2, 0.5, 0.1, 0.1, 0.1)
+        finally:
+            disk(model(tiny, 2))
+
+    with contextlib.closing(BestKept(disk).of(training())) as steps:
+        next(e for e in steps if isinstance(e, Validated))
+    assert disk.written == [1, 2]
+
+
 @pytest.mark.parametrize(("error", "times"), [(SHUT, 1), (None, 1), (FULL, 4)])
 def test_what_will_not_pass_ends_it(tiny, error, times):
     with pytest.raises(NucleateError, match="w can't be written"):
         list(BestKept(Disk(error, times)).of(events(tiny)))
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "no"), SHUT])
+def test_a_drive_unplugged_after_something_was_written_is_waited_for(tiny, error):
+    disk = Disk()
+    steps = BestKept(disk).of(events(tiny))
+    next(e for e in steps if isinstance(e, Validated))
+    disk.error, disk.times = error, 1
+    assert len([e for e in steps if isinstance(e, Warned)]) == 1
+    assert disk.written == [1, 2, 2]
 
 
 class Broken:

@@ -9,7 +9,16 @@ import pytest
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Confidence, Scores
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.events import Accepted, Prediction, RoundFinished, Step, Tile, Validated
+from napari_nucleate.core.events import (
+    Accepted,
+    Prediction,
+    RoundFinished,
+    Step,
+    Tile,
+    Trained,
+    Validated,
+    Warned,
+)
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.core.training.snapshot import Snapshot
@@ -282,6 +291,15 @@ class TestSelfTraining:
         for name in ("round-0", "round-1"):
             assert store.load_model(name).card.record.name == name
 
+    def test_a_model_is_in_the_history_on_disk_before_the_pool_is_predicted(
+        self, store, nuclei, tiny, picture
+    ):
+        known, human, others = self.project(nuclei, tiny)
+        pool = [picture(f"pool {i}", e.image) for i, e in enumerate(others)]
+        with contextlib.closing(self_training(store, human, pool, known)) as steps:
+            next(event for event in steps if isinstance(event, Trained))
+            assert [r.model for r in store.load_state().rounds] == ["round-0"]
+
     def test_a_round_that_made_it_worse_stays_in_the_history_and_out_of_use(
         self, store, nuclei, tiny, picture, monkeypatch
     ):
@@ -350,8 +368,43 @@ class TestSelfTraining:
                     break
         state = store.load_state()
         assert [entry.model for entry in state.rounds] == ["round-0", "round-1"]
-        assert state.rounds[1].set_aside.startswith("Stopped; these are its weights at ")
+        assert state.rounds[1].set_aside.startswith("Stopped; these are its weights of step ")
         assert state.used.model == "round-0"
+
+    def test_what_can_not_be_kept_at_the_stop_is_told(
+        self, store, nuclei, tiny, picture, monkeypatch
+    ):
+        def full(model):
+            raise NucleateError("w can't be written: it is full.") from OSError(28, "No space")
+
+        monkeypatch.setattr(store, "save_model", full)
+        known, human, others = self.project(nuclei, tiny)
+        pool = [picture(f"pool {i}", e.image) for i, e in enumerate(others)]
+        events = self_training(store, human, pool, known)
+        next(event for event in events if isinstance(event, Warned))
+        with pytest.raises(NucleateError, match="it is full"):
+            events.close()
+        assert store.load_state().rounds == ()
+
+    def test_weights_that_are_written_at_the_stop_are_in_the_history(
+        self, store, nuclei, tiny, picture, monkeypatch
+    ):
+        save, full = store.save_model, [True]
+
+        def saved(model):
+            if full:
+                raise NucleateError("w can't be written: it is full.") from OSError(28, "No space")
+            return save(model)
+
+        monkeypatch.setattr(store, "save_model", saved)
+        known, human, others = self.project(nuclei, tiny)
+        pool = [picture(f"pool {i}", e.image) for i, e in enumerate(others)]
+        events = self_training(store, human, pool, known)
+        next(event for event in events if isinstance(event, Warned))
+        full.clear()
+        events.close()
+        assert store.load_state().used.model == "round-0"
+        assert store.load_model("round-0").card.record.best_step
 
     def test_stopped_early_the_state_is_written_as_it_was_then(self, store, nuclei, tiny, picture):
         known, human, others = self.project(nuclei, tiny)

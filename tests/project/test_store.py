@@ -104,8 +104,29 @@ class TestState:
 
     def test_a_folder_that_can_not_be_made_is_told(self, tmp_path):
         (tmp_path / "file").write_text("in the way")
-        with pytest.raises(NucleateError, match=r"can't be made .*; choose another folder"):
+        with pytest.raises(NucleateError, match=r"can't be made: [^;]*; choose another folder\.$"):
             Store(tmp_path / "file" / "project").save_state(State())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder with an open file stays where it is")
+def test_where_the_drive_of_an_open_project_is_away_no_other_folder_takes_its_place(
+    store, tmp_path, tiny, random_model
+):
+    model = random_model(tiny())
+    store.save_model(model)
+    away = store.folder.rename(tmp_path / "away")
+    for write in (
+        lambda: store.save_state(State()),
+        lambda: store.save_model(model),
+        lambda: store.save_annotation("a", labels((5, 6))),
+        lambda: store.save_prediction(prediction((5, 6))),
+    ):
+        with pytest.raises(NucleateError) as caught:
+            write()
+        assert isinstance(caught.value.__cause__, FileNotFoundError)
+    assert not store.folder.exists()
+    away.rename(store.folder)
+    store.save_model(model)
 
 
 def test_leftovers_of_a_killed_writer_are_swept_by_the_next_that_may_write(store):

@@ -157,9 +157,9 @@ def train(
                 follower.say(f"{len(pairs)} of {len(refs)} image(s) have a mask.")
             if isinstance(event, Trained):
                 drop_snapshot(out)
-    if best.record is not None:
-        told = _told(best.record, out)
-        report({"model": str(out), **best.record.model_dump()}, as_json, told)
+    if best.model is not None:
+        record = best.model.card.record
+        report({"model": str(out), **record.model_dump()}, as_json, _told(record, out))
 
 
 def _told(record: Record, out: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -210,6 +211,7 @@ class Loop:
             model=self.model,
             tiling=tiling,
         )
-        for event in events:
-            self.state = run.after(self.state, event)
-            yield event
+        with closing(events):
+            for event in events:
+                self.state = run.after(self.state, event)
+                yield event

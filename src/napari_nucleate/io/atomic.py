@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -58,10 +59,10 @@ def atomic(
         If `path` exists and may not be replaced, can't be written, or isn't read back as it was
         written.
     """
-    _check_place(path, overwrite)
     # Hidden, so that a reader of the folder never takes it for an image.
     part = path.with_name(f".nucleate-{secrets.token_hex(4)}-{path.stem[:40]}{path.suffix}")
     try:
+        _check_place(path, overwrite)
         yield part
         _flush(part)
         _verify(part, path, check)
@@ -120,7 +121,9 @@ def flush_folder(folder: Path) -> None:
 
 def _check_place(path: Path, overwrite: bool) -> None:
     if not path.parent.is_dir():
-        raise NucleateError(f"The folder {path.parent} does not exist; create it first.")
+        # Known to who waits for a drive: it may be there again.
+        gone = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+        raise NucleateError(f"The folder {path.parent} does not exist; create it first.") from gone
     if path.is_dir():
         raise NucleateError(f"{path} is a folder; give the name of a file.")
     if path.exists() and not overwrite:

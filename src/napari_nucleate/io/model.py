@@ -34,7 +34,7 @@ def save_model(model: Model, folder: Path, overwrite: bool = False) -> Path:
     ----------
     model : Model
     folder : Path
-        Made where it doesn't exist.
+        Made where it doesn't exist; that which it is in must.
     overwrite : bool
         Replace a model that is there; its weights are kept as those before.
 
@@ -49,7 +49,7 @@ def save_model(model: Model, folder: Path, overwrite: bool = False) -> Path:
         If a model is there already, or the folder can't be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
         raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
     card = model.card.to_json()

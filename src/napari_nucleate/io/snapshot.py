@@ -33,7 +33,7 @@ def save_snapshot(snapshot: Snapshot, folder: Path) -> Path:
     ----------
     snapshot : Snapshot
     folder : Path
-        That of the model; made where it doesn't exist.
+        That of the model; made where it doesn't exist. That which it is in must.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def save_snapshot(snapshot: Snapshot, folder: Path) -> Path:
         If it can't be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
         raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
     texts = {"card": snapshot.card.to_json(), "progress": snapshot.progress.to_json()}

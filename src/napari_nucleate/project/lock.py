@@ -71,10 +71,7 @@ class ProjectLock:
                 f"{self._folder} is in use by {self._owner()}; wait for its end, or end it there."
             ) from None
         except OSError as error:
-            raise NucleateError(
-                f"{self._folder} can't be written to ({reason(error)}); copy the project "
-                "to where it can, or change its permissions."
-            ) from error
+            raise NucleateError(f"{self._folder} can't be written to: {reason(error)}.") from error
         owner = {
             "what": self._what,
             "process": os.getpid(),

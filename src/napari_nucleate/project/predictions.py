@@ -278,13 +278,12 @@ class Predictions:
         return beside if save and beside.is_file() else self._named(key, kind)
 
     def _make_folders(self) -> None:
-        for folder in (self._waiting, self._folder / "maps", self._folder / "stars"):
+        parts = (self._waiting, self._folder / "maps", self._folder / "stars")
+        for folder in (self._folder, *parts):
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(exist_ok=True)
             except OSError as error:
-                raise NucleateError(
-                    f"{folder} can't be made ({reason(error)}); choose another folder."
-                ) from error
+                raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
 
 
 def _scored(raw: Mapping[str, Any]) -> Scores:

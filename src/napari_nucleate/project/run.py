@@ -20,7 +20,6 @@ from napari_nucleate.core.events import (
     SetAside,
     Trained,
     TrainEvent,
-    Validated,
 )
 from napari_nucleate.core.failures import breaking_off, reason
 from napari_nucleate.core.patches import Example
@@ -266,7 +265,6 @@ def self_training(
     )
     store.save_state(state)
     refs = {ref.key: ref for ref in pool}
-    learning: Validated | None = None
     best = BestKept(lambda model: _save_model(store, state, model))
 
     def kept() -> str:
@@ -275,29 +273,29 @@ def self_training(
 
     with breaking_off("self-training", kept):
         try:
-            for event in best.of(steps):
-                if isinstance(event, Prediction):
-                    _save(store, event, refs)
-                elif isinstance(event, Validated) and event.model is not None:
-                    learning = event
-                elif isinstance(event, Trained):
-                    learning = None
-                state = after(state, event)
-                if isinstance(event, RoundStarted | RoundFinished | SetAside):
-                    store.save_state(state)
-                yield event
+            # What can't be written at its end is told to who closes this.
+            with closing(best.of(steps)) as events:
+                for event in events:
+                    if isinstance(event, Prediction):
+                        _save(store, event, refs)
+                    state = after(state, event)
+                    if isinstance(event, RoundStarted | Trained | RoundFinished | SetAside):
+                        # A model is entered at once: its pool may take hours to predict.
+                        store.save_state(state)
+                    yield event
         finally:
-            steps.close()
-            if learning is not None and learning.model is not None:
-                state = _stopped(state, learning.model, learning.fraction)
+            if best.model is not None:
+                state = _stopped(state, best.model)
             store.save_state(state)
 
 
-def _stopped(state: State, best: Model, fraction: float) -> State:
-    """The state with a training in its history that was stopped. Pure."""
+def _stopped(state: State, best: Model) -> State:
+    """The state with a training in its history that was stopped, if it isn't there. Pure."""
     record = best.card.record
+    if record.name in {entry.model for entry in state.rounds}:
+        return state
     now = entered(state, best)
-    why = f"Stopped; these are its weights at {fraction:.0%}."
+    why = f"Stopped; these are its weights of step {record.best_step}."
     return now.set_aside(record.name, why) if record.initial else now
 
 

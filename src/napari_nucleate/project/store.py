@@ -107,13 +107,14 @@ class Store:
         """
         if self.locked:
             raise NucleateError(self.locked)
+        if self._lock.held:  # where its drive is away, no other folder takes its place
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _not_made(self.folder, error) from error
-        if not self._lock.held:
-            self._lock.take()
-            self._tidy()
+        self._lock.take()
+        self._tidy()
 
     def _tidy(self) -> None:
         """End what a program that was killed began: nobody else writes here now."""
@@ -329,8 +330,8 @@ class Store:
 
     def save_model(self, model: Model) -> Path:
         """Write a model under its own name, over an earlier state of the same training."""
-        self.claim()
-        return save_model(model, self.folder / "models" / model.card.record.name, overwrite=True)
+        models = self._made(self.folder / "models")
+        return save_model(model, models / model.card.record.name, overwrite=True)
 
     def load_model(self, name: str) -> Model:
         """Read a model by its name."""
@@ -347,8 +348,7 @@ class Store:
 
     def save_snapshot(self, name: str, snapshot: Snapshot) -> None:
         """Write what a training needs to go on, over an earlier state of the same training."""
-        self.claim()
-        save_snapshot(snapshot, self.folder / "models" / name)
+        save_snapshot(snapshot, self._made(self.folder / "models") / name)
 
     def load_snapshot(self, name: str) -> Snapshot:
         """Read where a training was interrupted.
@@ -397,14 +397,14 @@ class Store:
         """A folder of the project, to write in."""
         self.claim()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
         except OSError as error:
             raise _not_made(folder, error) from error
         return folder
 
 
 def _not_made(folder: Path, error: OSError) -> NucleateError:
-    return NucleateError(f"{folder} can't be made ({reason(error)}); choose another folder.")
+    return NucleateError(f"{folder} can't be made: {reason(error)}.")
 
 
 def _pixels(path: Path) -> NDArray[Any]:
