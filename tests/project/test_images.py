@@ -152,6 +152,13 @@ class TestLocating:
         assert found.found == {}
         assert found.nowhere == ("/gone/b.tif",)
 
+    def test_a_file_that_is_another_image_already_is_not_taken(self, tmp_path):
+        there = image(tmp_path / "x" / "a.tif")
+        state = of(there, "/gone/x/a.tif")
+        found = located(state, tmp_path)
+        assert found.found == {}
+        assert found.nowhere == ("/gone/x/a.tif",)
+
     def test_a_path_of_windows_is_found_here(self, tmp_path):
         state = of(r"D:\mice\day 1\a.tif", r"D:\mice\day 2\a.tif")
         first, second = (image(tmp_path / f"day {n}" / "a.tif", n) for n in (1, 2))

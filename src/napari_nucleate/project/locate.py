@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.sampled import checksum
-from napari_nucleate.project.images import known_checksums, missing, parts_of
+from napari_nucleate.project.images import known_checksums, missing, parts_of, sources
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -78,7 +78,8 @@ def locating(state: State, folder: Path) -> Generator[Searched | Located, None, 
     """Look for a project's missing files below a folder.
 
     A file is the one that was if it has the same name and, where that is known, the same pixels.
-    Of several, that which lies in folders of the same names, the more of them the better.
+    Of several, that which lies in folders of the same names, the more of them the better. Files
+    that are other images of the project already are left out.
 
     Parameters
     ----------
@@ -99,11 +100,14 @@ def locating(state: State, folder: Path) -> Generator[Searched | Located, None, 
     if not folder.is_dir():
         raise NucleateError(f"{folder} is not a folder; give one that the images lie in.")
     wanted = missing(state)
+    used = {Path(source).resolve() for source in set(sources(state)).difference(wanted)}
     there: dict[str, list[Path]] = {_name(source): [] for source in wanted}
     for count, (root, folders, files) in enumerate(os.walk(folder.resolve()), 1):
         for name in (*files, *folders):  # some formats are folders
-            if (same := unicodedata.normalize("NFC", name)) in there:
-                there[same].append(Path(root) / name)
+            same = unicodedata.normalize("NFC", name)
+            path = Path(root, name)
+            if same in there and path.resolve() not in used:
+                there[same].append(path)
         folders[:] = [name for name in folders if not name.startswith(".") and name not in there]
         yield Searched(count)
     checksums = known_checksums(state)
