@@ -54,6 +54,59 @@ def test_what_is_the_persons_is_packed(project, tmp_path):
     assert set(zipfile.ZipFile(tmp_path / "a.zip").namelist()) == TRAVELS
 
 
+def both(state, project, tmp_path):
+    """How a project is copied, to a folder and to a zip file, and how a copied file is read."""
+    new, archive = tmp_path / "new", tmp_path / "a.zip"
+    yield copying(state, project, new), lambda name: (new / name).read_bytes()
+    yield (
+        packing(state, project, archive, images=False),
+        lambda name: zipfile.ZipFile(archive).read(name),
+    )
+
+
+def test_a_prediction_that_waits_for_its_name_travels(project, tmp_path):
+    waiting = project / "predictions" / ".waiting"
+    waiting.mkdir(parents=True)
+    (waiting / "0123456789abcdef.labels.tif").write_bytes(b"new")
+    (waiting / ".nucleate-01234567-x.tif").write_bytes(b"half")
+    for steps, read in both(State(), project, tmp_path):
+        list(steps)
+        assert read("predictions/.waiting/0123456789abcdef.labels.tif") == b"new"
+        with pytest.raises((KeyError, FileNotFoundError)):
+            read("predictions/.waiting/.nucleate-01234567-x.tif")
+
+
+def test_what_others_write_meanwhile_is_copied_again(project, tmp_path):
+    path, gone = project / "annotations" / "a.tif", project / "annotations" / "z.tif"
+    path.chmod(0o644)
+    for content, (steps, read) in enumerate(both(State(), project, tmp_path)):
+        gone.write_bytes(b"moved soon")
+        next(steps)
+        path.write_bytes(b"written later %d" % content)
+        gone.unlink()
+        list(steps)
+        assert read("annotations/a.tif") == b"written later %d" % content
+        with pytest.raises((KeyError, FileNotFoundError)):
+            read("annotations/z.tif")
+
+
+def test_what_others_write_all_the_time_is_not_copied(project, tmp_path):
+    before = {path.name for path in tmp_path.iterdir()}
+    for steps, _ in both(State(), project, tmp_path):
+        with pytest.raises(NucleateError, match="is being written by another window"):
+            for number, _ in enumerate(steps):
+                (project / "annotations" / "x.tif").write_bytes(bytes(number))
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_a_state_that_others_write_meanwhile_is_not_mixed_with_older_files(project, tmp_path):
+    for number, (steps, _) in enumerate(both(State(), project, tmp_path)):
+        next(steps)
+        (project / "nucleate.json").write_text("{}" + " " * number)
+        with pytest.raises(NucleateError, match="is being written by another window"):
+            list(steps)
+
+
 def test_a_full_disk_leaves_nothing_and_says_so(project, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +19,15 @@ from napari_nucleate.io.read import read_stack
 from napari_nucleate.project.images import missing, moved, portable, resolved, sources
 from napari_nucleate.project.lock import LOCK, OWNER
 from napari_nucleate.project.model import State
+from napari_nucleate.project.predictions import WAITING
 from napari_nucleate.project.store import STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
 
 IMAGES = "images"
+TRIES = 4
+"""How often files are copied that others write meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +60,33 @@ def copying(state: State, project: Path, folder: Path) -> Generator[Copied, None
     Raises
     ------
     NucleateError
-        If the folder exists, lies in the project, or can't be written.
+        If the folder exists, lies in the project, or can't be written, or if others write the
+        project all the time.
     """
     _check_new(project, folder)
     state = renamed(state, project, folder)
-    files = _files(project)
+    before = _stamp(project / STATE)
     part = folder.with_name(f".{folder.name[:40]}-{secrets.token_hex(4)}")
     try:
         with _writing(folder):
             part.mkdir()
-            for done in _each(files):
-                target = part / done.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(done.path, target)
-                _flush(target)
-                shutil.copystat(done.path, target)  # after it: a file may be for reading only
-                yield done.event
+            copied: dict[str, _Stamp] = {}
+            for _ in range(TRIES):
+                found = _found(project)
+                for name in copied.keys() - found.keys():
+                    (part / name).unlink()
+                    del copied[name]
+                new = {name: one for name, one in found.items() if copied.get(name) != one.stamp}
+                if not new:
+                    break
+                for done in _each(new):
+                    with suppress(FileNotFoundError):  # it has another name by now
+                        _copy(done.path, part / done.name)
+                        copied[done.name] = new[done.name].stamp
+                    yield done.event
+            else:
+                raise _being_written(project)
+            _check_same(project, before)
             (part / STATE).write_text(portable(state, folder).to_json(), "utf-8", newline="\n")
             _flush(part / STATE)
             _check_new(project, folder)
@@ -111,26 +125,31 @@ def packing(
     Raises
     ------
     NucleateError
-        If the file exists, lies in the project, or can't be written, or an image is missing.
+        If the file exists, lies in the project, or can't be written, an image is missing, or
+        others write the project all the time.
     """
     if archive.resolve().is_relative_to(project.resolve()):
         raise NucleateError(f"{archive} lies inside the project; choose a place outside of it.")
-    files, inside = _files(project), portable(state, project)
+    inside, places, before = portable(state, project), {}, _stamp(project / STATE)
     if images:
         places = _places(state, project)
         inside = moved(inside, places)
-        for source, place in places.items():
-            files |= _below(Path(source), place)
-    with (
-        atomic(archive, check=_whole) as part,
-        zipfile.ZipFile(
-            part, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
-        ) as packed,
-    ):
-        for done in _each(files):
-            packed.write(done.path, done.name)
-            yield done.event
-        packed.writestr(STATE, inside.to_json())
+    with atomic(archive, check=_whole) as part:
+        for _ in range(TRIES):
+            found = _found(project, places)
+            with zipfile.ZipFile(
+                part, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
+            ) as packed:
+                for done in _each(found):
+                    with suppress(FileNotFoundError):  # it has another name by now
+                        packed.write(done.path, done.name)
+                    yield done.event
+                packed.writestr(STATE, inside.to_json())
+            if _found(project, places) == found:
+                break
+        else:
+            raise _being_written(project)
+        _check_same(project, before)
 
 
 def _whole(archive: Path) -> bool:
@@ -180,6 +199,16 @@ def unpacking(archive: Path, folder: Path) -> State:
     return resolved(state, folder)
 
 
+_Stamp = tuple[int, int]
+"""Size and time of the last change."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    path: Path
+    stamp: _Stamp
+
+
 @dataclass(frozen=True)
 class _Done:
     path: Path
@@ -187,20 +216,61 @@ class _Done:
     event: Copied
 
 
-def _each(files: dict[str, Path]) -> Iterator[_Done]:
-    """Each file, with how much is copied when it is; the state isn't among them."""
-    sizes = {name: path.stat().st_size for name, path in files.items()}
-    done, total = 0, sum(sizes.values())
-    for name, path in files.items():
-        done += sizes[name]
-        yield _Done(path, name, Copied(done, total))
+def _each(found: dict[str, _Found]) -> Iterator[_Done]:
+    """Each file, with how much is copied when it is."""
+    done, total = 0, sum(one.stamp[0] for one in found.values())
+    for name, one in found.items():
+        done += one.stamp[0]
+        yield _Done(one.path, name, Copied(done, total))
 
 
-def _files(project: Path) -> dict[str, Path]:
-    """The project's files by their names in it, without the state and what is hidden."""
+def _found(project: Path, places: Mapping[str, str] | None = None) -> dict[str, _Found]:
+    """The project's files as they are now, by their names in it, and images from elsewhere.
+
+    The state isn't among them, nor what is hidden.
+    """
+    if not project.is_dir():
+        raise NucleateError(f"The folder {project} isn't there any more; nothing is copied.")
     files = _below(project, "")
     files.pop(STATE, None)
-    return files
+    for source, place in (places or {}).items():
+        files |= _below(Path(source), place)
+    found: dict[str, _Found] = {}
+    for name, path in files.items():
+        stamp = _stamp(path)
+        if stamp is not None:
+            found[name] = _Found(path, stamp)
+    return found
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """What tells that a file is written meanwhile; None where it isn't there."""
+    try:
+        known = path.stat()
+    except FileNotFoundError:
+        return None
+    return known.st_size, known.st_mtime_ns
+
+
+def _check_same(project: Path, before: _Stamp | None) -> None:
+    """Refuse files that are newer than the state that is copied."""
+    if _stamp(project / STATE) != before:
+        raise _being_written(project)
+
+
+def _copy(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # one of a try before may be for reading only
+    shutil.copyfile(path, target)
+    _flush(target)
+    shutil.copystat(path, target)
+
+
+def _being_written(project: Path) -> NucleateError:
+    return NucleateError(
+        f"{project} is being written by another window or command; wait for its end, and try "
+        "again."
+    )
 
 
 def _below(path: Path, name: str) -> dict[str, Path]:
@@ -208,7 +278,7 @@ def _below(path: Path, name: str) -> dict[str, Path]:
     if not path.is_dir():
         return {name: path}
     found: dict[str, Path] = {}
-    for root, folders, files in os.walk(path, followlinks=True):
+    for root, folders, files in os.walk(path, onerror=_unread, followlinks=True):
         here = Path(root)
         above = {one.resolve() for one in (here, *here.parents)}  # a link there has no end
         folders[:] = sorted(f for f in folders if _travels(f) and (here / f).resolve() not in above)
@@ -220,8 +290,16 @@ def _below(path: Path, name: str) -> dict[str, Path]:
 
 
 def _travels(name: str) -> bool:
-    """Whether a file is the person's: those of zarr (.zarray) begin with a dot, too."""
-    return not name.startswith(".") or name.startswith(".z")
+    """Whether a file is the person's: those of zarr (.zarray) begin with a dot, too.
+
+    So do predictions that wait for their names: without them, new scores would get old labels.
+    """
+    return not name.startswith(".") or name.startswith(".z") or name == WAITING
+
+
+def _unread(error: OSError) -> None:
+    """A folder that can't be listed isn't left out."""
+    raise NucleateError(f"{error.filename} can't be read: {reason(error)}.") from error
 
 
 def _places(state: State, project: Path) -> dict[str, str]:
