@@ -3,11 +3,16 @@
 import errno
 import shutil
 import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.project.copying import Copied, copying, packing
+from napari_nucleate.io import archive
+from napari_nucleate.io.read import read_stack
+from napari_nucleate.io.write import write_image
+from napari_nucleate.project.copying import Copied, copying, packing, unpacking
 from napari_nucleate.project.model import Item, State
 from napari_nucleate.project.store import Store
 
@@ -56,11 +61,11 @@ def test_what_is_the_persons_is_packed(project, tmp_path):
 
 def both(state, project, tmp_path):
     """How a project is copied, to a folder and to a zip file, and how a copied file is read."""
-    new, archive = tmp_path / "new", tmp_path / "a.zip"
+    new, packed = tmp_path / "new", tmp_path / "a.zip"
     yield copying(state, project, new), lambda name: (new / name).read_bytes()
     yield (
-        packing(state, project, archive, images=False),
-        lambda name: zipfile.ZipFile(archive).read(name),
+        packing(state, project, packed, images=False),
+        lambda name: zipfile.ZipFile(packed).read(name),
     )
 
 
@@ -105,6 +110,43 @@ def test_a_state_that_others_write_meanwhile_is_not_mixed_with_older_files(proje
         (project / "nucleate.json").write_text("{}" + " " * number)
         with pytest.raises(NucleateError, match="is being written by another window"):
             list(steps)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a:b.csv"], "isn't allowed everywhere"),
+        (["a.csv", "A.csv"], "twice"),
+        (["a ./b.csv"], "isn't allowed everywhere"),
+        (["a/" * 20 + "b.csv"], "isn't allowed everywhere"),
+    ],
+)
+def test_what_would_not_be_unpacked_is_not_packed(project, tmp_path, names, said):
+    for name in names:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("x")
+    with pytest.raises(NucleateError, match=f"{said}.*give it another name"):
+        list(packing(State(), project, tmp_path / "a.zip", images=False))
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_too_many_files_are_not_packed(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_ENTRIES", 4)
+    with pytest.raises(NucleateError, match="more than 4 files; pack it without its images"):
+        list(packing(State(), project, tmp_path / "a.zip", images=False))
+
+
+def test_images_get_names_that_are_allowed_everywhere(project, tmp_path):
+    files = [tmp_path / "x" / name for name in ("a:1.tif", "a_1.tif", "A_1.tif")]
+    files[0].parent.mkdir()
+    for value, path in enumerate(files):
+        write_image(path, np.full((5, 6), value, np.uint8), "YX")
+    state = State(items=tuple(Item(key=str(n), source=str(f)) for n, f in enumerate(files)))
+    list(packing(state, project, tmp_path / "a.zip", images=True))
+    again = unpacking(tmp_path / "a.zip", tmp_path / "new")
+    assert len({item.source.casefold() for item in again.items}) == 3
+    for value, item in enumerate(again.items):
+        assert (read_stack(Path(item.source)).data[...] == value).all()
 
 
 def test_a_full_disk_leaves_nothing_and_says_so(project, tmp_path, monkeypatch):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import reason
-from napari_nucleate.io.archive import unpack
+from napari_nucleate.core.images import as_file_name
+from napari_nucleate.io.archive import check_names, check_number, spelling, unpack
 from napari_nucleate.io.atomic import atomic
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.project.images import missing, moved, portable, resolved, sources
@@ -125,8 +126,8 @@ def packing(
     Raises
     ------
     NucleateError
-        If the file exists, lies in the project, or can't be written, an image is missing, or
-        others write the project all the time.
+        If the file exists, lies in the project, or can't be written, an image is missing, the
+        project holds what `unpacking` would refuse, or others write it all the time.
     """
     if archive.resolve().is_relative_to(project.resolve()):
         raise NucleateError(f"{archive} lies inside the project; choose a place outside of it.")
@@ -137,6 +138,8 @@ def packing(
     with atomic(archive, check=_whole) as part:
         for _ in range(TRIES):
             found = _found(project, places)
+            check_number(project, 1 + len(found), "pack it without its images")
+            check_names(project, (*found, STATE), "give it another name, and pack the project then")
             with zipfile.ZipFile(
                 part, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
             ) as packed:
@@ -268,8 +271,7 @@ def _copy(path: Path, target: Path) -> None:
 
 def _being_written(project: Path) -> NucleateError:
     return NucleateError(
-        f"{project} is being written by another window or command; wait for its end, and try "
-        "again."
+        f"{project} is being written by another window or command; wait for its end, and try again."
     )
 
 
@@ -318,14 +320,25 @@ def _places(state: State, project: Path) -> dict[str, str]:
     folders: dict[Path, str] = {}
     taken: set[str] = set()
     for folder in above:
-        name = IMAGES if len(above) == 1 else f"{IMAGES}/{folder.name or IMAGES}"
-        place, count = name, 1
-        while place.casefold() in taken or (project / place).exists():
-            count += 1
-            place = f"{name}-{count}"
-        taken.add(place.casefold())
-        folders[folder] = place
-    return {source: f"{folders[Path(source).parent]}/{Path(source).name}" for source in outside}
+        name = IMAGES
+        if len(above) > 1:
+            name = f"{IMAGES}/{as_file_name(folder.name, IMAGES)}"
+        folders[folder] = _free(name, "", taken, project)
+    places: dict[str, str] = {}
+    for path in map(Path, outside):
+        name = f"{folders[path.parent]}/{as_file_name(path.stem)}"
+        places[str(path)] = _free(name, path.suffix, taken, project)
+    return places
+
+
+def _free(name: str, suffix: str, taken: set[str], project: Path) -> str:
+    """The name, with a number where it is taken already; it is taken then."""
+    free, count = f"{name}{suffix}", 1
+    while spelling(free) in taken or (project / free).exists():
+        count += 1
+        free = f"{name}-{count}{suffix}"
+    taken.add(spelling(free))
+    return free
 
 
 def _check_new(project: Path, folder: Path) -> None:
