@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io import archive
@@ -147,6 +148,31 @@ def test_images_get_names_that_are_allowed_everywhere(project, tmp_path):
     assert len({item.source.casefold() for item in again.items}) == 3
     for value, item in enumerate(again.items):
         assert (read_stack(Path(item.source)).data[...] == value).all()
+
+
+def test_an_image_of_several_files_is_packed_with_all_of_them(project, tmp_path):
+    (tmp_path / "x").mkdir()
+    uuids = [f"urn:uuid:00000000-0000-0000-0000-00000000000{n}" for n in range(2)]
+    names = [f"a{n}.ome.tif" for n in range(2)]
+    planes = "".join(
+        f'<TiffData FirstZ="{n}" IFD="0" PlaneCount="1"><UUID FileName="{names[n]}">{uuids[n]}'
+        "</UUID></TiffData>"
+        for n in range(2)
+    )
+    for n, name in enumerate(names):
+        ome = (
+            '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="{uuids[n]}"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" '
+            'Type="uint8" SizeX="6" SizeY="5" SizeZ="2" SizeC="1" SizeT="1">'
+            f"{planes}</Pixels></Image></OME>"
+        )
+        pixels = np.full((5, 6), n + 1, np.uint8)
+        tifffile.imwrite(tmp_path / "x" / name, pixels, description=ome, metadata=None)
+    state = State(items=(Item(key="a", source=str(tmp_path / "x" / names[0])),))
+    list(packing(state, project, tmp_path / "a.zip", images=True))
+    again = unpacking(tmp_path / "a.zip", tmp_path / "new")
+    stack = read_stack(Path(again.items[0].source))
+    assert [stack.data[n].max() for n in range(2)] == [1, 2]
 
 
 def test_a_full_disk_leaves_nothing_and_says_so(project, tmp_path, monkeypatch):

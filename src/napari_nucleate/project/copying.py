@@ -17,6 +17,7 @@ from napari_nucleate.core.images import as_file_name
 from napari_nucleate.io.archive import check_names, check_number, spelling, unpack
 from napari_nucleate.io.atomic import atomic
 from napari_nucleate.io.read import read_stack
+from napari_nucleate.io.tiff import series_files
 from napari_nucleate.project.images import missing, moved, portable, resolved, sources
 from napari_nucleate.project.lock import LOCK, OWNER
 from napari_nucleate.project.model import State
@@ -305,7 +306,10 @@ def _unread(error: OSError) -> None:
 
 
 def _places(state: State, project: Path) -> dict[str, str]:
-    """Where images from elsewhere go in an archive, by their paths; all in the folder images."""
+    """Where images from elsewhere go in an archive, by their paths; all in the folder images.
+
+    Files that an image lies in besides are among them.
+    """
     gone = missing(state)
     if gone:
         raise NucleateError(
@@ -326,6 +330,11 @@ def _places(state: State, project: Path) -> dict[str, str]:
         folders[folder] = _free(name, "", taken, project)
     places: dict[str, str] = {}
     for path in map(Path, outside):
+        files = series_files(path)
+        if len(files) > 1:  # they name each other
+            places |= {str(file): f"{folders[path.parent]}/{file.name}" for file in files}
+    taken.update(map(spelling, places.values()))
+    for path in (Path(source) for source in outside if source not in places):
         name = f"{folders[path.parent]}/{as_file_name(path.stem)}"
         places[str(path)] = _free(name, path.suffix, taken, project)
     return places
