@@ -175,6 +175,13 @@ def test_an_image_of_several_files_is_packed_with_all_of_them(project, tmp_path)
     assert [stack.data[n].max() for n in range(2)] == [1, 2]
 
 
+def test_a_copy_that_is_read_back_otherwise_is_refused(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "copyfile", lambda _, target: target.write_bytes(b"123x5"))
+    with pytest.raises(NucleateError, match="read back, it held something else"):
+        list(copying(State(), project, tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_full_disk_leaves_nothing_and_says_so(project, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")

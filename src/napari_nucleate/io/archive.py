@@ -5,20 +5,18 @@ from __future__ import annotations
 import io
 import os
 import re
-import secrets
 import shutil
 import stat
 import unicodedata
 import zipfile
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.failures import reason
 from napari_nucleate.io.guard import reading
+from napari_nucleate.io.new_folder import new_folder, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 _ENTRIES = 100_000
@@ -66,26 +64,15 @@ def unpack(archive: Path, folder: Path) -> None:
         outside of the folder or what no system takes as a name, holds links, two entries of one
         name, or grows beyond what a project can be. Nothing is left of it then.
     """
-    if folder.exists() or folder.is_symlink():
-        raise NucleateError(f"{folder} exists already; choose another name.")
-    if not folder.parent.is_dir():
-        raise NucleateError(f"The folder {folder.parent} does not exist; create it first.")
     if not archive.is_file():
         raise NucleateError(f"{archive} is no file; choose a zip file.")
-    part = folder.with_name(f".{folder.name[:40]}-{secrets.token_hex(4)}")
-    try:
-        with (
-            reading(archive, _ADVICE),
-            _Bounded(archive) as file,
-            zipfile.ZipFile(file) as packed,
-        ):
-            entries = _checked(archive, packed.infolist())
-            _made(part)
-            _write(archive, packed, entries, part)
-        with _writing(folder):
-            part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with (
+        new_folder(folder) as part,
+        reading(archive, _ADVICE),
+        _Bounded(archive) as file,
+        zipfile.ZipFile(file) as packed,
+    ):
+        _write(archive, packed, _checked(archive, packed.infolist()), part)
 
 
 def check_number(holder: Path, number: int, then: str) -> None:
@@ -205,19 +192,13 @@ def _write(
             _made(target)
             continue
         _made(target.parent)
-        with packed.open(entry) as source, _writing(target), target.open("xb") as file:
+        with packed.open(entry) as source, writing(target), target.open("xb") as file:
             while chunk := source.read(_CHUNK):
                 file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _made(folder: Path) -> None:
-    with _writing(folder):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise NucleateError(f"{path} can't be written: {reason(error)}.") from error

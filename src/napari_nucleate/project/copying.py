@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import secrets
 import shutil
 import zipfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import reason
 from napari_nucleate.core.images import as_file_name
 from napari_nucleate.io.archive import check_names, check_number, spelling, unpack
-from napari_nucleate.io.atomic import atomic
+from napari_nucleate.io.atomic import atomic, write_text
+from napari_nucleate.io.new_folder import new_folder, writing
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.tiff import series_files
 from napari_nucleate.project.images import missing, moved, portable, resolved, sources
@@ -65,36 +67,29 @@ def copying(state: State, project: Path, folder: Path) -> Generator[Copied, None
         If the folder exists, lies in the project, or can't be written, or if others write the
         project all the time.
     """
-    _check_new(project, folder)
+    if folder.resolve().is_relative_to(project.resolve()):
+        raise NucleateError(f"{folder} lies inside the project; choose a place outside of it.")
     state = renamed(state, project, folder)
     before = _stamp(project / STATE)
-    part = folder.with_name(f".{folder.name[:40]}-{secrets.token_hex(4)}")
-    try:
-        with _writing(folder):
-            part.mkdir()
-            copied: dict[str, _Stamp] = {}
-            for _ in range(TRIES):
-                found = _found(project)
-                for name in copied.keys() - found.keys():
-                    (part / name).unlink()
-                    del copied[name]
-                new = {name: one for name, one in found.items() if copied.get(name) != one.stamp}
-                if not new:
-                    break
-                for done in _each(new):
-                    with suppress(FileNotFoundError):  # it has another name by now
-                        _copy(done.path, part / done.name)
-                        copied[done.name] = new[done.name].stamp
-                    yield done.event
-            else:
-                raise _being_written(project)
-            _check_same(project, before)
-            (part / STATE).write_text(portable(state, folder).to_json(), "utf-8", newline="\n")
-            _flush(part / STATE)
-            _check_new(project, folder)
-            part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with new_folder(folder) as part:
+        copied: dict[str, _Stamp] = {}
+        for _ in range(TRIES):
+            found = _found(project)
+            for name in copied.keys() - found.keys():
+                (part / name).unlink()
+                del copied[name]
+            new = {name: one for name, one in found.items() if copied.get(name) != one.stamp}
+            if not new:
+                break
+            for done in _each(new):
+                with suppress(FileNotFoundError):  # it has another name by now
+                    _copy(found[done.name], part / done.name)
+                    copied[done.name] = new[done.name].stamp
+                yield done.event
+        else:
+            raise _being_written(project)
+        _check_same(project, before)
+        write_text(part / STATE, portable(state, folder).to_json())
 
 
 def renamed(state: State, project: Path, folder: Path) -> State:
@@ -182,24 +177,21 @@ def unpacking(archive: Path, folder: Path) -> State:
     NucleateError
         If the folder exists, or the archive is damaged, no project, or can't be trusted.
     """
-    if folder.exists():
-        raise NucleateError(f"{folder} exists already; choose another name.")
-    part = folder.with_name(f".{folder.name[:40]}-{secrets.token_hex(4)}")
-    with _writing(folder):
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        unpack(archive, part)
+    with new_folder(folder) as part:
+        unpacked = part / f".nucleate-{secrets.token_hex(4)}"
+        unpack(archive, unpacked)
         # Who zips a folder by hand has the folder in it.
-        found = [path for path in (part, *sorted(part.iterdir())) if (path / STATE).is_file()]
+        places = (unpacked, *sorted(unpacked.iterdir()))
+        found = [path for path in places if (path / STATE).is_file()]
         if not found:
             raise NucleateError(f"{archive} holds no project: there is no {STATE} in it.")
         state = State.load(found[0] / STATE)
-        with _writing(folder):
-            for name in (LOCK, OWNER):  # nobody works on it here
-                (found[0] / name).unlink(missing_ok=True)
-            found[0].rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for path in found[0].iterdir():
+            if path.name not in (LOCK, OWNER):  # nobody works on it here
+                path.rename(part / path.name)
+        shutil.rmtree(unpacked)
     return resolved(state, folder)
 
 
@@ -262,12 +254,18 @@ def _check_same(project: Path, before: _Stamp | None) -> None:
         raise _being_written(project)
 
 
-def _copy(path: Path, target: Path) -> None:
+def _copy(one: _Found, target: Path) -> None:
+    """Copy a file, and read it back."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)  # one of a try before may be for reading only
-    shutil.copyfile(path, target)
+    shutil.copyfile(one.path, target)
     _flush(target)
-    shutil.copystat(path, target)
+    if not filecmp.cmp(one.path, target, shallow=False) and _stamp(one.path) == one.stamp:
+        raise NucleateError(
+            f"{one.path} wasn't copied: read back, it held something else. Check the disk, or "
+            "copy elsewhere."
+        )
+    shutil.copystat(one.path, target)
 
 
 def _being_written(project: Path) -> NucleateError:
@@ -350,24 +348,9 @@ def _free(name: str, suffix: str, taken: set[str], project: Path) -> str:
     return free
 
 
-def _check_new(project: Path, folder: Path) -> None:
-    if folder.exists():
-        raise NucleateError(f"{folder} exists already; choose another name.")
-    if not folder.parent.is_dir():
-        raise NucleateError(f"The folder {folder.parent} does not exist; create it first.")
-    if folder.resolve().is_relative_to(project.resolve()):
-        raise NucleateError(f"{folder} lies inside the project; choose a place outside of it.")
-
-
 def _flush(path: Path) -> None:
-    """Have the content on the disk before the name points to it."""
+    """Have the content on the disk, and read from there next."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise NucleateError(f"{folder} can't be written: {reason(error)}.") from error
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
