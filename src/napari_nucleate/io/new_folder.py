@@ -46,7 +46,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     NucleateError
         If the folder exists or can't be written.
     """
-    _check_place(folder)
+    check_new(folder)
     _sweep(folder)
     part = folder.with_name(f".nucleate-{secrets.token_hex(4)}-{folder.name[:40]}")
     try:
@@ -55,11 +55,25 @@ def new_folder(folder: Path) -> Iterator[Path]:
             yield part
             for at, _, _ in os.walk(part):
                 flush_folder(Path(at))
-            _check_place(folder)
+            check_new(folder)
             part.rename(folder)
             flush_folder(folder.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def check_new(folder: Path) -> None:
+    """Refuse a folder that can't be made, since it exists or its own folder doesn't.
+
+    Raises
+    ------
+    NucleateError
+        If so.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise NucleateError(f"{folder} exists already; choose another name.")
+    if not folder.parent.is_dir():
+        raise NucleateError(f"The folder {folder.parent} does not exist; create it first.")
 
 
 @contextmanager
@@ -75,13 +89,6 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise NucleateError(f"{path} can't be written: {reason(error)}.") from error
-
-
-def _check_place(folder: Path) -> None:
-    if folder.exists() or folder.is_symlink():
-        raise NucleateError(f"{folder} exists already; choose another name.")
-    if not folder.parent.is_dir():
-        raise NucleateError(f"The folder {folder.parent} does not exist; create it first.")
 
 
 def _sweep(folder: Path) -> None:

@@ -17,7 +17,7 @@ from napari_nucleate.core.failures import reason
 from napari_nucleate.core.images import as_file_name
 from napari_nucleate.io.archive import check_names, check_number, spelling, unpack
 from napari_nucleate.io.atomic import atomic, write_text
-from napari_nucleate.io.new_folder import new_folder, writing
+from napari_nucleate.io.new_folder import check_new, new_folder, writing
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.tiff import series_files
 from napari_nucleate.project.images import missing, moved, portable, resolved, sources
@@ -67,6 +67,7 @@ def copying(state: State, project: Path, folder: Path) -> Generator[Copied, None
         If the folder exists, lies in the project, or can't be written, or if others write the
         project all the time.
     """
+    check_new(folder)
     if folder.resolve().is_relative_to(project.resolve()):
         raise NucleateError(f"{folder} lies inside the project; choose a place outside of it.")
     state = renamed(state, project, folder)
