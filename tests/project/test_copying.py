@@ -131,6 +131,14 @@ def test_what_would_not_be_unpacked_is_not_packed(project, tmp_path, names, said
     assert not (tmp_path / "a.zip").exists()
 
 
+def test_what_shrinks_as_no_project_does_is_packed_as_it_is(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_SMALL", 1000)
+    (project / "zeros.tif").write_bytes(bytes(10**7))
+    list(packing(State(), project, tmp_path / "a.zip", images=False))
+    unpacking(tmp_path / "a.zip", tmp_path / "new")
+    assert (tmp_path / "new" / "zeros.tif").read_bytes() == bytes(10**7)
+
+
 def test_too_many_files_are_not_packed(project, tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "_ENTRIES", 4)
     with pytest.raises(NucleateError, match="more than 4 files; pack it without its images"):

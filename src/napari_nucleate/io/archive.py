@@ -114,6 +114,11 @@ def check_names(holder: Path, names: Collection[str], then: str) -> None:
     _check_clashes(holder, names, then)
 
 
+def bomb_like(packed: int, total: int) -> bool:
+    """Whether so many bytes become so many more that the archive isn't unpacked. Pure."""
+    return total > max(_SMALL, _RATIO * packed)
+
+
 def spelling(name: str) -> str:
     """What is the same for names that are one on some system. Pure."""
     # Windows and macOS tell no case, and macOS no spelling of an accent.
@@ -169,7 +174,7 @@ def _check_clashes(holder: Path, names: Iterable[str], then: str) -> None:
 
 def _check_size(archive: Path, total: int) -> None:
     packed = archive.stat().st_size
-    if total > min(_LARGEST, max(_SMALL, _RATIO * packed)):
+    if total > _LARGEST or bomb_like(packed, total):
         raise NucleateError(
             f"{archive} would grow from {packed / 2**20:.1f} MiB to {total / 2**20:.0f} MiB and "
             "more, as no project does; it isn't unpacked."

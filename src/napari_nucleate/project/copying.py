@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import reason
 from napari_nucleate.core.images import as_file_name
-from napari_nucleate.io.archive import check_names, check_number, spelling, unpack
+from napari_nucleate.io.archive import bomb_like, check_names, check_number, spelling, unpack
 from napari_nucleate.io.atomic import atomic, write_text
 from napari_nucleate.io.new_folder import check_new, new_folder, writing
 from napari_nucleate.io.read import read_stack
@@ -132,20 +132,23 @@ def packing(
     if images:
         places = _places(state, project)
         inside = moved(inside, places)
+    form = zipfile.ZIP_DEFLATED
     with atomic(archive, check=_whole) as part:
         for _ in range(TRIES):
             found = _found(project, places)
             check_number(project, 1 + len(found), "pack it without its images")
             check_names(project, (*found, STATE), "give it another name, and pack the project then")
             with zipfile.ZipFile(
-                part, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
+                part, "w", form, compresslevel=1, strict_timestamps=False
             ) as packed:
                 for done in _each(found):
                     with suppress(FileNotFoundError):  # it has another name by now
                         packed.write(done.path, done.name)
                     yield done.event
                 packed.writestr(STATE, inside.to_json())
-            if _found(project, places) == found:
+            if bomb_like(part.stat().st_size, sum(one.stamp[0] for one in found.values())):
+                form = zipfile.ZIP_STORED  # images of hardly anything but zeros
+            elif _found(project, places) == found:
                 break
         else:
             raise _being_written(project)
