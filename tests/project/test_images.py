@@ -11,7 +11,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.write import write_image
 from napari_nucleate.project import images as places
 from napari_nucleate.project.images import changed, look, missing, noted, parts_of, sources
-from napari_nucleate.project.locate import Located, locating
+from napari_nucleate.project.locate import Compared, Located, locating
 from napari_nucleate.project.model import Item, State, View
 from napari_nucleate.project.store import Store
 
@@ -151,6 +151,25 @@ class TestLocating:
         found = located(state, tmp_path / "new")
         assert found.found == {}
         assert found.nowhere == ("/gone/b.tif",)
+
+    def test_a_file_that_is_another_image_already_is_not_taken(self, tmp_path):
+        there = image(tmp_path / "x" / "a.tif")
+        state = of(there, "/gone/x/a.tif")
+        found = located(state, tmp_path)
+        assert found.found == {}
+        assert found.nowhere == ("/gone/x/a.tif",)
+
+    def test_each_file_is_read_once_and_none_that_does_not_matter(self, tmp_path):
+        old = tmp_path / "old"
+        state = checked(of(*(image(old / f"{n}" / "a.tif", n) for n in range(4))))
+        old.rename(tmp_path / "new")
+        compared = [e.file for e in locating(state, tmp_path) if isinstance(e, Compared)]
+        assert len(compared) == 4
+        for n in range(4):
+            (tmp_path / "new" / f"{n}").rename(tmp_path / "new" / f"other {n}")
+        *events, last = locating(state, tmp_path)
+        assert last.complete
+        assert sum(isinstance(e, Compared) for e in events) == 4
 
     def test_a_path_of_windows_is_found_here(self, tmp_path):
         state = of(r"D:\mice\day 1\a.tif", r"D:\mice\day 2\a.tif")

@@ -5,20 +5,18 @@ from __future__ import annotations
 import io
 import os
 import re
-import secrets
 import shutil
 import stat
 import unicodedata
 import zipfile
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.failures import reason
 from napari_nucleate.io.guard import reading
+from napari_nucleate.io.new_folder import new_folder, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 _ENTRIES = 100_000
@@ -29,10 +27,12 @@ _LARGEST = 2**40
 # Deflate reaches 1032 on zeros; a folder of images and tables stays far below 200.
 _RATIO, _SMALL = 200, 2**28
 _CHUNK = 2**20
+_REFUSED = "it isn't unpacked"
 _ADVICE = "copy it again, or ask for another"
 # What Windows, macOS or Linux don't take in a name, or take for something else.
 _FORBIDDEN = re.compile(
-    r'[<>:"|?*\\\x00-\x1f\x7f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE
+    r'[<>:"|?*\\\x00-\x1f\x7f\ud800-\udfff]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)',
+    re.IGNORECASE,
 )
 
 
@@ -64,35 +64,74 @@ def unpack(archive: Path, folder: Path) -> None:
         outside of the folder or what no system takes as a name, holds links, two entries of one
         name, or grows beyond what a project can be. Nothing is left of it then.
     """
-    if folder.exists() or folder.is_symlink():
-        raise NucleateError(f"{folder} exists already; choose another name.")
-    if not folder.parent.is_dir():
-        raise NucleateError(f"The folder {folder.parent} does not exist; create it first.")
     if not archive.is_file():
         raise NucleateError(f"{archive} is no file; choose a zip file.")
-    part = folder.with_name(f".{folder.name[:40]}-{secrets.token_hex(4)}")
-    try:
-        with (
-            reading(archive, _ADVICE),
-            _Bounded(archive) as file,
-            zipfile.ZipFile(file) as packed,
-        ):
-            entries = _checked(archive, packed.infolist())
-            _made(part)
-            _write(archive, packed, entries, part)
-        with _writing(folder):
-            part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with (
+        new_folder(folder) as part,
+        reading(archive, _ADVICE),
+        _Bounded(archive) as file,
+        zipfile.ZipFile(file) as packed,
+    ):
+        _write(archive, packed, _checked(archive, packed.infolist()), part)
+
+
+def check_number(holder: Path, number: int, then: str) -> None:
+    """Refuse more files than are unpacked.
+
+    Parameters
+    ----------
+    holder : Path
+        The archive, or the folder that is to become one.
+    number : int
+    then : str
+        The end of the sentence: what follows, or what to do.
+
+    Raises
+    ------
+    NucleateError
+        If they are too many.
+    """
+    if number > _ENTRIES:
+        raise NucleateError(f"{holder} holds more than {_ENTRIES} files; {then}.")
+
+
+def check_names(holder: Path, names: Collection[str], then: str) -> None:
+    """Refuse names that some system doesn't take, or takes for one; see `check_number`.
+
+    Raises
+    ------
+    NucleateError
+        If one is such.
+    """
+    for name in names:
+        # A folder's name ends in a slash.
+        parts = name.removesuffix("/").split("/")
+        long = any(len(part.encode("utf-8", "replace")) > 255 for part in parts)
+        if long or len(parts) > _DEPTH or any(_FORBIDDEN.search(part) for part in parts):
+            raise NucleateError(
+                f"{holder} holds {name[:80]!a}, a name that isn't allowed everywhere; {then}."
+            )
+    _check_clashes(holder, names, then)
+
+
+def bomb_like(packed: int, total: int) -> bool:
+    """Whether so many bytes become so many more that the archive isn't unpacked. Pure."""
+    return total > max(_SMALL, _RATIO * packed)
+
+
+def spelling(name: str) -> str:
+    """What is the same for names that are one on some system. Pure."""
+    # Windows and macOS tell no case, and macOS no spelling of an accent.
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _checked(archive: Path, entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     """Refuse an archive by what it says of itself."""
-    if len(entries) > _ENTRIES:
-        raise NucleateError(f"{archive} holds more than {_ENTRIES} files; it isn't unpacked.")
+    check_number(archive, len(entries), _REFUSED)
     for entry in entries:
         _check(archive, entry)
-    _check_clashes(archive, [entry.filename for entry in entries])
+    # zipfile cuts names at a zero, so look at the original ones.
+    check_names(archive, [entry.orig_filename for entry in entries], _REFUSED)
     _check_size(archive, sum(entry.file_size for entry in entries))
     return entries
 
@@ -100,16 +139,10 @@ def _checked(archive: Path, entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipI
 def _check(archive: Path, entry: zipfile.ZipInfo) -> None:
     name, kind = entry.orig_filename, stat.S_IFMT(entry.external_attr >> 16)
     shown = ascii(name[:80])
-    # A folder's name ends in a slash; zipfile cuts names at a zero, so look at the original.
     parts = name.removesuffix("/").split("/")
     if any(part in ("", ".", "..") for part in parts) or re.match(r"[A-Za-z]:|[/\\]", name):
         raise NucleateError(
             f"{archive} would write outside of its folder ({shown}); it isn't unpacked."
-        )
-    long = len(parts) > _DEPTH or any(len(part.encode("utf-8", "replace")) > 255 for part in parts)
-    if long or any(_FORBIDDEN.search(part) for part in parts):
-        raise NucleateError(
-            f"{archive} holds {shown}, a name that isn't allowed everywhere; it isn't unpacked."
         )
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise NucleateError(f"{archive} holds a link, {shown}; it isn't unpacked.")
@@ -122,29 +155,26 @@ def _check(archive: Path, entry: zipfile.ZipInfo) -> None:
         )
 
 
-def _check_clashes(archive: Path, names: Iterable[str]) -> None:
+def _check_clashes(holder: Path, names: Iterable[str], then: str) -> None:
     """Refuse names that are one on some system, and files that others take for a folder."""
     files: set[str] = set()
     folders: set[str] = set()
     for name in names:
-        # Windows and macOS tell no case, and macOS no spelling of an accent.
-        same = unicodedata.normalize("NFC", name).casefold()
+        same = spelling(name)
         path = same.removesuffix("/")
         if path in files or (path in folders and same == path):
-            raise NucleateError(f"{archive} holds {name[:80]!a} twice; it isn't unpacked.")
+            raise NucleateError(f"{holder} holds {name[:80]!a} twice; {then}.")
         above = path.split("/")[:-1]
         folders.update("/".join(above[: i + 1]) for i in range(len(above)))
         (files if same == path else folders).add(path)
     both = sorted(files & folders)
     if both:
-        raise NucleateError(
-            f"{archive} holds {both[0][:80]!a} as a file and as a folder; it isn't unpacked."
-        )
+        raise NucleateError(f"{holder} holds {both[0][:80]!a} as a file and as a folder; {then}.")
 
 
 def _check_size(archive: Path, total: int) -> None:
     packed = archive.stat().st_size
-    if total > min(_LARGEST, max(_SMALL, _RATIO * packed)):
+    if total > _LARGEST or bomb_like(packed, total):
         raise NucleateError(
             f"{archive} would grow from {packed / 2**20:.1f} MiB to {total / 2**20:.0f} MiB and "
             "more, as no project does; it isn't unpacked."
@@ -167,19 +197,13 @@ def _write(
             _made(target)
             continue
         _made(target.parent)
-        with packed.open(entry) as source, _writing(target), target.open("xb") as file:
+        with packed.open(entry) as source, writing(target), target.open("xb") as file:
             while chunk := source.read(_CHUNK):
                 file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _made(folder: Path) -> None:
-    with _writing(folder):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise NucleateError(f"{path} can't be written: {reason(error)}.") from error

@@ -74,6 +74,35 @@ def open_tiff(path: Path, axes: str | None = None) -> Stack:
     )
 
 
+def series_files(path: Path) -> list[Path]:
+    """The files that the first image series of a file lies in: of OME several may be one image.
+
+    Parameters
+    ----------
+    path : Path
+        The file; one that is no TIFF is alone.
+
+    Returns
+    -------
+    list of Path
+        In one folder, each once; `path` is the first.
+
+    Raises
+    ------
+    NucleateError
+        If the file is damaged, or claims an absurd size.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        return [path]
+    with reading(path), TiffFile(path) as tif:
+        check_chain(path, tif)
+        check_ome(path, tif)
+        if not tif.is_ome or not tif.series:
+            return [path]
+        names = {page.parent.filehandle.name for page in tif.series[0] if page is not None}
+    return [path, *(path.with_name(name) for name in sorted(names - {path.name}))]
+
+
 def _size(data: LazyArray, axes: str) -> int:
     return data.shape[axes.index("C")]
 

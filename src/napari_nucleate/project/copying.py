@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import secrets
 import shutil
 import zipfile
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import reason
-from napari_nucleate.io.archive import unpack
-from napari_nucleate.io.atomic import atomic
+from napari_nucleate.core.images import as_file_name
+from napari_nucleate.io.archive import bomb_like, check_names, check_number, spelling, unpack
+from napari_nucleate.io.atomic import atomic, write_text
+from napari_nucleate.io.new_folder import check_new, new_folder, writing
 from napari_nucleate.io.read import read_stack
+from napari_nucleate.io.tiff import series_files
 from napari_nucleate.project.images import missing, moved, portable, resolved, sources
 from napari_nucleate.project.lock import LOCK, OWNER
 from napari_nucleate.project.model import State
+from napari_nucleate.project.predictions import WAITING
 from napari_nucleate.project.store import STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
 
 IMAGES = "images"
+TRIES = 4
+"""How often files are copied that others write meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -57,28 +64,33 @@ def copying(state: State, project: Path, folder: Path) -> Generator[Copied, None
     Raises
     ------
     NucleateError
-        If the folder exists, lies in the project, or can't be written.
+        If the folder exists, lies in the project, or can't be written, or if others write the
+        project all the time.
     """
-    _check_new(project, folder)
+    check_new(folder)
+    if folder.resolve().is_relative_to(project.resolve()):
+        raise NucleateError(f"{folder} lies inside the project; choose a place outside of it.")
     state = renamed(state, project, folder)
-    files = _files(project)
-    part = folder.with_name(f".{folder.name[:40]}-{secrets.token_hex(4)}")
-    try:
-        with _writing(folder):
-            part.mkdir()
-            for done in _each(files):
-                target = part / done.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(done.path, target)
-                _flush(target)
-                shutil.copystat(done.path, target)  # after it: a file may be for reading only
+    before = _stamp(project / STATE)
+    with new_folder(folder) as part:
+        copied: dict[str, _Stamp] = {}
+        for _ in range(TRIES):
+            found = _found(project)
+            for name in copied.keys() - found.keys():
+                (part / name).unlink()
+                del copied[name]
+            new = {name: one for name, one in found.items() if copied.get(name) != one.stamp}
+            if not new:
+                break
+            for done in _each(new):
+                with suppress(FileNotFoundError):  # it has another name by now
+                    _copy(found[done.name], part / done.name)
+                    copied[done.name] = new[done.name].stamp
                 yield done.event
-            (part / STATE).write_text(portable(state, folder).to_json(), "utf-8", newline="\n")
-            _flush(part / STATE)
-            _check_new(project, folder)
-            part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        else:
+            raise _being_written(project)
+        _check_same(project, before)
+        write_text(part / STATE, portable(state, folder).to_json())
 
 
 def renamed(state: State, project: Path, folder: Path) -> State:
@@ -111,26 +123,36 @@ def packing(
     Raises
     ------
     NucleateError
-        If the file exists, lies in the project, or can't be written, or an image is missing.
+        If the file exists, lies in the project, or can't be written, an image is missing, the
+        project holds what `unpacking` would refuse, or others write it all the time.
     """
     if archive.resolve().is_relative_to(project.resolve()):
         raise NucleateError(f"{archive} lies inside the project; choose a place outside of it.")
-    files, inside = _files(project), portable(state, project)
+    inside, places, before = portable(state, project), {}, _stamp(project / STATE)
     if images:
         places = _places(state, project)
         inside = moved(inside, places)
-        for source, place in places.items():
-            files |= _below(Path(source), place)
-    with (
-        atomic(archive, check=_whole) as part,
-        zipfile.ZipFile(
-            part, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
-        ) as packed,
-    ):
-        for done in _each(files):
-            packed.write(done.path, done.name)
-            yield done.event
-        packed.writestr(STATE, inside.to_json())
+    form = zipfile.ZIP_DEFLATED
+    with atomic(archive, check=_whole) as part:
+        for _ in range(TRIES):
+            found = _found(project, places)
+            check_number(project, 1 + len(found), "pack it without its images")
+            check_names(project, (*found, STATE), "give it another name, and pack the project then")
+            with zipfile.ZipFile(
+                part, "w", form, compresslevel=1, strict_timestamps=False
+            ) as packed:
+                for done in _each(found):
+                    with suppress(FileNotFoundError):  # it has another name by now
+                        packed.write(done.path, done.name)
+                    yield done.event
+                packed.writestr(STATE, inside.to_json())
+            if bomb_like(part.stat().st_size, sum(one.stamp[0] for one in found.values())):
+                form = zipfile.ZIP_STORED  # images of hardly anything but zeros
+            elif _found(project, places) == found:
+                break
+        else:
+            raise _being_written(project)
+        _check_same(project, before)
 
 
 def _whole(archive: Path) -> bool:
@@ -159,25 +181,32 @@ def unpacking(archive: Path, folder: Path) -> State:
     NucleateError
         If the folder exists, or the archive is damaged, no project, or can't be trusted.
     """
-    if folder.exists():
-        raise NucleateError(f"{folder} exists already; choose another name.")
-    part = folder.with_name(f".{folder.name[:40]}-{secrets.token_hex(4)}")
-    with _writing(folder):
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        unpack(archive, part)
+    with new_folder(folder) as part:
+        unpacked = part / f".nucleate-{secrets.token_hex(4)}"
+        unpack(archive, unpacked)
         # Who zips a folder by hand has the folder in it.
-        found = [path for path in (part, *sorted(part.iterdir())) if (path / STATE).is_file()]
+        places = (unpacked, *sorted(unpacked.iterdir()))
+        found = [path for path in places if (path / STATE).is_file()]
         if not found:
             raise NucleateError(f"{archive} holds no project: there is no {STATE} in it.")
         state = State.load(found[0] / STATE)
-        with _writing(folder):
-            for name in (LOCK, OWNER):  # nobody works on it here
-                (found[0] / name).unlink(missing_ok=True)
-            found[0].rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for path in found[0].iterdir():
+            if path.name not in (LOCK, OWNER):  # nobody works on it here
+                path.rename(part / path.name)
+        shutil.rmtree(unpacked)
     return resolved(state, folder)
+
+
+_Stamp = tuple[int, int]
+"""Size and time of the last change."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    path: Path
+    stamp: _Stamp
 
 
 @dataclass(frozen=True)
@@ -187,20 +216,66 @@ class _Done:
     event: Copied
 
 
-def _each(files: dict[str, Path]) -> Iterator[_Done]:
-    """Each file, with how much is copied when it is; the state isn't among them."""
-    sizes = {name: path.stat().st_size for name, path in files.items()}
-    done, total = 0, sum(sizes.values())
-    for name, path in files.items():
-        done += sizes[name]
-        yield _Done(path, name, Copied(done, total))
+def _each(found: dict[str, _Found]) -> Iterator[_Done]:
+    """Each file, with how much is copied when it is."""
+    done, total = 0, sum(one.stamp[0] for one in found.values())
+    for name, one in found.items():
+        done += one.stamp[0]
+        yield _Done(one.path, name, Copied(done, total))
 
 
-def _files(project: Path) -> dict[str, Path]:
-    """The project's files by their names in it, without the state and what is hidden."""
+def _found(project: Path, places: Mapping[str, str] | None = None) -> dict[str, _Found]:
+    """The project's files as they are now, by their names in it, and images from elsewhere.
+
+    The state isn't among them, nor what is hidden.
+    """
+    if not project.is_dir():
+        raise NucleateError(f"The folder {project} isn't there any more; nothing is copied.")
     files = _below(project, "")
     files.pop(STATE, None)
-    return files
+    for source, place in (places or {}).items():
+        files |= _below(Path(source), place)
+    found: dict[str, _Found] = {}
+    for name, path in files.items():
+        stamp = _stamp(path)
+        if stamp is not None:
+            found[name] = _Found(path, stamp)
+    return found
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """What tells that a file is written meanwhile; None where it isn't there."""
+    try:
+        known = path.stat()
+    except FileNotFoundError:
+        return None
+    return known.st_size, known.st_mtime_ns
+
+
+def _check_same(project: Path, before: _Stamp | None) -> None:
+    """Refuse files that are newer than the state that is copied."""
+    if _stamp(project / STATE) != before:
+        raise _being_written(project)
+
+
+def _copy(one: _Found, target: Path) -> None:
+    """Copy a file, and read it back."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # one of a try before may be for reading only
+    shutil.copyfile(one.path, target)
+    _flush(target)
+    if not filecmp.cmp(one.path, target, shallow=False) and _stamp(one.path) == one.stamp:
+        raise NucleateError(
+            f"{one.path} wasn't copied: read back, it held something else. Check the disk, or "
+            "copy elsewhere."
+        )
+    shutil.copystat(one.path, target)
+
+
+def _being_written(project: Path) -> NucleateError:
+    return NucleateError(
+        f"{project} is being written by another window or command; wait for its end, and try again."
+    )
 
 
 def _below(path: Path, name: str) -> dict[str, Path]:
@@ -208,7 +283,7 @@ def _below(path: Path, name: str) -> dict[str, Path]:
     if not path.is_dir():
         return {name: path}
     found: dict[str, Path] = {}
-    for root, folders, files in os.walk(path, followlinks=True):
+    for root, folders, files in os.walk(path, onerror=_unread, followlinks=True):
         here = Path(root)
         above = {one.resolve() for one in (here, *here.parents)}  # a link there has no end
         folders[:] = sorted(f for f in folders if _travels(f) and (here / f).resolve() not in above)
@@ -220,12 +295,23 @@ def _below(path: Path, name: str) -> dict[str, Path]:
 
 
 def _travels(name: str) -> bool:
-    """Whether a file is the person's: those of zarr (.zarray) begin with a dot, too."""
-    return not name.startswith(".") or name.startswith(".z")
+    """Whether a file is the person's: those of zarr (.zarray) begin with a dot, too.
+
+    So do predictions that wait for their names: without them, new scores would get old labels.
+    """
+    return not name.startswith(".") or name.startswith(".z") or name == WAITING
+
+
+def _unread(error: OSError) -> None:
+    """A folder that can't be listed isn't left out."""
+    raise NucleateError(f"{error.filename} can't be read: {reason(error)}.") from error
 
 
 def _places(state: State, project: Path) -> dict[str, str]:
-    """Where images from elsewhere go in an archive, by their paths; all in the folder images."""
+    """Where images from elsewhere go in an archive, by their paths; all in the folder images.
+
+    Files that an image lies in besides are among them.
+    """
     gone = missing(state)
     if gone:
         raise NucleateError(
@@ -240,34 +326,35 @@ def _places(state: State, project: Path) -> dict[str, str]:
     folders: dict[Path, str] = {}
     taken: set[str] = set()
     for folder in above:
-        name = IMAGES if len(above) == 1 else f"{IMAGES}/{folder.name or IMAGES}"
-        place, count = name, 1
-        while place.casefold() in taken or (project / place).exists():
-            count += 1
-            place = f"{name}-{count}"
-        taken.add(place.casefold())
-        folders[folder] = place
-    return {source: f"{folders[Path(source).parent]}/{Path(source).name}" for source in outside}
+        name = IMAGES
+        if len(above) > 1:
+            name = f"{IMAGES}/{as_file_name(folder.name, IMAGES)}"
+        folders[folder] = _free(name, "", taken, project)
+    places: dict[str, str] = {}
+    for path in map(Path, outside):
+        files = series_files(path)
+        if len(files) > 1:  # they name each other
+            places |= {str(file): f"{folders[path.parent]}/{file.name}" for file in files}
+    taken.update(map(spelling, places.values()))
+    for path in (Path(source) for source in outside if source not in places):
+        name = f"{folders[path.parent]}/{as_file_name(path.stem)}"
+        places[str(path)] = _free(name, path.suffix, taken, project)
+    return places
 
 
-def _check_new(project: Path, folder: Path) -> None:
-    if folder.exists():
-        raise NucleateError(f"{folder} exists already; choose another name.")
-    if not folder.parent.is_dir():
-        raise NucleateError(f"The folder {folder.parent} does not exist; create it first.")
-    if folder.resolve().is_relative_to(project.resolve()):
-        raise NucleateError(f"{folder} lies inside the project; choose a place outside of it.")
+def _free(name: str, suffix: str, taken: set[str], project: Path) -> str:
+    """The name, with a number where it is taken already; it is taken then."""
+    free, count = f"{name}{suffix}", 1
+    while spelling(free) in taken or (project / free).exists():
+        count += 1
+        free = f"{name}-{count}{suffix}"
+    taken.add(spelling(free))
+    return free
 
 
 def _flush(path: Path) -> None:
-    """Have the content on the disk before the name points to it."""
+    """Have the content on the disk, and read from there next."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise NucleateError(f"{folder} can't be written: {reason(error)}.") from error
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -7,13 +7,13 @@ import unicodedata
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.sampled import checksum
-from napari_nucleate.project.images import known_checksums, missing, parts_of
+from napari_nucleate.project.images import known_checksums, missing, parts_of, sources
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -29,6 +29,13 @@ class Searched:
     """An event: so many folders were searched."""
 
     folders: int
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An event: a sample of this file's pixels is read next."""
+
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,12 @@ class Located:
         return "\n".join(lines)
 
 
-def locating(state: State, folder: Path) -> Generator[Searched | Located, None, None]:
+def locating(state: State, folder: Path) -> Generator[Searched | Compared | Located, None, None]:
     """Look for a project's missing files below a folder.
 
     A file is the one that was if it has the same name and, where that is known, the same pixels.
-    Of several, that which lies in folders of the same names, the more of them the better.
+    Of several, that which lies in folders of the same names, the more of them the better. Files
+    that are other images of the project already are left out.
 
     Parameters
     ----------
@@ -88,8 +96,8 @@ def locating(state: State, folder: Path) -> Generator[Searched | Located, None, 
 
     Yields
     ------
-    Searched or Located
-        The second last, once.
+    Searched, Compared or Located
+        The third last, once.
 
     Raises
     ------
@@ -99,17 +107,20 @@ def locating(state: State, folder: Path) -> Generator[Searched | Located, None, 
     if not folder.is_dir():
         raise NucleateError(f"{folder} is not a folder; give one that the images lie in.")
     wanted = missing(state)
+    used = {Path(source).resolve() for source in set(sources(state)).difference(wanted)}
     there: dict[str, list[Path]] = {_name(source): [] for source in wanted}
     for count, (root, folders, files) in enumerate(os.walk(folder.resolve()), 1):
         for name in (*files, *folders):  # some formats are folders
-            if (same := unicodedata.normalize("NFC", name)) in there:
-                there[same].append(Path(root) / name)
+            same = unicodedata.normalize("NFC", name)
+            path = Path(root, name)
+            if same in there and path.resolve() not in used:
+                there[same].append(path)
         folders[:] = [name for name in folders if not name.startswith(".") and name not in there]
         yield Searched(count)
-    checksums = known_checksums(state)
-    yield _settled(
-        {s: _best(s, there[_name(s)], checksums.get(s, "")) for s in wanted}, there, wanted
-    )
+    known, read, best = known_checksums(state), dict[Path, str](), dict[str, list[Path]]()
+    for source in wanted:
+        best[source] = yield from _best(source, there[_name(source)], known.get(source, ""), read)
+    yield _settled(best, there, wanted)
 
 
 def _settled(
@@ -129,13 +140,26 @@ def _settled(
     return located
 
 
-def _best(source: str, files: list[Path], known: str) -> list[Path]:
-    """The files that may be it, of those with its name: several where nothing tells which."""
+def _best(
+    source: str, files: list[Path], known: str, read: dict[Path, str]
+) -> Generator[Compared, None, list[Path]]:
+    """The files that may be it, of those with its name: several where nothing tells which.
+
+    Checksums that are read are added to `read`: many images may look for the same files.
+    """
     parts = parts_of(source)
     ranked = sorted(files, key=lambda file: (-_alike(parts, file), file))
-    if known:
-        ranked = [file for file in ranked if _checksum(file) == known]
-    return [file for file in ranked if _alike(parts, file) == _alike(parts, ranked[0])]
+    for _, group in groupby(ranked, lambda file: _alike(parts, file)):
+        same = []
+        for file in group:
+            if known and file not in read:
+                yield Compared(file)
+                read[file] = _checksum(file)
+            if not known or read[file] == known:
+                same.append(file)
+        if same:
+            return same
+    return []
 
 
 def _alike(parts: tuple[str, ...], file: Path) -> int:

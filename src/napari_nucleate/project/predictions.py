@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+WAITING = ".waiting"
+"""The folder of files that wait for their names; without them, a project isn't whole."""
 LABELS, MAPS, STARS = "labels.tif", "maps.tif", "stars.safetensors"
 _PLACES = {LABELS: "{}.tif", MAPS: "maps/{}.tif", STARS: "stars/{}.safetensors"}
 _SAVE = re.compile(r"[0-9a-f]{16}")
@@ -61,7 +63,7 @@ class Predictions:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._waiting = folder / ".waiting"
+        self._waiting = folder / WAITING
 
     def save(
         self,
