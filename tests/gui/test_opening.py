@@ -193,6 +193,20 @@ def test_images_that_are_not_found_are_named(
     left.store.close()
 
 
+def test_a_place_that_nobody_can_look_at_is_asked_for(make_napari_viewer, left, monkeypatch):
+    store, asked = Store(left.store.folder), []
+    state = store.load_state()
+    far = state.item("b").model_copy(update={"source": "/" + "b" * 5000})
+    with store:
+        store.save_state(state.replace(far))
+    monkeypatch.setattr(
+        locating.LocateDialog, "exec", lambda dialog: asked.append(dialog.list.count())
+    )
+    with pytest.raises(NucleateError, match="1 of its image files"):
+        open_project(make_napari_viewer(), store.folder)
+    assert asked == [1]
+
+
 def test_labels_that_are_gone_or_of_another_image_keep_it_closed(
     make_napari_viewer, left, qtbot, tmp_path
 ):

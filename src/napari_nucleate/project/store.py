@@ -38,6 +38,7 @@ from napari_nucleate.io.snapshot import (
     save_snapshot,
     snapshot_card,
 )
+from napari_nucleate.io.there import is_file
 from napari_nucleate.io.write import write_labels
 from napari_nucleate.project import log
 from napari_nucleate.project.images import portable, resolved
@@ -136,7 +137,7 @@ class Store:
     @property
     def exists(self) -> bool:
         """Whether the folder holds a project."""
-        return (self.folder / STATE).is_file()
+        return is_file(self.folder / STATE)
 
     def save_state(self, state: State) -> None:
         """Write `nucleate.json`; paths of images inside the folder are relative there."""
