@@ -1,5 +1,6 @@
 """A project comes back in napari as it was left."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -285,6 +286,36 @@ def test_one_file_of_any_kind_comes_back(make_napari_viewer, qtbot, tmp_path, ki
     np.testing.assert_array_equal(known, expected | (painted > 0))
     again.close()
     assert Store(session.store.folder).load_state().items == session.state.items
+
+
+@pytest.mark.parametrize(
+    ("boxes", "sentence"),
+    [
+        (
+            {"x": [[[0, 0], [9, 9]]]},
+            r"boxes\.json gives boxes of 'x', and the project",
+        ),
+        ({"a": [[[0, 0, 0], [1, 9, 9]]]}, r"gives a box of 'a' whose corners haven't 2 numbers"),
+        ({"a": [[[0, 0], [1e12, 9]]]}, r"a corner more than 2147483648 pixels away"),
+    ],
+)
+def test_boxes_of_no_image_keep_it_closed(make_napari_viewer, left, boxes, sentence):
+    left.store.boxes_file.write_text(json.dumps(boxes), "utf-8")
+    viewer = make_napari_viewer()
+    with pytest.raises(NucleateError, match=sentence):
+        open_project(viewer, left.store.folder)
+    assert not viewer.layers
+    assert session_of(viewer).source is None
+
+
+def test_boxes_are_drawn_in_planes_of_their_volume_only(make_napari_viewer):
+    viewer = make_napari_viewer()
+    session = session_of(viewer)
+    session.choose_layer(viewer.add_image(np.ones((4, 30, 20))), "ZYX", 3)
+    session.set_known("boxes")
+    box = [[-(2.0**31), 2, 3], [2.0**31, 12, 14]]
+    add_boxes(session.boxes, session.source, session.ref(session.current), [box])
+    assert [corners[0, 0] for corners in session.boxes.data] == [0, 1, 2, 3]
 
 
 def test_the_label_dock_shows_what_was_opened(make_napari_viewer, qtbot, tmp_path):

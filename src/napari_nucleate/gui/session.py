@@ -39,6 +39,7 @@ from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.gui.trainings import Trainings
 from napari_nucleate.gui.undoing import Undoing
+from napari_nucleate.io.boxes import check_boxes
 from napari_nucleate.project import run
 from napari_nucleate.project.model import PAINTED, WAITING, Item, State, rule_of
 from napari_nucleate.project.plan import Gate, Plan, Situation, plan
@@ -246,12 +247,13 @@ class Session(QObject):
         Raises
         ------
         NucleateError
-            If something runs, or labels are gone, damaged or of another image; the former project
-            goes on then.
+            If something runs, or labels or boxes are gone, damaged or of another image; the former
+            project goes on then.
         """
         self.need_rest()
-        store.load_boxes()
-        kept = _labels(store, state, source.stack.images(source.ndim))
+        refs = source.stack.images(source.ndim)
+        check_boxes(store.boxes_file, store.load_boxes(), {ref.key for ref in refs}, source.ndim)
+        kept = _labels(store, state, refs)
         self._work_on(source, state, store)
         self.trainings.interrupted = store.interrupted()
         if kept:
