@@ -26,6 +26,7 @@ from napari_nucleate.gui.start import fill
 from napari_nucleate.io.read import read_images
 from napari_nucleate.io.write import write_image
 from napari_nucleate.project import log, run
+from napari_nucleate.project.images import moved
 from napari_nucleate.project.model import Item, State
 from napari_nucleate.project.store import Store
 
@@ -206,6 +207,27 @@ def test_a_place_that_nobody_can_look_at_is_asked_for(make_napari_viewer, left, 
     with pytest.raises(NucleateError, match="1 of its image files"):
         open_project(make_napari_viewer(), store.folder)
     assert asked == [1]
+
+
+def test_images_that_do_not_fit_are_asked_for_again(
+    make_napari_viewer, left, images, tmp_path, monkeypatch
+):
+    (images / "b.tif").unlink()
+    wrong, asked = tmp_path / "wrong", []
+    wrong.mkdir()
+    small(wrong, "b")
+
+    def find(dialog):
+        asked.append(dialog.list.count())
+        places = {str(images / "b.tif"): str(wrong / "b.tif")}
+        dialog.state = moved(dialog.state, places)
+        return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(locating.LocateDialog, "exec", find)
+    for _ in range(2):
+        with pytest.raises(NucleateError, match="different sizes or types"):
+            open_project(make_napari_viewer(), left.store.folder)
+    assert asked == [1, 1]
 
 
 def test_labels_that_are_gone_or_of_another_image_keep_it_closed(
