@@ -124,6 +124,34 @@ def test_a_copy_of_a_project_that_is_in_use_elsewhere_may_be_painted_on(
     assert Store(session.store.folder).load_state().keys("labelled") == ["a"]
 
 
+def test_a_copy_holds_what_was_painted_elsewhere_meanwhile(
+    session, make_napari_viewer, tmp_path, monkeypatch, qtbot
+):
+    viewer = make_napari_viewer()
+    open_project(viewer, session.store.folder)
+    other = session_of(viewer)
+    paint(session, 1)
+    session.keeper.flush()
+    menu = ProjectMenu(other)
+    qtbot.addWidget(menu)
+    answer(monkeypatch, "getSaveFileName", tmp_path / "mine")
+    menu.save_as.trigger()
+    assert other.state.keys("labelled") == ["a", "b"]
+    np.testing.assert_array_equal(other.annotation.data[1] > 0, TRUTH[1] > 0)
+
+
+def test_what_is_noted_while_it_is_copied_goes_along(session, menu, tmp_path, monkeypatch):
+    def noting(*arguments):
+        session.set_items(session.state.item("a").model_copy(update={"checksum": "new"}))
+        return wait_for(*arguments)
+
+    monkeypatch.setattr(project_menu, "wait_for", noting)
+    answer(monkeypatch, "getSaveFileName", tmp_path / "mine")
+    menu.save_as.trigger()
+    session.keeper.flush()
+    assert Store(tmp_path / "mine").load_state().item("a").checksum == "new"
+
+
 def test_images_inside_the_project_go_along(session, menu, tmp_path, monkeypatch, qtbot):
     folder = session.store.folder
     shutil.copytree(tmp_path / "data" / "images", folder / "images")

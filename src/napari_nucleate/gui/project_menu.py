@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QPushButton
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.notices import show_info
 from napari_nucleate.gui.waiting import wait_for
-from napari_nucleate.project.copying import copying, packing, renamed, unpacking
+from napari_nucleate.project.copying import copying, packing, unpacking
 from napari_nucleate.project.images import (
     Looked,
     accepted_as,
@@ -131,6 +131,8 @@ class ProjectMenu(QPushButton):
             open_project(self._session.viewer, folder)
 
     def _save_as(self) -> None:
+        from napari_nucleate.gui.opening import open_project
+
         session = self._session
         before = self._kept()
         name, _ = QFileDialog.getSaveFileName(
@@ -138,17 +140,22 @@ class ProjectMenu(QPushButton):
         )
         if not name:
             return
-        folder, state = Path(name), session.state
+        folder = Path(name)
         store = Store(folder)
+        # Of one that others work on, layers and state are as they were when it was opened.
+        state = before.load_state() if before.locked else session.state
 
         def work() -> Generator[object, None, None]:
             yield from copying(state, before.folder, folder)
 
         if wait_for(self, f"Copying the project to {folder}…", work) is None:
             return
-        store.claim()
-        session.go_on_in(store, renamed(state, before.folder, folder))
         store.note(Happened("copied", note=f"from {before.folder}"))
+        if before.locked:
+            open_project(session.viewer, folder)
+        else:
+            store.claim()
+            session.go_on_in(store)
         show_info(f"The project is now in {folder}; {before.folder} stays as it was.")
 
     def _zip(self) -> None:
