@@ -309,6 +309,37 @@ def test_entries_that_can_not_be_used_say_why(make_napari_viewer, qtbot):
     assert menu.save_as.toolTip().startswith("There is no project yet")
 
 
+def test_what_was_refused_from_the_start_is_saved_elsewhere(
+    make_napari_viewer, images, monkeypatch, tmp_path, qtbot
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NUCLEATE_HOME", str(tmp_path / "file" / "home"))
+    said, shown = [], []
+    monkeypatch.setattr("napari_nucleate.gui.keeping.show_warning", said.append)
+    monkeypatch.setattr("napari_nucleate.gui.keeping.show_info", shown.append)
+    monkeypatch.setattr(project_menu, "show_info", shown.append)
+    viewer = make_napari_viewer()
+    fill(viewer, read_images(images))
+    session = session_of(viewer)
+    session.choose_layer(viewer.layers[0], "NYX", 2)
+    paint(session, 0)
+    paint(session, 1)
+    session.keeper.flush()
+    assert said
+    assert not session.store.exists
+    menu = ProjectMenu(session)
+    qtbot.addWidget(menu)
+    menu.refresh()
+    assert menu.zip.toolTip() == project_menu.NOT_WRITTEN
+    folder = tmp_path / "rescued"
+    answer(monkeypatch, "getSaveFileName", folder)
+    menu.save_as.trigger()
+    assert f"The project is now in {folder}." in shown
+    assert Store(folder).load_state().keys("labelled") == ["a", "b"]
+    for at, key in enumerate("ab"):
+        np.testing.assert_array_equal(Store(folder).load_annotation(key) > 0, TRUTH[at] > 0)
+
+
 def test_work_that_fails_is_one_sentence(qtbot, session):
     def work():
         yield 1

@@ -59,7 +59,7 @@ def copying(state: State, project: Path, folder: Path) -> Generator[Copied, None
     NucleateError
         If the folder exists, lies in the project, or can't be written.
     """
-    _check_new(project, folder)
+    check_new(project, folder)
     state = renamed(state, project, folder)
     files = _files(project)
     part = folder.with_name(f".{folder.name[:40]}-{secrets.token_hex(4)}")
@@ -75,7 +75,7 @@ def copying(state: State, project: Path, folder: Path) -> Generator[Copied, None
                 yield done.event
             (part / STATE).write_text(portable(state, folder).to_json(), "utf-8", newline="\n")
             _flush(part / STATE)
-            _check_new(project, folder)
+            check_new(project, folder)
             part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -250,7 +250,14 @@ def _places(state: State, project: Path) -> dict[str, str]:
     return {source: f"{folders[Path(source).parent]}/{Path(source).name}" for source in outside}
 
 
-def _check_new(project: Path, folder: Path) -> None:
+def check_new(project: Path, folder: Path) -> None:
+    """Check that a project may be copied there.
+
+    Raises
+    ------
+    NucleateError
+        If something is there, no folder to make it in, or it lies in the project.
+    """
     if folder.exists():
         raise NucleateError(f"{folder} exists already; choose another name.")
     if not folder.parent.is_dir():
