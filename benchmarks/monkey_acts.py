@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Monkey(Window):
             (8, self.predict),
             (10, self.wait),
             (6, self.save),
+            (4, self.paint_unwritten),
             (14, self.go_elsewhere),
             (4, self.view_3d),
             (8, self.choose_layer),
@@ -442,6 +444,19 @@ class Monkey(Window):
         """Begin another project: of other images, or of the same in another way."""
         kind = "deep" if self.random.random() < 0.5 else "flat"
         self._use(kind, 3 if self.random.random() < 0.6 else 2)
+
+    def paint_unwritten(self) -> None:
+        """Paint while the disk takes no labels; it takes them again afterwards."""
+        from napari_nucleate.core.errors import NucleateError
+
+        store, full = self.session.store, NucleateError("the disk is full")
+        with (
+            patch.object(store, "save_annotation", side_effect=full),
+            patch.object(store, "save_planes", side_effect=full),
+        ):
+            self.paint()
+            self.settle()
+            self.session.keeper.flush()
 
     def reopen(self) -> None:
         """Open this project again, or one of before."""

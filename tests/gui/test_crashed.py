@@ -87,6 +87,11 @@ def test_it_does_not_ask_who_works_already(project, killed):
     assert offer(project.session) is None
 
 
+def test_it_does_not_ask_where_nobody_can_look(make_napari_viewer, monkeypatch, tmp_path):
+    monkeypatch.setattr(crashed, "home_folder", lambda: tmp_path / ("a" * 5000))
+    assert offer(session_of(make_napari_viewer())) is None
+
+
 def test_damaged_words_of_an_owner_are_no_owner(make_napari_viewer, killed):
     (killed() / OWNER).write_text("[1", "utf-8")
     assert offer(session_of(make_napari_viewer())) is None

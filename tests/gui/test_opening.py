@@ -1,5 +1,6 @@
 """A project comes back in napari as it was left."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from napari_nucleate.gui.start import fill
 from napari_nucleate.io.read import read_images
 from napari_nucleate.io.write import write_image
 from napari_nucleate.project import log, run
+from napari_nucleate.project.images import moved
 from napari_nucleate.project.model import Item, State
 from napari_nucleate.project.store import Store
 
@@ -193,6 +195,41 @@ def test_images_that_are_not_found_are_named(
     left.store.close()
 
 
+def test_a_place_that_nobody_can_look_at_is_asked_for(make_napari_viewer, left, monkeypatch):
+    store, asked = Store(left.store.folder), []
+    state = store.load_state()
+    far = state.item("b").model_copy(update={"source": "/" + "b" * 5000})
+    with store:
+        store.save_state(state.replace(far))
+    monkeypatch.setattr(
+        locating.LocateDialog, "exec", lambda dialog: asked.append(dialog.list.count())
+    )
+    with pytest.raises(NucleateError, match="1 of its image files"):
+        open_project(make_napari_viewer(), store.folder)
+    assert asked == [1]
+
+
+def test_images_that_do_not_fit_are_asked_for_again(
+    make_napari_viewer, left, images, tmp_path, monkeypatch
+):
+    (images / "b.tif").unlink()
+    wrong, asked = tmp_path / "wrong", []
+    wrong.mkdir()
+    small(wrong, "b")
+
+    def find(dialog):
+        asked.append(dialog.list.count())
+        places = {str(images / "b.tif"): str(wrong / "b.tif")}
+        dialog.state = moved(dialog.state, places)
+        return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(locating.LocateDialog, "exec", find)
+    for _ in range(2):
+        with pytest.raises(NucleateError, match="different sizes or types"):
+            open_project(make_napari_viewer(), left.store.folder)
+    assert asked == [1, 1]
+
+
 def test_labels_that_are_gone_or_of_another_image_keep_it_closed(
     make_napari_viewer, left, qtbot, tmp_path
 ):
@@ -271,6 +308,36 @@ def test_one_file_of_any_kind_comes_back(make_napari_viewer, qtbot, tmp_path, ki
     np.testing.assert_array_equal(known, expected | (painted > 0))
     again.close()
     assert Store(session.store.folder).load_state().items == session.state.items
+
+
+@pytest.mark.parametrize(
+    ("boxes", "sentence"),
+    [
+        (
+            {"x": [[[0, 0], [9, 9]]]},
+            r"boxes\.json gives boxes of 'x', and the project",
+        ),
+        ({"a": [[[0, 0, 0], [1, 9, 9]]]}, r"gives a box of 'a' whose corners haven't 2 numbers"),
+        ({"a": [[[0, 0], [1e12, 9]]]}, r"a corner more than 2147483648 pixels away"),
+    ],
+)
+def test_boxes_of_no_image_keep_it_closed(make_napari_viewer, left, boxes, sentence):
+    left.store.boxes_file.write_text(json.dumps(boxes), "utf-8")
+    viewer = make_napari_viewer()
+    with pytest.raises(NucleateError, match=sentence):
+        open_project(viewer, left.store.folder)
+    assert not viewer.layers
+    assert session_of(viewer).source is None
+
+
+def test_boxes_are_drawn_in_planes_of_their_volume_only(make_napari_viewer):
+    viewer = make_napari_viewer()
+    session = session_of(viewer)
+    session.choose_layer(viewer.add_image(np.ones((4, 30, 20))), "ZYX", 3)
+    session.set_known("boxes")
+    box = [[-(2.0**31), 2, 3], [2.0**31, 12, 14]]
+    add_boxes(session.boxes, session.source, session.ref(session.current), [box])
+    assert [corners[0, 0] for corners in session.boxes.data] == [0, 1, 2, 3]
 
 
 def test_the_label_dock_shows_what_was_opened(make_napari_viewer, qtbot, tmp_path):

@@ -124,6 +124,34 @@ def test_a_copy_of_a_project_that_is_in_use_elsewhere_may_be_painted_on(
     assert Store(session.store.folder).load_state().keys("labelled") == ["a"]
 
 
+def test_a_copy_holds_what_was_painted_elsewhere_meanwhile(
+    session, make_napari_viewer, tmp_path, monkeypatch, qtbot
+):
+    viewer = make_napari_viewer()
+    open_project(viewer, session.store.folder)
+    other = session_of(viewer)
+    paint(session, 1)
+    session.keeper.flush()
+    menu = ProjectMenu(other)
+    qtbot.addWidget(menu)
+    answer(monkeypatch, "getSaveFileName", tmp_path / "mine")
+    menu.save_as.trigger()
+    assert other.state.keys("labelled") == ["a", "b"]
+    np.testing.assert_array_equal(other.annotation.data[1] > 0, TRUTH[1] > 0)
+
+
+def test_what_is_noted_while_it_is_copied_goes_along(session, menu, tmp_path, monkeypatch):
+    def noting(*arguments):
+        session.set_items(session.state.item("a").model_copy(update={"checksum": "new"}))
+        return wait_for(*arguments)
+
+    monkeypatch.setattr(project_menu, "wait_for", noting)
+    answer(monkeypatch, "getSaveFileName", tmp_path / "mine")
+    menu.save_as.trigger()
+    session.keeper.flush()
+    assert Store(tmp_path / "mine").load_state().item("a").checksum == "new"
+
+
 def test_images_inside_the_project_go_along(session, menu, tmp_path, monkeypatch, qtbot):
     folder = session.store.folder
     shutil.copytree(tmp_path / "data" / "images", folder / "images")
@@ -279,6 +307,37 @@ def test_entries_that_can_not_be_used_say_why(make_napari_viewer, qtbot):
     assert menu.open.isEnabled()
     assert not menu.save_as.isEnabled()
     assert menu.save_as.toolTip().startswith("There is no project yet")
+
+
+def test_what_was_refused_from_the_start_is_saved_elsewhere(
+    make_napari_viewer, images, monkeypatch, tmp_path, qtbot
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NUCLEATE_HOME", str(tmp_path / "file" / "home"))
+    said, shown = [], []
+    monkeypatch.setattr("napari_nucleate.gui.keeping.show_warning", said.append)
+    monkeypatch.setattr("napari_nucleate.gui.keeping.show_info", shown.append)
+    monkeypatch.setattr(project_menu, "show_info", shown.append)
+    viewer = make_napari_viewer()
+    fill(viewer, read_images(images))
+    session = session_of(viewer)
+    session.choose_layer(viewer.layers[0], "NYX", 2)
+    paint(session, 0)
+    paint(session, 1)
+    session.keeper.flush()
+    assert said
+    assert not session.store.exists
+    menu = ProjectMenu(session)
+    qtbot.addWidget(menu)
+    menu.refresh()
+    assert menu.zip.toolTip() == project_menu.NOT_WRITTEN
+    folder = tmp_path / "rescued"
+    answer(monkeypatch, "getSaveFileName", folder)
+    menu.save_as.trigger()
+    assert f"The project is now in {folder}." in shown
+    assert Store(folder).load_state().keys("labelled") == ["a", "b"]
+    for at, key in enumerate("ab"):
+        np.testing.assert_array_equal(Store(folder).load_annotation(key) > 0, TRUTH[at] > 0)
 
 
 def test_work_that_fails_is_one_sentence(qtbot, session):

@@ -39,6 +39,12 @@ def located(state, folder):
 
 
 class TestPaths:
+    def test_those_that_nobody_can_look_at_are_missing(self, tmp_path):
+        state = of("/" + "a" * 5000, image(tmp_path / "b.tif"))
+        assert missing(state) == [state.item("0").source]
+        assert [event.source for event in look(sources(state))] == [state.item("1").source]
+        assert not Store(tmp_path / ("a" * 5000)).exists
+
     def test_they_are_relative_inside_the_project_and_follow_it(self, tmp_path):
         old, new = tmp_path / "one", tmp_path / "ü 日本" / "two"
         state = of(image(old / "images" / "a.tif"), image(tmp_path / "b.tif"))

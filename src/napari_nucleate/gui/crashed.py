@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QMessageBox
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.notices import show_warning
+from napari_nucleate.io.there import is_file
 from napari_nucleate.project.lock import abandoned, forget
 from napari_nucleate.project.store import STATE, home_folder
 
@@ -56,9 +57,13 @@ def offer(session: Session) -> QMessageBox | None:
 
 def _newest() -> tuple[Path, str] | None:
     """The project that was used last of those that nobody closed, and by what it was used."""
-    home, found = home_folder(), []
-    for folder in home.iterdir() if home.is_dir() else ():
-        if folder in _asked or not (folder / STATE).is_file():
+    try:
+        folders = list(home_folder().iterdir())
+    except OSError:  # there is none yet, or one may not look into it
+        return None
+    found = []
+    for folder in folders:
+        if folder in _asked or not is_file(folder / STATE):
             continue
         owner = abandoned(folder)
         if owner:

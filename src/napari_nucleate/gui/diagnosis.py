@@ -7,12 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari
-from napari.utils.notifications import (
-    ErrorNotification,
-    notification_manager,
-    show_info,
-    show_warning,
-)
+from napari.utils.notifications import ErrorNotification, notification_manager
 from qtpy import API_NAME, QtCore
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
@@ -20,6 +15,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton
 
 from napari_nucleate.core.loading import load_torch
 from napari_nucleate.gui.job import Ending, Failed, Finished, Job
+from napari_nucleate.gui.notices import show_info, show_warning
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.io.atomic import write_text
 from napari_nucleate.io.error_log import keep_error

@@ -363,11 +363,12 @@ def boxes_of(shapes: Shapes | None, source: LayerSource, ref: ImageRef) -> list[
 
 
 def add_boxes(shapes: Shapes, source: LayerSource, ref: ImageRef, boxes: Iterable[Any]) -> None:
-    """Draw rectangles on one image: the inverse of `boxes_of`."""
+    """Draw rectangles on one image, in planes that it has: the inverse of `boxes_of`."""
     y, x = (source.axes.index(a) for a in "YX")
+    depth = source.shape[source.axes.index("Z")] if source.ndim == 3 else 0
     for low, high in boxes:
         # A rectangle lies in one plane: of a box in a volume there is one in each of its planes.
-        planes = range(int(low[0]), math.ceil(high[0])) if source.ndim == 3 else (None,)
+        planes = range(max(0, int(low[0])), min(depth, math.ceil(high[0]))) if depth else (None,)
         for plane in planes:
             corners = np.zeros((4, len(source.axes)))
             for axis, at in ref.position.items():

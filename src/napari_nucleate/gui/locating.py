@@ -19,13 +19,11 @@ from napari_nucleate.gui.waiting import wait_for
 from napari_nucleate.gui.widgets import Sentence
 from napari_nucleate.project.images import missing, moved
 from napari_nucleate.project.locate import Located, locating
-from napari_nucleate.project.log import Happened
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from napari_nucleate.project.model import State
-    from napari_nucleate.project.store import Store
 
 
 class LocateDialog(QDialog):
@@ -94,8 +92,8 @@ class LocateDialog(QDialog):
         self.choose.setEnabled(bool(gone))
 
 
-def ask_where(parent: QWidget, store: Store, state: State) -> State:
-    """Ask where missing images are, and write it into the project unless it is only read.
+def ask_where(parent: QWidget, state: State) -> State:
+    """Ask where missing images are. Nothing is written: whether they fit shows on opening.
 
     Returns
     -------
@@ -116,7 +114,4 @@ def ask_where(parent: QWidget, store: Store, state: State) -> State:
             f"{state.name!r} isn't opened: {len(missing(state))} of its image files aren't where "
             f"they were, such as {missing(state)[0]}. Nothing of it is changed."
         )
-    if not store.locked:  # else it is asked the next time again
-        store.save_state(found)
-        store.note(Happened("located", len(missing(state))))
     return found

@@ -34,7 +34,8 @@ def open_project(viewer: Viewer, folder: Path) -> None:
     Raises
     ------
     NucleateError
-        If it is none, its images aren't found, or something runs in the viewer. One that is in use
+        If it is none, its images aren't found or don't fit, or something runs in the viewer; and
+        after it is opened, if where its images are now can't be written. One that is in use
         elsewhere, or can't be written to, is opened to look at only.
     """
     session = session_of(viewer)
@@ -49,13 +50,17 @@ def open_project(viewer: Viewer, folder: Path) -> None:
         store.claim_or_look()
         undone.callback(store.close)
         state = store.load_state()
-        if missing(state):
-            state = ask_where(session.viewer.window._qt_window, store, state)  # noqa: SLF001
+        gone = missing(state)
+        if gone:
+            state = ask_where(session.viewer.window._qt_window, state)  # noqa: SLF001
         source = add_project(session.viewer, state)
         undone.callback(session.viewer.layers.remove, source.layer)
         open_docks(session.viewer)  # they show what happens from now on
         session.open(source, state, store)
         undone.pop_all()
+    if gone and not store.locked:  # else it is asked the next time again
+        store.save_state(session.state)
+        store.note(Happened("located", len(gone)))
     store.note(Happened("opened", len(state.items)))
 
 

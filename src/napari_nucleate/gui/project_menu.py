@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QPushButton
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.notices import show_info
 from napari_nucleate.gui.waiting import wait_for
-from napari_nucleate.project.copying import copying, packing, renamed, unpacking
+from napari_nucleate.project.copying import check_copy, copying, packing, unpacking
 from napari_nucleate.project.images import (
     Looked,
     accepted_as,
@@ -22,6 +22,7 @@ from napari_nucleate.project.images import (
     sources,
 )
 from napari_nucleate.project.log import Happened
+from napari_nucleate.project.model import HUMAN
 from napari_nucleate.project.store import Store, new_folder_for
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 NEW = QFileDialog.Option.DontConfirmOverwrite
 """Nothing is ever replaced: a sentence says so instead of a question."""
+NOTHING = "There is no project yet: choose an image, and paint on it."
+NOT_WRITTEN = "The project isn't written yet; where it can't be, choose a folder by Save as…."
 
 
 class ProjectMenu(QPushButton):
@@ -74,13 +77,13 @@ class ProjectMenu(QPushButton):
 
     def refresh(self) -> None:
         """Open and close the entries; closed ones say why."""
-        running, there = self._session.job.running, self._session.store.exists
+        running = self._session.job.running
         why = f"Wait: {running} is under way." if running else ""
-        nothing = "" if there else "There is no project yet: choose an image, and paint on it."
+        nothing = self._nothing()
         for action, reason in (
             (self.open, why),
             (self.open_zip, why),
-            (self.save_as, why or nothing),
+            (self.save_as, why or (nothing if nothing == NOTHING else "")),
             (self.zip, why or nothing),
             (self.locate, why or nothing),
         ):
@@ -131,25 +134,49 @@ class ProjectMenu(QPushButton):
             open_project(self._session.viewer, folder)
 
     def _save_as(self) -> None:
+        from napari_nucleate.gui.opening import open_project
+
         session = self._session
-        before = self._kept()
+        session.keeper.finish()
+        before = session.store
+        if self._nothing() == NOTHING:
+            raise NucleateError(NOTHING)
         name, _ = QFileDialog.getSaveFileName(
             self, "Save the project as a new folder", str(before.folder), options=NEW
         )
         if not name:
             return
-        folder, state = Path(name), session.state
+        folder = Path(name)
         store = Store(folder)
+        if not before.exists:
+            self._begin_in(store)
+            return
+        # Of one that others work on, layers and state are as they were when it was opened.
+        state = before.load_state() if before.locked else session.state
 
         def work() -> Generator[object, None, None]:
             yield from copying(state, before.folder, folder)
 
         if wait_for(self, f"Copying the project to {folder}…", work) is None:
             return
-        store.claim()
-        session.go_on_in(store, renamed(state, before.folder, folder))
         store.note(Happened("copied", note=f"from {before.folder}"))
+        if before.locked:
+            open_project(session.viewer, folder)
+        else:
+            store.claim()
+            session.go_on_in(store)
         show_info(f"The project is now in {folder}; {before.folder} stays as it was.")
+
+    def _begin_in(self, store: Store) -> None:
+        """Write all that was done into a new folder; the one that it was meant for refused it."""
+        session, folder = self._session, store.folder
+        check_copy(session.store.folder, folder)
+        store.claim()
+        session.go_on_in(store)
+        session.keeper.touch(*session.state.keys(*HUMAN))
+        session.keeper.flush()
+        if store.exists:  # else what refused it was said
+            show_info(f"The project is now in {folder}.")
 
     def _zip(self) -> None:
         session = self._session
@@ -192,10 +219,16 @@ class ProjectMenu(QPushButton):
     def _kept(self) -> Store:
         """The project's folder, with all that was done so far."""
         self._session.keeper.finish()
-        store = self._session.store
-        if not store.exists:
-            raise NucleateError("There is no project yet: choose an image, and paint on it.")
-        return store
+        if nothing := self._nothing():
+            raise NucleateError(nothing)
+        return self._session.store
+
+    def _nothing(self) -> str:
+        """Why there is no project on the disk; empty where there is one."""
+        state = self._session.state
+        if self._session.store.exists:
+            return ""
+        return NOT_WRITTEN if state.rounds or state.keys(*HUMAN) else NOTHING
 
     def _with_images(self, files: list[str]) -> bool | None:
         """Ask whether images are packed, too; None where the person cancels."""

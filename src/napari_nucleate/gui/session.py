@@ -40,7 +40,9 @@ from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.gui.trainings import Trainings
 from napari_nucleate.gui.undoing import Undoing
 from napari_nucleate.gui.viewpoint import look_again
+from napari_nucleate.io.boxes import check_boxes
 from napari_nucleate.project import run
+from napari_nucleate.project.copying import renamed
 from napari_nucleate.project.model import PAINTED, WAITING, Item, State, rule_of
 from napari_nucleate.project.plan import Gate, Plan, Situation, plan
 from napari_nucleate.project.store import Store, new_folder_for
@@ -247,12 +249,13 @@ class Session(QObject):
         Raises
         ------
         NucleateError
-            If something runs, or labels are gone, damaged or of another image; the former project
-            goes on then.
+            If something runs, or labels or boxes are gone, damaged or of another image; the former
+            project goes on then.
         """
         self.need_rest()
-        store.load_boxes()
-        kept = _labels(store, state, source.stack.images(source.ndim))
+        refs = source.stack.images(source.ndim)
+        check_boxes(store.boxes_file, store.load_boxes(), {ref.key for ref in refs}, source.ndim)
+        kept = _labels(store, state, refs)
         self._work_on(source, state, store)
         self.trainings.interrupted = store.interrupted()
         if kept:
@@ -291,14 +294,15 @@ class Session(QObject):
         self.life.work_on(source)
         self.eye.look()
 
-    def go_on_in(self, store: Store, state: State) -> None:
-        """Go on with the same work in a copy of the project; the former folder is let go."""
-        self.store.close()
-        self.store = store
-        for layer in (self.annotation, self.boxes):
-            if layer is not None:
-                layer.editable = True  # whoever only looked may paint on the copy
-        self._set(state)
+    def go_on_in(self, store: Store) -> None:
+        """Go on with the same work in a copy of the project; the former folder is let go.
+
+        What was noted while it was copied goes along.
+        """
+        self.keeper.flush()
+        before, self.store = self.store, store
+        before.close()
+        self._set(renamed(self.state, before.folder, store.folder))
 
     def read_from(self, source: LayerSource) -> None:
         """Read the same images from other pixels, or with another scale; the project stays."""

@@ -67,9 +67,7 @@ def copying(state: State, project: Path, folder: Path) -> Generator[Copied, None
         If the folder exists, lies in the project, or can't be written, or if others write the
         project all the time.
     """
-    check_new(folder)
-    if folder.resolve().is_relative_to(project.resolve()):
-        raise NucleateError(f"{folder} lies inside the project; choose a place outside of it.")
+    check_copy(project, folder)
     state = renamed(state, project, folder)
     before = _stamp(project / STATE)
     with new_folder(folder) as part:
@@ -350,6 +348,19 @@ def _free(name: str, suffix: str, taken: set[str], project: Path) -> str:
         free = f"{name}-{count}{suffix}"
     taken.add(spelling(free))
     return free
+
+
+def check_copy(project: Path, folder: Path) -> None:
+    """Check that a project may be copied there.
+
+    Raises
+    ------
+    NucleateError
+        If something is there, no folder to make it in, or it lies in the project.
+    """
+    check_new(folder)
+    if folder.resolve().is_relative_to(project.resolve()):
+        raise NucleateError(f"{folder} lies inside the project; choose a place outside of it.")
 
 
 def _flush(path: Path) -> None:

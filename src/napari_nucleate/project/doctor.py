@@ -27,6 +27,7 @@ from napari_nucleate import __version__
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.error_log import kept_errors, log_file
 from napari_nucleate.io.private import short_path, without_private
+from napari_nucleate.io.there import is_there
 from napari_nucleate.project.lock import OWNER
 from napari_nucleate.project.store import STATE, Store, new_folder_for
 
@@ -248,7 +249,7 @@ def _images(folder: Path, state: State) -> Iterator[Fact]:
     counts = Counter(item.status for item in state.items)
     yield "images", f"{len(state.items)}: " + ", ".join(f"{n} {s}" for s, n in counts.items())
     files = {item.source for item in state.items if item.source}
-    gone = sum(not (folder / file).exists() for file in files)
+    gone = sum(not is_there(folder / file) for file in files)
     yield "their files", f"{len(files)}, {gone} of them not there"
     yield "what counts", state.known
     if state.view is not None:

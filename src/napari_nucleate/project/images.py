@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.sampled import checksum
+from napari_nucleate.io.there import is_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -32,8 +33,8 @@ def sources(state: State) -> list[str]:
 
 
 def missing(state: State) -> list[str]:
-    """Those of the files that aren't there."""
-    return [source for source in sources(state) if not Path(source).exists()]
+    """Those of the files that aren't there, or lie where one may not look."""
+    return [source for source in sources(state) if not is_there(source)]
 
 
 def moved(state: State, places: Mapping[str, str]) -> State:
@@ -75,7 +76,7 @@ def parts_of(source: str) -> tuple[str, ...]:
 def look(files: Iterable[str]) -> Generator[Looked, None, None]:
     """Read a sample of each file, one event a file; those that aren't there are left out."""
     for source in files:
-        if Path(source).exists():
+        if is_there(source):
             found = ""
             # What can't be read says so where it is needed.
             with suppress(NucleateError):

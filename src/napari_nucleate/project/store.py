@@ -38,6 +38,7 @@ from napari_nucleate.io.snapshot import (
     save_snapshot,
     snapshot_card,
 )
+from napari_nucleate.io.there import is_file
 from napari_nucleate.io.write import write_labels
 from napari_nucleate.project import log
 from napari_nucleate.project.images import portable, resolved
@@ -137,7 +138,7 @@ class Store:
     @property
     def exists(self) -> bool:
         """Whether the folder holds a project."""
-        return (self.folder / STATE).is_file()
+        return is_file(self.folder / STATE)
 
     def save_state(self, state: State) -> None:
         """Write `nucleate.json`; paths of images inside the folder are relative there."""
@@ -269,9 +270,15 @@ class Store:
             labels[at] = as_labels(plane)
         return labels
 
+    @property
+    def boxes_file(self) -> Path:
+        """Where the boxes on all images are written."""
+        return self.folder / "annotations" / "boxes.json"
+
     def save_boxes(self, boxes: Mapping[str, Any]) -> None:
         """Write the corners ((start, ...), (stop, ...)) of the boxes on each image, in pixels."""
-        write_boxes(self._made(self.folder / "annotations") / "boxes.json", boxes)
+        self._made(self.boxes_file.parent)
+        write_boxes(self.boxes_file, boxes)
 
     def load_boxes(self) -> Boxes:
         """Read the boxes on each image; none where none were saved.
@@ -281,8 +288,7 @@ class Store:
         NucleateError
             If the file is damaged.
         """
-        path = self.folder / "annotations" / "boxes.json"
-        return read_boxes(path) if path.is_file() else {}
+        return read_boxes(self.boxes_file) if self.boxes_file.is_file() else {}
 
     def save_prediction(
         self,
