@@ -137,8 +137,8 @@ class ProjectMenu(QPushButton):
         from napari_nucleate.gui.opening import open_project
 
         session = self._session
-        session.keeper.finish()
         before = session.store
+        session.keeper.flush()  # what is refused here is written there
         if self._nothing() == NOTHING:
             raise NucleateError(NOTHING)
         name, _ = QFileDialog.getSaveFileName(
