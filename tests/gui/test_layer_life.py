@@ -12,6 +12,7 @@ from napari_nucleate.core.events import Preview, Validated
 from napari_nucleate.core.recipe import Epochs, Optimisation, Recipe, Steps, UNet
 from napari_nucleate.gui.correct import CorrectDock
 from napari_nucleate.gui.job import Failed
+from napari_nucleate.gui.label import LabelDock
 from napari_nucleate.gui.launch import open_docks
 from napari_nucleate.gui.layers import boxes_of
 from napari_nucleate.gui.session import session_of
@@ -575,3 +576,12 @@ def test_a_validated_model_is_kept_when_its_image_is_replaced(work, qtbot, said)
     with qtbot.waitSignal(session.ended, timeout=60_000):
         work.layer.data = np.ones_like(work.layer.data)
     assert session.state.model
+
+
+def test_pixels_of_other_dimensions_are_told_with_the_label_dock_open(work, qtbot):
+    dock = LabelDock(work.viewer)
+    qtbot.addWidget(dock)
+    work.layer.data = np.zeros((30, 30), np.float32)
+    assert [choice.raw() for choice in dock.chooser.axes] == ["Y", "X"]
+    work.session.set_known("boxes")
+    assert work.session.boxes.ndim == 3

@@ -164,6 +164,8 @@ class ImageChooser(QWidget):
     def _on_layer(self, layer: Image | None) -> None:
         source = self._session.source
         used = source if source is not None and source.layer is layer else None
+        if used is not None and layer is not None and layer.ndim != len(used.axes):
+            used = None  # it was just given other pixels
         self._show_axes(layer, used.axes if used else guess_axes(layer) if layer else "")
         # With a Z axis it is the person's word that makes it 3D: 2D works on one plane at a time.
         (self.three if used and used.ndim == 3 else self.two).setChecked(True)
@@ -191,7 +193,9 @@ class ImageChooser(QWidget):
     def _show_axes(self, layer: Image | None, axes: str) -> None:
         grid = self._axes_row.layout()
         while grid.count():
-            grid.takeAt(0).widget().deleteLater()
+            old = grid.takeAt(0).widget()
+            old.hide()  # it is drawn until it is deleted
+            old.deleteLater()
         self.axes = []
         sizes = layer.data[0].shape if layer is not None and layer.multiscale else ()
         sizes = sizes or (layer.data.shape if layer is not None else ())
