@@ -115,6 +115,8 @@ def _clear(said: str, reader: str, path: Path) -> bool:
         "zip": (path.name, "unpacked"),
     }
     named = any(name in said for name in names.get(reader, (path.name,)))
+    if not named and said.startswith(("/", "\\")):
+        named = said.split(maxsplit=1)[0] in path.read_text("utf-8", errors="replace")
     return "\n" not in said and len(short) < 600 and said.endswith(".") and named
 
 
