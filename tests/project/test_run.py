@@ -416,3 +416,28 @@ class TestSelfTraining:
         assert [i.key for i in got.ranked()] == ["pool 0"]
         assert len(got.rounds) == 1
         assert store.load_prediction("pool 0") is not None
+
+
+class TestRecovered:
+    def saved(self, store, random_model, tiny, name, **record):
+        card = Card(recipe=tiny(), record=Record(name=name, best_step=7, **record))
+        return store.save_model(Model(card, random_model(tiny()).weights))
+
+    def test_a_model_that_a_kill_left_out_is_in_the_history(self, store, random_model, tiny):
+        self.saved(store, random_model, tiny, "round-0", started="2026-01-01")
+        before = run.entered(State(), store.load_model("round-0"))
+        self.saved(store, random_model, tiny, "round-1", started="2026-01-02", round=1)
+        after = run.recovered(before, store)
+        assert [entry.model for entry in after.rounds] == ["round-0", "round-1"]
+        assert after.rounds[1].set_aside == "Cut off; these are its weights of step 7."
+        assert after.model == "round-0"
+        assert after.use("round-1").model == "round-1"
+        assert run.recovered(after, store) == after
+
+    def test_one_that_can_go_on_or_has_another_name_is_left_out(
+        self, store, random_model, tiny, nuclei
+    ):
+        folder = self.saved(store, random_model, tiny, "round-0")
+        shutil.copytree(folder, folder.with_name("a copy"))
+        (folder / "resume.safetensors").write_bytes(b"")
+        assert run.recovered(State(), store) == State()

@@ -41,7 +41,7 @@ from napari_nucleate.cli.data import (
 )
 from napari_nucleate.cli.interrupt import Interrupt, check_not_interrupted
 from napari_nucleate.cli.options import merged, with_options
-from napari_nucleate.cli.progress import Follower
+from napari_nucleate.cli.progress import Follower, console
 from napari_nucleate.cli.tables import rounds_in_words
 from napari_nucleate.core.annotation import Known
 from napari_nucleate.core.errors import NucleateError
@@ -54,6 +54,7 @@ from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.project.best import BestKept
 from napari_nucleate.project.log import Happened
+from napari_nucleate.project.run import recovered
 from napari_nucleate.project.store import Store
 
 GO_ON = "The same command with --resume goes on where it was interrupted."
@@ -261,8 +262,11 @@ def self_train(
     with ExitStack() as open_stores:
         if project is not None:
             store = open_stores.enter_context(Store(project, SELF_TRAIN))
-            state = store.load_state()
-            begun = state.recipe
+            before = store.load_state()
+            state, begun = recovered(before, store), before.recipe
+            for entry in state.rounds[len(before.rounds) :]:
+                told = f"Note: {entry.model} is in the history now. {entry.set_aside}"
+                console.print(told, soft_wrap=True)
             chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
             loop, out = Loop.go_on(store, state, chosen, rounds), project
             store.note(Happened("opened", len(state.items)))

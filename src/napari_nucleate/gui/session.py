@@ -255,6 +255,7 @@ class Session(QObject):
         self.need_rest()
         refs = source.stack.images(source.ndim)
         check_boxes(store.boxes_file, store.load_boxes(), {ref.key for ref in refs}, source.ndim)
+        state = run.recovered(state, store)
         kept = _labels(store, state, refs)
         self._work_on(source, state, store)
         self.trainings.interrupted = store.interrupted()

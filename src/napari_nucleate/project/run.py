@@ -22,6 +22,7 @@ from napari_nucleate.core.events import (
     TrainEvent,
 )
 from napari_nucleate.core.failures import breaking_off, reason
+from napari_nucleate.core.model import Model
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.pseudo import (
     PseudoLabel,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from napari_nucleate.core.annotation import Annotation
-    from napari_nucleate.core.model import Card, Model, Record
+    from napari_nucleate.core.model import Card, Record
     from napari_nucleate.core.predict import CalibratedSource, Source, Tiling
     from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.training.renewal import Changed
@@ -297,6 +298,20 @@ def _stopped(state: State, best: Model) -> State:
     now = entered(state, best)
     why = f"Stopped; these are its weights of step {record.best_step}."
     return now.set_aside(record.name, why) if record.initial else now
+
+
+def recovered(state: State, store: Store) -> State:
+    """The state with models in its history that a kill left out of it, set aside.
+
+    Their weights are whole; whether their training came to its end, nobody knows. One that can go
+    on where it was interrupted is left out.
+    """
+    known, found = {entry.model for entry in state.rounds}, state
+    for card in store.cards():
+        if card.record.name not in known:
+            why = f"Cut off; these are its weights of step {card.record.best_step}."
+            found = entered(found, Model(card, {})).set_aside(card.record.name, why)
+    return found.model_copy(update={"chosen": state.chosen})
 
 
 def after(state: State, event: object) -> State:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -34,6 +35,7 @@ from napari_nucleate.io.planes import drop_planes, loose, newer_planes, places, 
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.snapshot import (
     drop_snapshot,
+    has_snapshot,
     load_snapshot,
     save_snapshot,
     snapshot_card,
@@ -384,6 +386,16 @@ class Store:
             if begun > newest:
                 newest, found = begun, folder.name if interrupted else ""
         return found
+
+    def cards(self) -> list[Card]:
+        """What the models are that are whole, the oldest first; none that can be gone on with."""
+        found = []
+        for folder in (self.folder / "models").glob("*"):
+            with suppress(NucleateError):
+                card = load_card(folder)
+                if card.record.name == folder.name and not has_snapshot(folder):
+                    found.append(card)
+        return sorted(found, key=lambda card: (card.record.started, card.record.name))
 
     def save_round(self, round_: Round) -> None:
         """Write what a model learned from, over an earlier state of the same training."""
