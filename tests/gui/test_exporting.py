@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_nucleate.gui import exporting
 from napari_nucleate.gui.export import ExportDock
 from napari_nucleate.io.read import read_stack
 
@@ -47,3 +48,27 @@ def test_labels_painted_sparsely_are_written_as_read(project, qtbot, tmp_path, o
     pixels, objects = written("other")  # the rule is that of the session's own layer
     np.testing.assert_array_equal(pixels, painted[1])
     assert [label for _, label in objects] == ["1", "2", "5"]
+
+
+def test_a_table_is_of_one_moment(project, qtbot, tmp_path, monkeypatch):
+    layer, measure = project.session.annotation, exporting.measure
+
+    def painting(labels, *rest):
+        layer.data[0, 60, 60] = 999  # the person paints on
+        return measure(labels, *rest)
+
+    monkeypatch.setattr(exporting, "measure", painting)
+    dock = ExportDock(project.viewer)
+    project.viewer.window.add_dock_widget(dock)
+    dock.labels.tick(layer, on=False)
+    dock.labels.tick(layer)
+    dock.files.setCurrentIndex(1)
+    dock.folder.setText(str(tmp_path))
+    dock.folder.textEdited.emit(str(tmp_path))
+    with qtbot.waitSignal(dock.run.job.ended, timeout=20_000):
+        qtbot.mouseClick(dock.run.button, Qt.MouseButton.LeftButton)
+    with (tmp_path / "annotation.csv").open(newline="") as rows:
+        labels = {int(row["label"]) for row in csv.DictReader(rows) if row["image"] == "nuclei_n0"}
+    pixels = np.asarray(read_stack(tmp_path / "annotation" / "nuclei_n0.tif").data[...])
+    assert labels == set(np.unique(pixels)) - {0}
+    assert 999 not in labels

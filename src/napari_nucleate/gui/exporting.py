@@ -141,11 +141,13 @@ def write(exports: Sequence[LabelExport], wanted: Wanted) -> Generator[Progress,
         rows: list[Row] = []
         for ref in export.refs:
             path = None
+            # A copy: the person may paint on, and the table is to be that of the file.
+            labels = np.array(_pixels(export, export.labels.place(ref)))
             if not wanted.one_file:
                 path = _image_file(export, wanted, ref)
-                _write_image(path, export, ref, wanted.overwrite)
+                _write_image(path, labels, ref, wanted.overwrite)
             if wanted.table:
-                rows += _measured(export, ref)
+                rows += _measured(export, ref, labels)
             done += 1
             yield Progress(done, total, path)
         if wanted.one_file:
@@ -182,8 +184,7 @@ def _pixels(export: LabelExport, where: tuple[int | slice, ...]) -> NDArray[Any]
     return np.asarray(export.labels.stack.data[where])
 
 
-def _write_image(path: Path, export: LabelExport, ref: ImageRef, overwrite: bool) -> None:
-    labels = _pixels(export, export.labels.place(ref))
+def _write_image(path: Path, labels: NDArray[Any], ref: ImageRef, overwrite: bool) -> None:
     spacing, units = ref.spacing, ref.units
     write_labels(path, labels, SPATIAL[ref.ndim], spacing, units, overwrite)
 
@@ -202,10 +203,10 @@ def _write_stack(path: Path, export: LabelExport, overwrite: bool) -> None:
     )
 
 
-def _measured(export: LabelExport, ref: ImageRef) -> list[Row]:
+def _measured(export: LabelExport, ref: ImageRef, labels: NDArray[Any]) -> list[Row]:
     image = export.image_of(ref)
     rows = measure(
-        _pixels(export, export.labels.place(ref)),
+        labels,
         None if export.image is None else image.read(),
         ref.spacing,
         ref.units,
