@@ -85,12 +85,8 @@ def play(seed: int, count: int, folder: Path, result: Path | None, loud: bool) -
     """Let the monkey do so many things in this process."""
     os.environ["NUCLEATE_HOME"] = str(folder / "projects")
     os.environ["NAPARI_CONFIG"] = str(folder / "settings.yaml")
-    # For a moment: dask would take `benchmarks/sparse.py` for a package of that name.
-    here = str(Path(__file__).parent)
-    sys.path.append(here)
+    sys.path.append(str(Path(__file__).parent))  # it isn't there where Python runs with -P
     from monkey_acts import Monkey
-
-    sys.path.remove(here)
     from napari_nucleate.gui import trainings, warming
 
     # Compiling ahead would only cost time here; every fourth seed trains in a process of its own.

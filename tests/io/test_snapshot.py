@@ -101,7 +101,7 @@ def test_where_writing_fails_the_older_stays(snapshot, folder, monkeypatch):
     def full(path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic, "_flush", full)
+    monkeypatch.setattr(atomic, "flush", full)
     with pytest.raises(NucleateError, match="the disk is full"):
         save_snapshot(snapshot, folder)
     monkeypatch.undo()

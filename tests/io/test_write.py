@@ -182,7 +182,7 @@ def test_what_is_not_read_back_as_written_does_not_take_the_old_files_place(tmp_
 @pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
 def test_a_disk_that_keeps_other_pixels_is_noticed(tmp_path, monkeypatch, name, at):
     labels = RNG.integers(0, 90 if name == "a.tif" else 90_000, (3, 40, 50))
-    flush = module._flush
+    flush = module.flush
 
     def spoilt(part):
         flush(part)
@@ -190,7 +190,7 @@ def test_a_disk_that_keeps_other_pixels_is_noticed(tmp_path, monkeypatch, name, 
         raw[int(at * len(raw))] ^= 16
         part.write_bytes(raw)
 
-    monkeypatch.setattr(module, "_flush", spoilt)
+    monkeypatch.setattr(module, "flush", spoilt)
     with pytest.raises(NucleateError, match="Check the disk"):
         write_labels(tmp_path / name, labels, "ZYX")
     with pytest.raises(NucleateError, match="Check the disk"):
@@ -199,20 +199,20 @@ def test_a_disk_that_keeps_other_pixels_is_noticed(tmp_path, monkeypatch, name, 
 
 
 def test_a_file_that_was_cut_is_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_flush", lambda part: os.truncate(part, 3))
+    monkeypatch.setattr(module, "flush", lambda part: os.truncate(part, 3))
     with pytest.raises(NucleateError, match="Check the disk"):
         write_text(tmp_path / "a.txt", "four")
 
 
 def test_what_is_painted_while_it_is_written_is_no_error(tmp_path, monkeypatch):
     labels = np.zeros((4, 30, 30), np.uint16)
-    flush = module._flush
+    flush = module.flush
 
     def painting(part):
         labels[:] = 7
         flush(part)
 
-    monkeypatch.setattr(module, "_flush", painting)
+    monkeypatch.setattr(module, "flush", painting)
     write_labels(tmp_path / "a.tif", labels, "ZYX")
     assert not read_stack(tmp_path / "a.tif").data[...].any()
 

@@ -43,11 +43,10 @@ def locate(
     writes = folder is not None or accept
     with ExitStack() as open_stores:
         store = Store(project, "nucleate locate")
-        state = store.load_state()
-        located = Located(nowhere=tuple(missing(state)))
         if writes:
             open_stores.enter_context(store)
-            state = store.load_state()
+        state = store.load_state()
+        located = Located(nowhere=tuple(missing(state)))
         if folder is not None:
             for event in locating(state, folder):
                 located = event if isinstance(event, Located) else located
@@ -103,11 +102,10 @@ def pack(
 
     with ExitStack() as open_stores:
         store = Store(project, "nucleate pack")
-        state = store.load_state()
         # Of a folder that can't be written nobody changes anything meanwhile.
         if os.access(project, os.W_OK):
             open_stores.enter_context(store)
-            state = store.load_state()
+        state = store.load_state()
         for _ in packing(state, project, archive, images=with_images):
             pass
     size = archive.stat().st_size

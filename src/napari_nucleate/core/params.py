@@ -15,6 +15,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.foreign import json_of, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -84,18 +85,30 @@ class Params(BaseModel):
             raise NucleateError(f"{path} can't be read as JSON: {one_line(error)}.") from error
         if not isinstance(values, dict):
             raise NucleateError(f"{path} holds {type(values).__name__}, not a JSON object.")
-        if cls.version_field:
-            known = cls.model_fields[cls.version_field].default
-            written = values.get(cls.version_field, known)
-            if isinstance(written, int) and written > known:
-                raise NucleateError(
-                    f"{path} has format {written} of a newer napari-nucleate, this one reads "
-                    f"{known}; update napari-nucleate."
-                )
+        cls.check_version(values, path)
         try:
             return cls.parse(values)
         except NucleateError as error:
             raise NucleateError(f"{path}: {error}") from error
+
+    @classmethod
+    def check_version(cls, values: Mapping[str, Any], path: Path) -> None:
+        """Refuse values that a newer version wrote into the file `path`.
+
+        Raises
+        ------
+        NucleateError
+            If so.
+        """
+        if not cls.version_field:
+            return
+        known = cls.model_fields[cls.version_field].default
+        written = values.get(cls.version_field, known)
+        if isinstance(written, int) and written > known:
+            raise NucleateError(
+                f"{path} has format {written} of a newer napari-nucleate, this one reads "
+                f"{known}; update napari-nucleate."
+            )
 
     def to_json(self) -> str:
         """Indented JSON that `load` reads back to an equal object."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QMessageBox
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.gui.notices import show_warning
 from napari_nucleate.io.there import is_file
 from napari_nucleate.project.lock import abandoned, forget
 from napari_nucleate.project.store import STATE, home_folder
@@ -80,4 +79,4 @@ def _answer(session: Session, folder: Path, go_on: bool) -> None:
         else:
             forget(folder)
     except NucleateError as error:
-        show_warning(str(error))
+        session.notify(error)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.failures import reason
 from napari_nucleate.core.images import SPATIAL, ImageRef
+from napari_nucleate.io.atomic import made
 from napari_nucleate.io.table import Row, measure, write_table
 from napari_nucleate.io.write import write_labels
 
@@ -137,12 +137,13 @@ def write(exports: Sequence[LabelExport], wanted: Wanted) -> Generator[Progress,
     """
     total, done = sum(len(export.refs) + 1 for export in exports), 0
     for export in exports:
-        _make(wanted.folder if wanted.one_file else wanted.folder / export.name)
+        made(wanted.folder if wanted.one_file else wanted.folder / export.name, parents=True)
         rows: list[Row] = []
         for ref in export.refs:
             path = None
-            # A copy: the person may paint on, and the table is to be that of the file.
-            labels = np.array(_pixels(export, export.labels.place(ref)))
+            if wanted.table or not wanted.one_file:
+                # A copy: the person may paint on, and the table is to be that of the file.
+                labels = np.array(_pixels(export, export.labels.place(ref)))
             if not wanted.one_file:
                 path = _image_file(export, wanted, ref)
                 _write_image(path, labels, ref, wanted.overwrite)
@@ -170,13 +171,6 @@ def _files(export: LabelExport, wanted: Wanted) -> list[Path]:
 
 def _image_file(export: LabelExport, wanted: Wanted, ref: ImageRef) -> Path:
     return wanted.folder / export.name / f"{export.image_of(ref).key}.tif"
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
 
 
 def _pixels(export: LabelExport, where: tuple[int | slice, ...]) -> NDArray[Any]:

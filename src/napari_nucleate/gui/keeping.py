@@ -104,10 +104,10 @@ class Keeper(QObject):
         self._painted |= dict.fromkeys(painted)
         self._note(PAUSE)
 
-    def touch_planes(self, key: str, planes: Iterable[int]) -> None:
-        """Note which planes of an image were painted on."""
+    def touch_planes(self, key: str, planes: Iterable[int] | None) -> None:
+        """Note which planes of an image were painted on; None: all of them."""
         known = self._painted.get(key, set())
-        self._painted[key] = None if known is None else known | set(planes)
+        self._painted[key] = None if known is None or planes is None else {*known, *planes}
         self._note(PAUSE)
 
     def touch_boxes(self) -> None:
@@ -234,10 +234,7 @@ class Keeper(QObject):
     def _try_again(self, painted: Mapping[str, Iterable[int] | None], boxes: bool) -> None:
         """Note again what wasn't written."""
         for key, planes in painted.items():
-            if planes is None:
-                self.touch(key)
-            else:
-                self.touch_planes(key, planes)
+            self.touch_planes(key, planes)
         self._boxes |= boxes
         self._note(AGAIN)
 

@@ -105,13 +105,14 @@ def ask_where(parent: QWidget, state: State) -> State:
     NucleateError
         If the person doesn't know.
     """
+    before = missing(state)
     dialog = LocateDialog(parent, state)
     known = dialog.exec() == QDialog.DialogCode.Accepted
     found, gone = dialog.state, missing(dialog.state)
     dialog.deleteLater()
     if not known or gone:
         raise NucleateError(
-            f"{state.name!r} isn't opened: {len(missing(state))} of its image files aren't where "
-            f"they were, such as {missing(state)[0]}. Nothing of it is changed."
+            f"{state.name!r} isn't opened: {len(before)} of its image files aren't where "
+            f"they were, such as {before[0]}. Nothing of it is changed."
         )
     return found

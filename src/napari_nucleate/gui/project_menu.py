@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,10 +154,7 @@ class ProjectMenu(QPushButton):
             return
         # Of one that others work on, layers and state are as they were when it was opened.
         state = before.load_state() if before.locked else session.state
-
-        def work() -> Generator[object, None, None]:
-            yield from copying(state, before.folder, folder)
-
+        work = partial(copying, state, before.folder, folder)
         if wait_for(self, f"Copying the project to {folder}…", work) is None:
             return
         store.note(Happened("copied", note=f"from {before.folder}"))
@@ -191,10 +189,7 @@ class ProjectMenu(QPushButton):
         if not name:
             return
         archive = Path(name if name.lower().endswith(".zip") else f"{name}.zip")
-
-        def work() -> Generator[object, None, None]:
-            yield from packing(state, store.folder, archive, images=images)
-
+        work = partial(packing, state, store.folder, archive, images=images)
         if wait_for(self, f"Writing {archive}…", work) is not None:
             show_info(f"{archive} written, {archive.stat().st_size / 1e6:.1f} MB.")
 

@@ -55,10 +55,7 @@ class Strokes:
             Of a volume; all without it.
         """
         self.count += 1
-        if planes is None:
-            self._session.keeper.touch(key)
-        else:
-            self._session.keeper.touch_planes(key, planes)
+        self._session.keeper.touch_planes(key, planes)
         self._session.changes.note(key)
 
     def refresh(self, *keys: str) -> None:

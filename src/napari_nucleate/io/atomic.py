@@ -64,7 +64,7 @@ def atomic(
     try:
         _check_place(path, overwrite)
         yield part
-        _flush(part)
+        flush(part)
         _verify(part, path, check)
         _check_place(path, overwrite)
         if previous is not None and path.exists():
@@ -89,6 +89,29 @@ def write_bytes(
 def write_text(path: Path, text: str, overwrite: bool = False) -> None:
     """Write `text` as UTF-8, whole or not at all; see `atomic`."""
     write_bytes(path, text.encode("utf-8"), overwrite)
+
+
+def made(folder: Path, parents: bool = False) -> Path:
+    """Make a folder where it doesn't exist; without `parents`, that which it is in must.
+
+    Raises
+    ------
+    NucleateError
+        If it can't be made.
+    """
+    try:
+        folder.mkdir(parents=parents, exist_ok=True)
+    except OSError as error:
+        raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
+    return folder
+
+
+def newest(path: Path, previous: Path) -> Path | None:
+    """The last file written by `atomic` with a `previous`; killed in between, the one before.
+
+    None where there is none.
+    """
+    return next((one for one in (path, previous) if one.is_file()), None)
 
 
 def sweep(folder: Path, deep: bool = True) -> None:
@@ -130,8 +153,8 @@ def _check_place(path: Path, overwrite: bool) -> None:
         raise NucleateError(f"{path} exists already; choose another name, or remove it first.")
 
 
-def _flush(path: Path) -> None:
-    """Have the content on the disk before the name points to it, and read from there next."""
+def flush(path: Path) -> None:
+    """Have the content of a file on the disk, and read from there next."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
         if hasattr(os, "posix_fadvise"):

@@ -12,9 +12,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError, NucleateWarning
-from napari_nucleate.core.failures import reason
 from napari_nucleate.core.model import Card, Model
-from napari_nucleate.io.atomic import write_bytes, write_text
+from napari_nucleate.io.atomic import made, newest, write_bytes, write_text
 from napari_nucleate.io.tensors import DamagedError, pack, parsed, unpack, unpack_texts
 
 if TYPE_CHECKING:
@@ -48,10 +47,7 @@ def save_model(model: Model, folder: Path, overwrite: bool = False) -> Path:
     NucleateError
         If a model is there already, or the folder can't be written.
     """
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
+    made(folder)
     card = model.card.to_json()
     content = pack(model.weights, {_COPY: card, _REPLACES: _digest(folder / CARD)})
     write_bytes(folder / WEIGHTS, content, overwrite, previous=folder / PREVIOUS)
@@ -72,7 +68,7 @@ def load_model(folder: Path) -> Model:
     NucleateError
         If the folder isn't a model, or a file in it is damaged or of a newer version.
     """
-    card, path = load_card(folder), _weights(folder)
+    card, path = load_card(folder), newest(folder / WEIGHTS, folder / PREVIOUS)
     if path is None:
         raise NucleateError(f"{folder} has no {WEIGHTS}; copy the whole folder.")
     try:
@@ -101,7 +97,7 @@ def load_card(folder: Path) -> Card:
     NucleateError
         If the folder isn't a model, or its card is damaged or of a newer version.
     """
-    weights, card = _weights(folder), folder / CARD
+    weights, card = newest(folder / WEIGHTS, folder / PREVIOUS), folder / CARD
     texts: dict[str, str] = {}
     if weights is not None:
         try:
@@ -113,11 +109,6 @@ def load_card(folder: Path) -> Card:
     if not card.is_file():
         raise NucleateError(f"{folder} is not a model: it has no {CARD}; choose a model's folder.")
     return Card.load(card)
-
-
-def _weights(folder: Path) -> Path | None:
-    """The last weights; killed while they are renamed, there are only those before."""
-    return next((folder / n for n in (WEIGHTS, PREVIOUS) if (folder / n).is_file()), None)
 
 
 def _before(folder: Path) -> Model | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import reason
+from napari_nucleate.io.atomic import made
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.write import write_labels
 
@@ -42,10 +43,7 @@ def save_planes(path: Path, planes: Mapping[int, NDArray[Any]]) -> None:
         If one can't be written.
     """
     folder = _beside(path)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
+    made(folder)
     for at, plane in planes.items():
         write_labels(folder / f"{at:04d}.tif", plane, "YX", overwrite=True)
 

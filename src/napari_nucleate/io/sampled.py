@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.read import read_stack
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ def checksum(path: Path) -> str:
     made = blake2b(repr([n for n in shape if n > 1]).encode(), digest_size=16)
     made.update(pixels.tobytes())
     return made.hexdigest()
+
+
+def readable_checksum(path: Path) -> str:
+    """The `checksum` of a file; empty where it can't be read."""
+    try:
+        return checksum(path)
+    except NucleateError:
+        return ""
 
 
 def _part(axis: str, length: int) -> slice:

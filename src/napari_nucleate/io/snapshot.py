@@ -16,7 +16,7 @@ from napari_nucleate.core.failures import reason
 from napari_nucleate.core.foreign import parsed_json
 from napari_nucleate.core.model import Card
 from napari_nucleate.core.training.snapshot import Progress, Snapshot
-from napari_nucleate.io.atomic import write_bytes
+from napari_nucleate.io.atomic import made, newest, write_bytes
 from napari_nucleate.io.model import PREVIOUS as WEIGHTS_BEFORE
 from napari_nucleate.io.tensors import DamagedError, damaged, pack, parsed, unpack, unpack_texts
 
@@ -40,10 +40,7 @@ def save_snapshot(snapshot: Snapshot, folder: Path) -> Path:
     NucleateError
         If it can't be written.
     """
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
+    made(folder)
     texts = {"card": snapshot.card.to_json(), "progress": snapshot.progress.to_json()}
     content = pack(snapshot.arrays, texts)
     write_bytes(folder / RESUME, content, overwrite=True, previous=folder / PREVIOUS)
@@ -63,7 +60,7 @@ def load_snapshot(folder: Path) -> Snapshot:
     NucleateError
         If there is none, or all are damaged or of a newer version.
     """
-    path = _newest(folder)
+    path = newest(folder / RESUME, folder / PREVIOUS)
     if path is None:
         raise NucleateError(
             f"{folder} has no interrupted training to go on with: {RESUME} is missing."
@@ -88,7 +85,7 @@ def load_snapshot(folder: Path) -> Snapshot:
 
 def has_snapshot(folder: Path) -> bool:
     """Whether the folder holds a training that was interrupted."""
-    return _newest(folder) is not None
+    return newest(folder / RESUME, folder / PREVIOUS) is not None
 
 
 def snapshot_card(folder: Path) -> Card | None:
@@ -112,11 +109,6 @@ def drop_snapshot(folder: Path) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise NucleateError(f"{path} can't be removed: {reason(error)}.") from error
-
-
-def _newest(folder: Path) -> Path | None:
-    """The last snapshot; killed while it is renamed, there is only the one before."""
-    return next((folder / n for n in (RESUME, PREVIOUS) if (folder / n).is_file()), None)
 
 
 def _read(path: Path) -> Snapshot:

@@ -86,13 +86,7 @@ def parsed(kind: type[P], text: str, path: Path) -> P:
         values = dict(parsed_json(text))
     except (ValueError, TypeError) as error:
         raise damaged(path, str(error)) from error
-    known = kind.model_fields[kind.version_field].default
-    written = values.get(kind.version_field, known)
-    if isinstance(written, int) and written > known:
-        raise NucleateError(
-            f"{path} has format {written} of a newer napari-nucleate, this one reads {known}; "
-            "update napari-nucleate."
-        )
+    kind.check_version(values, path)
     try:
         return kind.parse(values)
     except NucleateError as error:

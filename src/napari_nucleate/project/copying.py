@@ -16,7 +16,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import reason
 from napari_nucleate.core.images import as_file_name
 from napari_nucleate.io.archive import bomb_like, check_names, check_number, spelling, unpack
-from napari_nucleate.io.atomic import atomic, write_text
+from napari_nucleate.io.atomic import atomic, flush, write_text
 from napari_nucleate.io.new_folder import check_new, new_folder, writing
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.tiff import series_files
@@ -261,7 +261,7 @@ def _copy(one: _Found, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)  # one of a try before may be for reading only
     shutil.copyfile(one.path, target)
-    _flush(target)
+    flush(target)
     if not filecmp.cmp(one.path, target, shallow=False) and _stamp(one.path) == one.stamp:
         raise NucleateError(
             f"{one.path} wasn't copied: read back, it held something else. Check the disk, or "
@@ -361,11 +361,3 @@ def check_copy(project: Path, folder: Path) -> None:
     check_new(folder)
     if folder.resolve().is_relative_to(project.resolve()):
         raise NucleateError(f"{folder} lies inside the project; choose a place outside of it.")
-
-
-def _flush(path: Path) -> None:
-    """Have the content on the disk, and read from there next."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -28,7 +28,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.error_log import kept_errors, log_file
 from napari_nucleate.io.private import short_path, without_private
 from napari_nucleate.io.there import is_there
-from napari_nucleate.project.lock import OWNER
+from napari_nucleate.project.lock import OWNER, owner_of
 from napari_nucleate.project.store import STATE, Store, new_folder_for
 
 if TYPE_CHECKING:
@@ -277,17 +277,16 @@ def _models(folder: Path, state: State) -> Iterator[str]:
 
 def _owner(folder: Path) -> str:
     """Who writes the project now, without names of people and machines."""
-    try:
-        owner = json.loads((folder / OWNER).read_text("utf-8"))
-        here = owner["machine"] == platform.node()
-        alive = "runs" if psutil.pid_exists(int(owner["process"])) else "has ended"
-        where = f"on this machine, {alive}" if here else "on another machine"
-        what = without_private(str(owner["what"]))
-        return f"{what}, process {int(owner['process'])} {where}, since {owner['since']}"
-    except FileNotFoundError:
+    if not is_there(folder / OWNER):
         return "free"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    owner = owner_of(folder)
+    if owner is None or not owner["process"].isdecimal():
         return "not known: its note is damaged"
+    here = owner["machine"] == platform.node()
+    alive = "runs" if psutil.pid_exists(int(owner["process"])) else "has ended"
+    where = f"on this machine, {alive}" if here else "on another machine"
+    what, since = without_private(owner["what"]), without_private(owner["since"])
+    return f"{what}, process {owner['process']} {where}, since {since}"
 
 
 def _errors() -> Iterator[Fact]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.io.sampled import checksum
+from napari_nucleate.io.sampled import readable_checksum
 from napari_nucleate.io.there import is_there
 
 if TYPE_CHECKING:
@@ -77,11 +75,8 @@ def look(files: Iterable[str]) -> Generator[Looked, None, None]:
     """Read a sample of each file, one event a file; those that aren't there are left out."""
     for source in files:
         if is_there(source):
-            found = ""
             # What can't be read says so where it is needed.
-            with suppress(NucleateError):
-                found = checksum(Path(source))
-            yield Looked(source, found)
+            yield Looked(source, readable_checksum(Path(source)))
 
 
 def noted(state: State, looked: Iterable[Looked]) -> State:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.io.sampled import checksum
+from napari_nucleate.io.sampled import readable_checksum
 from napari_nucleate.project.images import known_checksums, missing, parts_of, sources
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def _best(
         for file in group:
             if known and file not in read:
                 yield Compared(file)
-                read[file] = _checksum(file)
+                read[file] = readable_checksum(file)  # what can't be read isn't it
             if not known or read[file] == known:
                 same.append(file)
         if same:
@@ -170,12 +169,6 @@ def _alike(parts: tuple[str, ...], file: Path) -> int:
             break
         count += 1
     return count
-
-
-def _checksum(file: Path) -> str:
-    with suppress(NucleateError):  # what can't be read isn't it
-        return checksum(file)
-    return ""
 
 
 def _name(source: str) -> str:

@@ -91,7 +91,7 @@ class ProjectLock:
 
     def _owner(self) -> str:
         """Who holds it, as well as it is known."""
-        owner = _read(self._folder)
+        owner = owner_of(self._folder)
         if owner is None:
             return "another window or command"
         return (
@@ -109,7 +109,7 @@ def abandoned(folder: Path) -> str:
         Such as "a napari window (since 2026-11-20 14:03)"; empty where it was given back, is in
         use, or nobody knows.
     """
-    owner = _read(folder)
+    owner = owner_of(folder)
     if owner is None or owner["machine"] != platform.node():
         return ""
     lock = FileLock(folder / LOCK, thread_local=False)
@@ -133,7 +133,7 @@ def forget(folder: Path) -> None:
         pass
 
 
-def _read(folder: Path) -> dict[str, str] | None:
+def owner_of(folder: Path) -> dict[str, str] | None:
     """What is written of who holds a project's lock, or held it last; None where nothing is."""
     try:
         raw = json_of(folder / OWNER)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from napari_nucleate.core.foreign import one_line
 from napari_nucleate.project.model import Item, State
 
 if TYPE_CHECKING:
@@ -160,8 +161,7 @@ def _lines(rows: Sequence[Sequence[str]]) -> str:
 
 def _field(text: str) -> str:
     """A text in one line, of a length to read, that no spreadsheet takes for a formula. Pure."""
-    line = " ".join(text.split())
-    line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    line = one_line(text, _LONGEST)
     return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
 
 

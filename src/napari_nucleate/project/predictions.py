@@ -26,12 +26,11 @@ from napari_nucleate.core.annotation import as_labels
 from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
-from napari_nucleate.core.failures import reason
 from napari_nucleate.core.foreign import json_of, one_line
 from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.core.instances import Instances
 from napari_nucleate.core.instances.found import DIGITS
-from napari_nucleate.io.atomic import OLD, write_text
+from napari_nucleate.io.atomic import OLD, made, write_text
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.stars import load_stars, save_stars
 from napari_nucleate.io.write import write_image, write_labels
@@ -282,10 +281,7 @@ class Predictions:
     def _make_folders(self) -> None:
         parts = (self._waiting, self._folder / "maps", self._folder / "stars")
         for folder in (self._folder, *parts):
-            try:
-                folder.mkdir(exist_ok=True)
-            except OSError as error:
-                raise NucleateError(f"{folder} can't be made: {reason(error)}.") from error
+            made(folder)
 
 
 def _scored(raw: Mapping[str, Any]) -> Scores:

@@ -26,9 +26,8 @@ import numpy as np
 
 from napari_nucleate.core.annotation import as_labels
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.failures import reason
 from napari_nucleate.core.images import SPATIAL, as_file_name
-from napari_nucleate.io.atomic import sweep, write_text
+from napari_nucleate.io.atomic import made, sweep, write_text
 from napari_nucleate.io.boxes import Boxes, read_boxes, write_boxes
 from napari_nucleate.io.model import CARD, load_card, load_model, save_model
 from napari_nucleate.io.planes import drop_planes, loose, newer_planes, places, save_planes
@@ -112,10 +111,7 @@ class Store:
             raise NucleateError(self.locked)
         if self._lock.held:  # where its drive is away, no other folder takes its place
             return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _not_made(self.folder, error) from error
+        made(self.folder, parents=True)
         self._lock.take()
         self._tidy()
 
@@ -414,15 +410,7 @@ class Store:
     def _made(self, folder: Path) -> Path:
         """A folder of the project, to write in."""
         self.claim()
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise _not_made(folder, error) from error
-        return folder
-
-
-def _not_made(folder: Path, error: OSError) -> NucleateError:
-    return NucleateError(f"{folder} can't be made: {reason(error)}.")
+        return made(folder)
 
 
 def _pixels(path: Path) -> NDArray[Any]:
