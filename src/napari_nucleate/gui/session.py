@@ -39,7 +39,7 @@ from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.gui.trainings import Trainings
 from napari_nucleate.gui.undoing import Undoing
-from napari_nucleate.gui.viewpoint import look_again
+from napari_nucleate.gui.viewpoint import face, look_again
 from napari_nucleate.io.boxes import check_boxes
 from napari_nucleate.project import run
 from napari_nucleate.project.copying import renamed
@@ -156,6 +156,8 @@ class Session(QObject):
         self._splittable = self._exportable = self._closed = False
         # How many images the last prediction was asked for.
         self.predicting = 0
+        self._face()
+        viewer.dims.events.ndisplay.connect(self._face)
         viewer.dims.events.point.connect(self.eye.look)
         viewer.dims.events.point.connect(self.changes.look)
         viewer.scene.camera.events.center.connect(self.eye.look)
@@ -544,6 +546,9 @@ class Session(QObject):
         show_warning(str(error))
 
     # -- inside -------------------------------------------------------------------------
+
+    def _face(self) -> None:
+        face(self.viewer)
 
     def _set(self, state: State) -> None:
         self.state = state

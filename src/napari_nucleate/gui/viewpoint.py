@@ -1,4 +1,4 @@
-"""What was looked at last, to look at it again when a project is opened."""
+"""Where one looks from: kept with the project, to look at the same again, and told to napari."""
 
 from __future__ import annotations
 
@@ -35,3 +35,16 @@ def look_again(viewer: Viewer, view: View | None) -> None:
         viewer.dims.set_point(range(viewer.dims.ndim), view.point)
     if len(view.center) == len(viewer.scene.camera.center):
         viewer.scene.camera.center, viewer.scene.camera.zoom = view.center, view.zoom
+
+
+def face(viewer: Viewer) -> None:
+    """Tell napari which way one looks in 3D, until the pointer does.
+
+    Before the pointer moved over a 3D view, napari 0.9 doesn't know, and raises where it should
+    tell the features of the object under the pointer, such as its confidence.
+    """
+    dims = viewer.dims
+    if dims.ndisplay == 3 and viewer.cursor._view_direction is None:  # noqa: SLF001
+        viewer.cursor._view_direction = (  # noqa: SLF001
+            viewer.scene.camera.calculate_nd_view_direction(dims.ndim, dims.displayed)
+        )
