@@ -24,6 +24,7 @@ from napari_nucleate.gui.corrections import ALL, TOOLS, shown_key
 from napari_nucleate.gui.gestures import MARKS
 from napari_nucleate.gui.live import NAME as LIVE
 from napari_nucleate.gui.scores import followed
+from napari_nucleate.gui.session import session_of
 
 PLACES = ["2d", "scaled", "time", "3d", "planes", "3d over time"]
 SCALED = {"scale": (0.5, 0.25), "translate": (3, 40)}
@@ -531,6 +532,22 @@ class TestWhichLayer:
         assert "copy in memory" in dock.note.text()
         qtbot.mouseClick(dock.copy, Qt.MouseButton.LeftButton)
         assert isinstance(dock.layers.layer.data, np.ndarray)
+
+    def test_planes_are_images_of_their_own_where_the_project_says_so(self, viewer):
+        dock = CorrectDock(viewer)
+        image = viewer.add_image(np.zeros((3, 9, 9)), axis_labels=("z", "y", "x"))
+        session = session_of(viewer)
+        for ndim in (2, 3):
+            session.choose_layer(image, "ZYX", ndim)
+            layer = session.annotate()
+            assert dock.layers.layer is layer
+            assert dock.dimensions.raw() == ndim
+        session.choose_layer(image, "ZYX", 2)
+        layer = session.annotate()
+        dock.dimensions.show_value(3)
+        dock.dimensions.edited.emit()
+        session.changed.emit()
+        assert dock.dimensions.raw() == 3  # the person knows better
 
     def test_the_dimensions_follow_the_layer(self, viewer):
         dock = CorrectDock(viewer)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from napari import Viewer
 
+    from napari_nucleate.core.images import NDim
+
 
 class CorrectDock(CorrectForm):
     """Corrects the objects of a Labels layer by clicks, lines and keys.
@@ -54,6 +56,8 @@ class CorrectDock(CorrectForm):
         self._viewer = viewer
         self._session = session_of(viewer)
         self._editor: Editor | None = None
+        # As deep as objects of the layer most likely reach; the person may know better.
+        self._usual: NDim = 2
         self._follower = Follower(self._on_layer_changed, ("editable", "n_edit_dimensions"))
         self._keys = Keys(viewer)
         self._front = Front(self)
@@ -101,11 +105,15 @@ class CorrectDock(CorrectForm):
         self.dimensions.setToolTip(
             "Whether objects reach through planes." if deep else "The layer has no Z axis."
         )
-        usual = 2
-        if layer is not None and deep:
-            usual = 3 if layer.n_edit_dimensions == 3 else usual_ndim(self._session, layer)
-        self.dimensions.show_value(usual)
+        self._usual = self._guessed(layer)
+        self.dimensions.show_value(self._usual)
         self.refresh()
+
+    def _guessed(self, layer: Labels | None) -> NDim:
+        """As many dimensions as objects of the layer most likely have."""
+        if layer is None or "Z" not in axes_of(self._session, layer):
+            return 2
+        return 3 if layer.n_edit_dimensions == 3 else usual_ndim(self._session, layer)
 
     def refresh(self) -> None:
         """Look whether the layer can be corrected; a tool in the hand is put away."""
@@ -129,7 +137,8 @@ class CorrectDock(CorrectForm):
             self.refresh()
         elif editor is not None:
             now = Editor(self._session, layer, self.dimensions.raw())
-            if now.spatial != editor.spatial:
+            # A layer is made first, and the project's afterwards.
+            if now.spatial != editor.spatial or self._guessed(layer) != self._usual:
                 self._on_layer_changed()
 
     def _copy(self) -> None:
