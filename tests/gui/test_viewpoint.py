@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from napari_nucleate.gui.session import session_of
 
 

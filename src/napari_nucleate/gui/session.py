@@ -21,6 +21,7 @@ from napari_nucleate.gui.changes import Changes
 from napari_nucleate.gui.checking import Checks
 from napari_nucleate.gui.dropping import Drops
 from napari_nucleate.gui.eye import Eye
+from napari_nucleate.gui.finishing import Finisher
 from napari_nucleate.gui.job import Ending, Failed, Job
 from napari_nucleate.gui.judgements import Judgements
 from napari_nucleate.gui.keeping import Keeper
@@ -149,6 +150,7 @@ class Session(QObject):
         self.keeper = Keeper(self)
         self.judgements = Judgements(self)
         self.strokes = Strokes(self)
+        self._finisher = Finisher(viewer)
         self.undoing = Undoing(self)
         self.trainings = Trainings(self)
         self.checks = Checks(self)
