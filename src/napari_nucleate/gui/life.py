@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari.layers import Labels
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.gui.active import staying
 from napari_nucleate.gui.features import move_tables
 from napari_nucleate.gui.layers import LayerSource, geometry_of, lay, pixels_of
 from napari_nucleate.gui.notices import show_warning
@@ -114,10 +115,8 @@ class LayerLife:
     def show_image(self) -> None:
         """Show the image again, below all others, if its layer was removed."""
         if self._image is not None and self.image_gone:
-            layers = self._session.viewer.layers
-            active = layers.selection.active
-            layers.insert(0, self._image)
-            layers.selection.active = active
+            with staying(self._session.viewer):
+                self._session.viewer.layers.insert(0, self._image)
 
     def back(self, role: Role) -> Any:
         """Show a layer again that was removed, where the image lies now; None where none was."""
@@ -126,12 +125,9 @@ class LayerLife:
             return None
         if role != "preview":
             lay(layer, source.geometry())
-        layers = self._session.viewer.layers
-        active = layers.selection.active
         layer.visible = True
-        layers.append(layer)
-        if active is not None:
-            layers.selection.active = active
+        with staying(self._session.viewer):
+            self._session.viewer.layers.append(layer)
         return layer
 
     def _on_removed(self, event: Any) -> None:

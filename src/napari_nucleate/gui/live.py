@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.core.instances.drawn import outlines
 from napari_nucleate.core.instances.evidence import astray
+from napari_nucleate.gui.active import staying
 from napari_nucleate.gui.job import Failed, Job
 from napari_nucleate.gui.layers import corners_of
 from napari_nucleate.gui.warming import SENTENCE, Preparing, preparing
@@ -208,12 +209,11 @@ class Live(QObject):
             self._remove()  # it may lie below what it is to be seen upon, or elsewhere
             self._drawn_for = request.evidence
         if self.layer is None:
-            active = self._viewer.layers.selection.active
-            self.layer = self._viewer.add_labels(values, name=NAME, **geometry)
+            with staying(self._viewer):
+                self.layer = self._viewer.add_labels(values, name=NAME, **geometry)
             self.layer.contour = 0 if source.ndim == 2 else 2
             self.layer.opacity = 1
             self.layer.editable = False
-            self._viewer.layers.selection.active = active
         else:
             self._redraw(self.layer, values, geometry["translate"])
         self.astray = answer.astray

@@ -17,11 +17,11 @@ from napari_nucleate.core.events import Prediction, Preview, Trained, Warned
 from napari_nucleate.core.images import same_size
 from napari_nucleate.core.loading import load_torch
 from napari_nucleate.core.recipe import Recipe
+from napari_nucleate.gui.active import Finisher
 from napari_nucleate.gui.changes import Changes
 from napari_nucleate.gui.checking import Checks
 from napari_nucleate.gui.dropping import Drops
 from napari_nucleate.gui.eye import Eye
-from napari_nucleate.gui.finishing import Finisher
 from napari_nucleate.gui.job import Ending, Failed, Job
 from napari_nucleate.gui.judgements import Judgements
 from napari_nucleate.gui.keeping import Keeper

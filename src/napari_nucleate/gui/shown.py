@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nucleate.gui.active import staying
 from napari_nucleate.gui.axes import MADE
 from napari_nucleate.gui.features import raised, tables_of
 from napari_nucleate.gui.layers import lay
@@ -33,13 +34,11 @@ def show_prediction(
         The layer.
     """
     if layer is None:
-        # The person goes on painting where they were.
-        active = viewer.layers.selection.active
         empty = np.zeros(source.shape, np.int32)
-        layer = viewer.add_labels(empty, name="prediction", opacity=0.5, **source.geometry())
+        with staying(viewer):
+            layer = viewer.add_labels(empty, name="prediction", opacity=0.5, **source.geometry())
         # The next prediction redraws it: nobody's painting may be lost there.
         layer.editable = False
-        viewer.layers.selection.active = active
     by = tables_of(layer).put(event.key, event.instances, event.scores.objects)
     layer.data[source.place(ref)] = raised(event.labels, by)
     if source.in_view(viewer).key == ref.key:
@@ -60,20 +59,19 @@ def show_preview(
     values = source.expand(event.foreground)
     geometry = source.geometry_at(ref, event.offset)
     if layer is None:
-        active = viewer.layers.selection.active
-        layer = viewer.add_image(
-            values,
-            name="preview",
-            colormap="green",
-            blending="additive",
-            opacity=0.5,
-            # What the network doesn't believe in stays clear, so that the cells can be seen.
-            contrast_limits=(0.3, 1),
-            # From the start on: docks list the layer before anybody else knows of it.
-            metadata={MADE: {"axes": source.axes, "ndim": source.ndim}},
-            **geometry,
-        )
-        viewer.layers.selection.active = active
+        with staying(viewer):
+            layer = viewer.add_image(
+                values,
+                name="preview",
+                colormap="green",
+                blending="additive",
+                opacity=0.5,
+                # What the network doesn't believe in stays clear, so that the cells can be seen.
+                contrast_limits=(0.3, 1),
+                # From the start on: docks list the layer before anybody else knows of it.
+                metadata={MADE: {"axes": source.axes, "ndim": source.ndim}},
+                **geometry,
+            )
     else:
         layer.data = values
         lay(layer, geometry)

@@ -1,4 +1,4 @@
-"""Strokes that end because another layer becomes active in the middle of them.
+"""The active layer: it stays while layers come, and strokes end when another takes its place.
 
 napari tells the active layer alone that the mouse button was released. Where a result comes while
 a person paints, and its layer becomes active, the one that is painted on would never hear of it:
@@ -7,6 +7,7 @@ the stroke couldn't be undone, and nobody would keep it.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -14,13 +15,30 @@ from napari.layers import Labels
 from napari.utils.interactions import mouse_release_callbacks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from napari import Viewer
     from napari.layers import Layer
 
 STAGED = "_staged_history"
 """Where napari keeps what is painted by a stroke that isn't finished."""
+
+
+@contextmanager
+def staying(viewer: Viewer) -> Iterator[None]:
+    """Add layers while the person stays at those that are selected.
+
+    napari makes a new layer the active one. Nobody hears of that: a tool would be put away, and a
+    stroke that is under way would end.
+    """
+    selection = viewer.layers.selection
+    selected, active = set(selection), selection.active
+    with selection.events.active.blocker():
+        yield
+        selection.intersection_update(selected)
+        selection.update(selected)
+        if active is not None:
+            selection.active = active
 
 
 class Finisher:

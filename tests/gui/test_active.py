@@ -1,4 +1,4 @@
-"""A stroke in whose middle another layer becomes active is a stroke like any other."""
+"""Layers that come change nothing of what the person is at; a stroke is kept whatever comes."""
 
 from types import SimpleNamespace
 
@@ -62,3 +62,28 @@ def test_a_stroke_is_kept_and_undone(project, what):
     session.annotate()
     assert session.undoing.undo()
     assert not layer.data[1].any()
+
+
+def test_who_paints_goes_on_painting_when_a_prediction_comes(project):
+    session, viewer = project.session, project.viewer
+    layer, heard = session.annotate(), []
+    viewer.layers.selection.events.active.connect(lambda event: heard.append(event.value))
+    before = len(layer._undo_history)
+    mouse_press_callbacks(layer, mouse("press", 1, 1))
+    project.predict(n1=0.9)
+    assert session.prediction in viewer.layers
+    assert viewer.layers.selection.active is layer
+    assert set(viewer.layers.selection) == {layer}
+    assert not heard
+    assert len(layer._undo_history) == before
+    mouse_release_callbacks(layer, mouse("release", 1, 1))
+    assert len(layer._undo_history) == before + 1
+
+
+def test_several_selected_layers_stay_selected(project):
+    session, viewer = project.session, project.viewer
+    selected = {project.layer, session.annotate()}
+    viewer.layers.selection.update(selected)
+    project.predict(n1=0.9)
+    assert set(viewer.layers.selection) == selected
+    assert viewer.layers.selection.active is None
