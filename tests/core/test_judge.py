@@ -116,6 +116,15 @@ def test_while_little_is_found_less_is_not_preferred(nuclei, tiny):
     assert not judge.prefers(Verdict(0.1, 0.05, 0.5, 31))
 
 
+def test_one_image_on_which_little_is_found_can_not_tell_late_weights_either(nuclei, tiny):
+    # An odd one, held out of eight of dsb2018_he: weights of the first steps were kept.
+    judge = Judge(nuclei(count=1), tiny())
+    judge.note(Verdict(0.1, 0.155, 0.5, 31))
+    for later in (0.079, 0.105, 0.109):
+        assert judge.prefers(Verdict(0.1, later, 0.5, 31))
+    assert not judge.prefers(Verdict(0.1, 0.0, 0.5, 31))
+
+
 class TestTime:
     def test_what_validations_take_beyond_their_share_is_not_the_trainings(self, tiny):
         table = Timetable(tiny().model_copy(update={"optimisation": timed(100)}))

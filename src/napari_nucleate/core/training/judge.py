@@ -233,10 +233,16 @@ class Judge:
             return False
         # Of classes, the objects counted are a few large areas: they tell nothing of chance.
         semantic = self._recipe.target.semantic
-        chance = 0.25 / max(verdict.objects, 1) + BETWEEN_IMAGES**2 / max(self.images, 1)
-        # While little is found, chance is small, too.
-        error = 0.0 if semantic else min(math.sqrt(chance), self.judged.highest / 4)
+        error = 0.0 if semantic else self._chance(verdict.objects)
         return verdict.ap >= self.judged.highest - error
+
+    def _chance(self, objects: int) -> float:
+        """How much lower than the highest an AP may be by chance; at most half of it."""
+        highest = self.judged.highest
+        chance = 0.25 / max(objects, 1) + BETWEEN_IMAGES**2 / max(self.images, 1)
+        if highest < 0.5:  # where little is found, chance is smaller, as for any share
+            chance *= 4 * highest * (1 - highest)
+        return min(math.sqrt(chance), highest / 2)
 
     def note(self, verdict: Verdict) -> None:
         """Remember how good the weights were, for those to come."""
