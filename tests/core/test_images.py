@@ -123,3 +123,23 @@ def test_a_region_of_an_image():
     np.testing.assert_array_equal(turned.read(region), ref.read(region))
     flat = Stack(data, "TCZYX").images(2)[5]
     np.testing.assert_array_equal(flat.read(region[1:]), data[1, :, 1][:, *region[1:]])
+
+
+def test_images_of_several_sizes_have_no_padding():
+    data = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    sized = Stack(data, "NZYX", names=("a", "b"), extents=((3, 2, 5), (1, 4, 3)))
+    assert [ref.key for ref in sized.images(2)] == ["a_z0", "a_z1", "a_z2", "b_z0"]
+    assert [ref.shape for ref in sized.images(3)] == [(3, 2, 5), (1, 4, 3)]
+    np.testing.assert_array_equal(sized.images(3)[1].read(), data[1:, :1, :, :3])
+    region = (slice(2, 9), slice(None))
+    np.testing.assert_array_equal(sized.images(2)[3].read(region), data[1:, 0, 2:, :3])
+
+
+def test_sizes_that_do_not_fit_are_refused():
+    for wrong in (((4, 5),), ((4, 5), (4, 4), (3, 3)), ((4,), (5,)), ((4, 4), (3, 3))):
+        with pytest.raises(NucleateError, match="isn't that of images of the sizes"):
+            Stack(np.zeros((2, 4, 5)), "NYX", extents=wrong)
+    planes = Stack(np.zeros((2, 4, 5)), "ZYX", extents=((4, 5), (3, 3)))
+    assert [ref.shape for ref in planes.images(2)] == [(4, 5), (3, 3)]
+    with pytest.raises(NucleateError, match="can't be parts of one image; say that this axis is N"):
+        planes.images(3)

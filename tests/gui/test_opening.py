@@ -175,17 +175,18 @@ def test_a_second_window_only_looks_on(make_napari_viewer, qtbot, left, monkeypa
     assert again.plan.train
 
 
-def small(folder, names):
+def small(folder, names, dtype=np.uint16):
     """Put other images in the place of these."""
     for name in names:
-        write_image(folder / f"{name}.tif", np.ones((5, 6), np.uint16), "YX", overwrite=True)
+        write_image(folder / f"{name}.tif", np.ones((5, 6), dtype), "YX", overwrite=True)
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (lambda images: (images / "b.tif").unlink(), r"1 of its image files.*b\.tif"),
-        (lambda images: small(images, "b"), "different sizes or types, such as 64×64 and 5×6"),
+        (lambda images: small(images, "b"), r"has the shape \(5, 6\) instead of \(64, 64\)"),
+        (lambda images: small(images, "b", np.uint8), r"types.*64×64 \(YX, uint16\) and 5×6"),
         (lambda images: small(images, "abcd"), "it is another image, or one of several"),
     ],
 )
@@ -232,7 +233,7 @@ def test_images_that_do_not_fit_are_asked_for_again(
 
     monkeypatch.setattr(locating.LocateDialog, "exec", find)
     for _ in range(2):
-        with pytest.raises(NucleateError, match="different sizes or types"):
+        with pytest.raises(NucleateError, match=r"instead of \(64, 64\)"):
             open_project(make_napari_viewer(), left.store.folder)
     assert asked == [1, 1]
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator
 from napari_nucleate.core.errors import NucleateError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -47,12 +47,15 @@ class Stack:
         The file it was read from.
     names : tuple of str
         What a person calls each image along N; empty where they have numbers only.
+    extents : tuple of tuple of int
+        Where what lies along the first axis has several sizes: the true length of each other axis,
+        for each of them. What lies beyond is padding, and no part of any image.
 
     Raises
     ------
     NucleateError
-        If axes and shape disagree, an axis is unknown, repeated or missing, or two images along N
-        have one name.
+        If axes and shape disagree, an axis is unknown, repeated or missing, two images along N
+        have one name, or extents don't fit.
     """
 
     data: Any
@@ -63,6 +66,7 @@ class Stack:
     name: str = "image"
     source: Path | None = field(default=None, compare=False)
     names: tuple[str, ...] = ()
+    extents: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         shape = tuple(self.data.shape)
@@ -82,6 +86,11 @@ class Stack:
             raise NucleateError(
                 f"{self.name} has {count} images, but {len(named)} different names; name each."
             )
+        if self.extents and not fit(self.extents, shape):
+            raise NucleateError(
+                f"{self.name} has the shape {shape}, which isn't that of images of the sizes "
+                f"{', '.join(map(str, sorted({*self.extents})[:3]))} and so on."
+            )
         if not self.scale:
             object.__setattr__(self, "scale", (1.0,) * len(shape))
         if not self.units:
@@ -91,6 +100,19 @@ class Stack:
     def n_channels(self) -> int:
         """How many channels each image has; 1 without a channel axis."""
         return int(self.data.shape[self.axes.index("C")]) if "C" in self.axes else 1
+
+    def sizes(self, position: Mapping[str, int]) -> dict[str, int]:
+        """Length of each axis, without padding where images have several sizes.
+
+        Parameters
+        ----------
+        position : mapping
+            Where the image lies, by axis; without the first axis, all of the stack is measured.
+        """
+        shape = tuple(int(n) for n in self.data.shape)
+        if self.extents and self.axes[0] in position:
+            shape = (shape[0], *self.extents[position[self.axes[0]]])
+        return dict(zip(self.axes, shape, strict=True))
 
     def spacing(self, ndim: NDim) -> tuple[float, ...]:
         """Pixel size along the spatial axes of an image, in (Z,) Y, X order."""
@@ -112,14 +134,25 @@ class Stack:
         -------
         list of ImageRef
             One reference an image; nothing is read.
+
+        Raises
+        ------
+        NucleateError
+            If the stack lacks an axis, or what lies along one that is an image's has several sizes.
         """
         self._spatial(ndim)
+        if self.extents and self.axes[0] in "C" + SPATIAL[ndim]:
+            raise NucleateError(
+                f"What lies along {self.axes[0]} in {self.name} has different sizes, and can't be "
+                "parts of one image; say that this axis is N."
+            )
         walked = [a for a in self.axes if a not in "C" + SPATIAL[ndim]]
         ranges = (range(int(self.data.shape[self.axes.index(a)])) for a in walked)
-        return [
+        refs = [
             ImageRef(self, ndim, tuple(zip(walked, index, strict=True)))
             for index in itertools.product(*ranges)
         ]
+        return [ref for ref in refs if ref.exists] if self.extents else refs
 
     def _spatial(self, ndim: NDim) -> str:
         missing = set(SPATIAL[ndim]) - set(self.axes)
@@ -141,8 +174,8 @@ class ImageRef:
     @property
     def key(self) -> str:
         """A name that is unique within the stack and valid as the name of a file."""
-        sizes = dict(zip(self.stack.axes, self.stack.data.shape, strict=True))
         position, names = self.position, self.stack.names
+        sizes = self.stack.sizes(position)
         parts = [as_file_name(names[position.pop("N")] if names else self.stack.name)]
         parts += [f"{a.lower()}{i:0{len(str(sizes[a] - 1))}d}" for a, i in position.items()]
         return "_".join(parts)
@@ -164,9 +197,15 @@ class ImageRef:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Size along (Z,) Y, X."""
-        sizes = dict(zip(self.stack.axes, self.stack.data.shape, strict=True))
-        return tuple(int(sizes[a]) for a in SPATIAL[self.ndim])
+        """Size along (Z,) Y, X; without padding where the stack's images have several sizes."""
+        sizes = self.stack.sizes(self.position)
+        return tuple(sizes[a] for a in SPATIAL[self.ndim])
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such an image: movies and volumes may be shorter than the longest."""
+        sizes = self.stack.sizes(self.position)
+        return all(0 <= at < sizes[axis] for axis, at in self.index)
 
     def read(self, region: tuple[slice, ...] = ()) -> NDArray[Any]:
         """Read the pixels.
@@ -182,6 +221,10 @@ class ImageRef:
             The image in its own dtype, with one channel where the stack has no channel axis.
         """
         position = self.position
+        if self.stack.extents:  # padding is never read
+            asked = region or (slice(None),) * self.ndim
+            pairs = zip(asked, self.shape, strict=True)
+            region = tuple(slice(*part.indices(n)) for part, n in pairs)
         parts = dict(zip(SPATIAL[self.ndim], region, strict=bool(region)))
         where = tuple(position.get(a, parts.get(a, slice(None))) for a in self.stack.axes)
         pixels = np.asarray(self.stack.data[where])
@@ -189,6 +232,20 @@ class ImageRef:
         order = [left.index(a) for a in "C" + SPATIAL[self.ndim] if a in left]
         pixels = pixels.transpose(order)
         return pixels if "C" in left else pixels[np.newaxis]
+
+
+def fit(extents: Sequence[Sequence[int]], shape: Sequence[int]) -> bool:
+    """Whether things of these sizes, side by side along a first axis, fill an array. Pure.
+
+    Examples
+    --------
+    >>> fit([(4, 9), (6, 5)], (2, 6, 9)), fit([(4, 9), (6, 5)], (2, 8, 9))
+    (True, False)
+    """
+    if len(extents) != shape[0] or any(len(one) != len(shape) - 1 for one in extents):
+        return False
+    largest = [max(sizes) for sizes in zip(*extents, strict=True)]
+    return largest == list(shape[1:])
 
 
 def same_size(shape: Sequence[int], other: Sequence[int]) -> bool:

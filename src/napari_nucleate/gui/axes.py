@@ -30,7 +30,8 @@ def source_of(session: Session, layer: Image | Labels, ndim: NDim) -> LayerSourc
         raise NucleateError(f"{layer.name!r} is empty; choose another layer.")
     if getattr(layer, "rgb", False):
         raise NucleateError(f"{layer.name!r} is a colour image; choose labels or a mask.")
-    return LayerSource.of(layer, axes_of(session, layer), ndim)
+    source = LayerSource.of(layer, axes_of(session, layer), ndim)
+    return source if session.source is None else source.sized_as(session.source)
 
 
 def axes_of(session: Session, layer: Image | Labels) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
@@ -240,9 +241,12 @@ class ImageChooser(QWidget):
 def describe(source: LayerSource) -> str:
     """Say how many images a layer holds and how large they are, with pixel sizes."""
     stack = source.stack
-    sizes = [int(stack.data.shape[stack.axes.index(a)]) for a in SPATIAL[source.ndim]]
-    count = len(stack.images(source.ndim))
-    size = " × ".join(map(str, sizes))
+    refs = stack.images(source.ndim)
+    shapes = sorted({ref.shape for ref in refs}, key=math.prod) if stack.extents else []
+    shapes = shapes or [tuple(stack.sizes({})[a] for a in SPATIAL[source.ndim])]
+    count = len(refs)
+    sizes = [" × ".join(map(str, shape)) for shape in (shapes[0], shapes[-1])]
+    size = " to ".join(sizes) if len(shapes) > 1 else sizes[0]
     channels = f", {stack.n_channels} channels" if stack.n_channels > 1 else ""
     units = stack.spacing_units(source.ndim)
     spacing = stack.spacing(source.ndim)

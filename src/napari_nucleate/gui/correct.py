@@ -262,7 +262,7 @@ class CorrectDock(CorrectForm):
             return False
         try:
             # A line may begin outside of the image.
-            shape = np.array(editor.layer.data.shape)
+            shape = np.array(editor.shape_at(positions[0]))
             pixel = editor.pixel(
                 np.clip(positions[0], 0, shape - 1)
                 if correction.gesture == "line"

@@ -89,6 +89,10 @@ class Editor:
         axes = axes_of(session, layer)
         self.spatial = [at for at, axis in enumerate(axes) if axis in SPATIAL[ndim]]
         """Axes of the layer that are an image's."""
+        source, shape = session.source, tuple(layer.data.shape)
+        ours = source is not None and (axes, shape) == (source.axes, source.shape)
+        # Sizes of the project's images, where they have several.
+        self._extents = source.stack.extents if source is not None and ours else ()
 
     @property
     def spacing(self) -> NDArray[np.float64]:
@@ -138,7 +142,7 @@ class Editor:
             If it lies outside.
         """
         at = tuple(int(p) for p in np.round(position))
-        shape = self.layer.data.shape
+        shape = self.shape_at(at)
         if not all(0 <= p < n for p, n in zip(at, shape, strict=True)):
             raise NucleateError(f"The pointer is outside {self.layer.name!r}; point at an object.")
         return at
@@ -153,12 +157,22 @@ class Editor:
     def in_view(self) -> Pixel:
         """A pixel of the image that the sliders point at."""
         at = np.round(self.layer.world_to_data(np.asarray(self._viewer.dims.point, float)))
-        return tuple(np.clip(at.astype(int), 0, np.array(self.layer.data.shape) - 1).tolist())
+        return tuple(np.clip(at.astype(int), 0, np.array(self.shape_at(at)) - 1).tolist())
+
+    def shape_at(self, position: Sequence[float] | NDArray[np.float64]) -> tuple[int, ...]:
+        """Shape of the layer; without padding, if the images there have several sizes."""
+        shape = tuple(int(n) for n in self.layer.data.shape)
+        if not self._extents:
+            return shape
+        first = int(np.clip(np.round(position[0]), 0, shape[0] - 1))
+        return (shape[0], *map(min, self._extents[first], shape[1:]))
 
     def place(self, pixel: Pixel) -> tuple[int | slice, ...]:
         """Index of the image that a pixel lies in."""
+        sizes = self.shape_at(pixel) if self._extents else (None,) * len(pixel)
         return tuple(
-            slice(None) if at in self.spatial else position for at, position in enumerate(pixel)
+            slice(sizes[at]) if at in self.spatial else position
+            for at, position in enumerate(pixel)
         )
 
     def inside(self, positions: Any) -> NDArray[np.float64]:

@@ -119,7 +119,7 @@ class OfLayer:
         """
         place = list(self.source.place(ref))
         for at, part in zip(
-            [i for i, p in enumerate(place) if p == slice(None)], region, strict=False
+            [i for i, p in enumerate(place) if isinstance(p, slice)], region, strict=False
         ):
             place[at] = part
         values = np.asarray(self.source.stack.data[tuple(place)])

@@ -191,6 +191,7 @@ class ExportDock(QWidget):
             if "C" not in axes and len(axes) == len(source.axes):
                 axes = source.axes  # the labels know better than a guess
             of = LayerSource.of(image, axes, ndim, "channels")
+            source = source.sized_as(of)
         scores = scores_of(session, layer)
         if layer is session.annotation:
             source = replace(source, stack=replace(source.stack, data=session.objects_painted()))

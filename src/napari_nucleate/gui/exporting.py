@@ -37,6 +37,7 @@ class Wanted:
     folder : Path
     one_file : bool
         One TIFF for a whole layer; otherwise one for each image, in a folder of the layer's name.
+        Images of several sizes are written one by one in any case: a TIFF has one size.
     table : bool
         Write measurements too, as LAYER.csv.
     overwrite : bool
@@ -77,6 +78,10 @@ class LabelExport:
         """All images of the layer."""
         return self.labels.stack.images(self.labels.ndim)
 
+    def in_one(self, wanted: Wanted) -> bool:
+        """Whether all images are written into one file."""
+        return wanted.one_file and not self.labels.stack.extents
+
     def image_of(self, ref: ImageRef) -> ImageRef:
         """The image that labels belong to; the labels' own reference without an image layer."""
         return ref if self.image is None else ImageRef(self.image.stack, ref.ndim, ref.index)
@@ -95,6 +100,12 @@ class LabelExport:
             {a: n for a, n in zip(s.axes, s.shape, strict=True) if a != "C"}
             for s in (self.labels, self.image)
         ]
+        shapes = [[ref.shape for ref in s.stack.images(s.ndim)] for s in (self.labels, self.image)]
+        if sizes[0] == sizes[1] and shapes[0] != shapes[1]:
+            raise NucleateError(
+                f"Images of {self.labels.layer.name!r} have other sizes than those of "
+                f"{self.image.layer.name!r}; choose the image that the labels belong to, or none."
+            )
         if sizes[0] != sizes[1]:
             raise NucleateError(
                 f"{self.labels.layer.name!r} has axes {_in_words(sizes[0])} and "
@@ -137,21 +148,22 @@ def write(exports: Sequence[LabelExport], wanted: Wanted) -> Generator[Progress,
     """
     total, done = sum(len(export.refs) + 1 for export in exports), 0
     for export in exports:
-        made(wanted.folder if wanted.one_file else wanted.folder / export.name, parents=True)
+        one_file = export.in_one(wanted)
+        made(wanted.folder if one_file else wanted.folder / export.name, parents=True)
         rows: list[Row] = []
         for ref in export.refs:
             path = None
-            if wanted.table or not wanted.one_file:
+            if wanted.table or not one_file:
                 # A copy: the person may paint on, and the table is to be that of the file.
                 labels = np.array(_pixels(export, export.labels.place(ref)))
-            if not wanted.one_file:
+            if not one_file:
                 path = _image_file(export, wanted, ref)
                 _write_image(path, labels, ref, wanted.overwrite)
             if wanted.table:
                 rows += _measured(export, ref, labels)
             done += 1
             yield Progress(done, total, path)
-        if wanted.one_file:
+        if one_file:
             path = wanted.folder / f"{export.name}.tif"
             _write_stack(path, export, wanted.overwrite)
             yield Progress(done, total, path)
@@ -164,7 +176,7 @@ def write(exports: Sequence[LabelExport], wanted: Wanted) -> Generator[Progress,
 
 def _files(export: LabelExport, wanted: Wanted) -> list[Path]:
     table = [wanted.folder / f"{export.name}.csv"] if wanted.table else []
-    if wanted.one_file:
+    if export.in_one(wanted):
         return [wanted.folder / f"{export.name}.tif", *table]
     return [*(_image_file(export, wanted, ref) for ref in export.refs), *table]
 

@@ -59,7 +59,7 @@ class Eye:
         looked = None
         if source is not None and seen:
             ref = source.in_view(session.viewer)
-            looked = ref, self._visible(source)
+            looked = ref, self._visible(source, ref)
         with self._lock:
             self._looked = looked
 
@@ -91,14 +91,13 @@ class Eye:
         return Viewed(ref.key, tuple(s.start for s in region), ref.read(region), limits)
 
     @staticmethod
-    def _visible(source: LayerSource) -> tuple[slice, ...]:
+    def _visible(source: LayerSource, ref: ImageRef) -> tuple[slice, ...]:
         """The middle of what is on the screen, at most `LARGEST_PREVIEW` a side."""
         layer, longest = source.layer, LARGEST_PREVIEW[source.ndim]
         corners = corners_of(layer)
         region = []
-        for axis in SPATIAL[source.ndim]:
+        for axis, size in zip(SPATIAL[source.ndim], ref.shape, strict=True):
             at = source.axes.index(axis)
-            size = int(source.stack.data.shape[at])
             low, high = 0, size
             if size > longest:
                 middle = int(corners[:, at].mean())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import same_size
-from napari_nucleate.gui.layers import FILES, NAMES, LayerSource
+from napari_nucleate.gui.layers import FILES, NAMES, SHAPES, LayerSource
+from napari_nucleate.io.lazy import Padded
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.project.images import gone_in_words, missing
 
@@ -22,22 +24,44 @@ if TYPE_CHECKING:
     from napari_nucleate.project.model import State, View
 
 
+LARGEST = 2**31
+"""Pixels of a layer for images of several sizes, most of it padding; 8 GB of labels, if painted."""
+
+
 def alike(stacks: Sequence[Stack]) -> list[list[Stack]]:
-    """Group stacks of the same axes, shape and dtype; one layer can show all of a group."""
+    """Group stacks of the same axes, dtype and channels; one layer can show all of a group.
+
+    Those of a group may have several sizes, unless nearly all of the layer would be padding.
+    """
     groups: dict[Any, list[Stack]] = {}
     for stack in stacks:
-        groups.setdefault((stack.axes, tuple(stack.data.shape), str(stack.data.dtype)), []).append(
-            stack
-        )
-    return list(groups.values())
+        # Images side by side in one file have one size: they can't lie beside others.
+        one = tuple(stack.data.shape) if "N" in stack.axes else stack.n_channels
+        groups.setdefault((stack.axes, one, str(stack.data.dtype)), []).append(stack)
+    together: list[list[Stack]] = []
+    for group in groups.values():
+        if _sparse(group):
+            sizes: dict[Any, list[Stack]] = {}
+            for stack in group:
+                sizes.setdefault(tuple(stack.data.shape), []).append(stack)
+            together += sizes.values()
+        else:
+            together.append(group)
+    return together
 
 
 def add_stacks(viewer: Viewer, group: Sequence[Stack]) -> Image:
-    """Add stacks of one shape as one layer, side by side along a new axis N; read lazily."""
+    """Add stacks that are alike as one layer, side by side along a new axis N; read lazily.
+
+    The layer is as large as the largest; smaller images lie in its upper left corner.
+    """
     first, data = group[0], _together(group)
     axes, scale, units, name = first.axes, first.scale, first.units, first.name
     if len(group) > 1:
-        name = f"{len(group)} images of {_size(first)}"
+        several = len({tuple(stack.data.shape) for stack in group}) > 1
+        sizes = dict(zip(axes, data.shape[1:], strict=True))
+        most = f"{'up to ' * several}{sizes['Y']}×{sizes['X']}"
+        name = f"{len(group)} images of {most}"
         axes, scale, units = "N" + axes, (1.0, *scale), ("pixel", *units)
     rgb = axes.endswith("C") and data.shape[-1] in (3, 4) and data.dtype == "uint8"
     shown = len(axes) - 1 if rgb else len(axes)
@@ -73,9 +97,10 @@ def add_project(viewer: Viewer, state: State) -> LayerSource:
     group, *others = alike([read_stack(Path(path)) for path in paths])
     if others:
         raise NucleateError(
-            f"The images of {state.name!r} have different sizes or types, such as {_size(group[0])}"
-            f" and {_size(others[0][0])}; one layer can't show them. Go on with `nucleate "
-            "self-train`, or begin projects of one size."
+            f"The images of {state.name!r} have different axes, types or numbers of channels, such "
+            f"as {_kind(group[0])} and {_kind(others[0][0])}, or sizes that are too different; one "
+            "layer can't show them. Go on with `nucleate self-train`, or begin projects of images "
+            "that are alike."
         )
     colour: Colour | None
     if state.view is None:  # made on the command line, which reads axes as files tell them
@@ -99,17 +124,20 @@ def add_project(viewer: Viewer, state: State) -> LayerSource:
 
 
 def _as_seen(viewer: Viewer, group: Sequence[Stack], view: View) -> Image:
-    """Add stacks of one shape as one layer that a person described before."""
+    """Add stacks that are alike as one layer that a person described before."""
+    # napari shows how clear colours are, which nothing is learned from.
+    kept = -1 if view.colour else None
+    if view.shapes or len({tuple(stack.data.shape) for stack in group}) > 1:
+        before = view.shapes or (view.shape[1:],) * len(group)
+        for stack, one in zip(group, before, strict=False):
+            if tuple(stack.data.shape)[:kept] != one[:kept]:
+                raise _other(stack, stack.data.shape, one)
     data, shape = _together(group), view.shape
-    if view.colour:  # napari shows how clear colours are, which nothing is learned from
+    if view.colour:
         shape = (*shape[:-1], data.shape[-1])
     # Files tell axes of one plane, or don't, whoever reads them.
     if not same_size(data.shape, shape):
-        raise NucleateError(
-            f"{group[0].source or group[0].name} has the shape {tuple(data.shape)} instead of "
-            f"{view.shape}: it is another image, or one of several that napari opened together. "
-            "Put the one back that was there; open several by `nucleate gui FOLDER`."
-        )
+        raise _other(group[0], data.shape, shape)
     layer: Image = viewer.add_image(
         data.reshape(shape),
         name=view.name,
@@ -122,22 +150,46 @@ def _as_seen(viewer: Viewer, group: Sequence[Stack], view: View) -> Image:
     return layer
 
 
-def _made_of(group: Sequence[Stack]) -> dict[str, list[str]]:
+def _made_of(group: Sequence[Stack]) -> dict[str, Any]:
     """The metadata of a layer made of files."""
+    shapes = [tuple(map(int, stack.data.shape)) for stack in group]
     return {
         FILES: [str(stack.source or "") for stack in group],
         NAMES: [stack.name for stack in group],
-    }
+    } | ({SHAPES: shapes} if len({*shapes}) > 1 else {})
 
 
 def _together(group: Sequence[Stack]) -> Any:
     """The pixels of all, lazily; along a new first axis, where they are several."""
     import dask.array
 
-    arrays = [dask.array.from_array(s.data, chunks=tuple(s.data.shape)) for s in group]
+    shape = _largest(group)
+    # Padding of dask's own would cut all images where one of them ends.
+    pixels = (s.data if tuple(s.data.shape) == shape else Padded(s.data, shape) for s in group)
+    arrays = [dask.array.from_array(one, chunks=shape) for one in pixels]
     return dask.array.stack(arrays) if len(arrays) > 1 else arrays[0]
 
 
-def _size(stack: Stack) -> str:
+def _largest(group: Sequence[Stack]) -> tuple[int, ...]:
+    """The shape that all of a group lie in."""
+    return tuple(int(max(sizes)) for sizes in zip(*(s.data.shape for s in group), strict=True))
+
+
+def _sparse(group: Sequence[Stack]) -> bool:
+    """Whether a layer of all would be large, and most of it padding."""
+    whole = len(group) * math.prod(_largest(group))
+    return whole > max(LARGEST, 4 * sum(math.prod(map(int, s.data.shape)) for s in group))
+
+
+def _other(stack: Stack, now: Sequence[int], before: Sequence[int]) -> NucleateError:
+    """The sentence that a file has another shape than it had."""
+    return NucleateError(
+        f"{stack.source or stack.name} has the shape {tuple(now)} instead of {tuple(before)}: "
+        "it is another image, or one of several that napari opened together. Put the one back "
+        "that was there; open several by `nucleate gui FOLDER`."
+    )
+
+
+def _kind(stack: Stack) -> str:
     sizes = dict(zip(stack.axes, stack.data.shape, strict=True))
-    return f"{sizes['Y']}×{sizes['X']}"
+    return f"{sizes['Y']}×{sizes['X']} ({stack.axes}, {stack.data.dtype})"

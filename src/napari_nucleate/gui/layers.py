@@ -12,7 +12,15 @@ from napari.layers import Image
 from napari.utils.transforms import CompositeAffine
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.core.images import AXES, SPATIAL, ImageRef, NDim, Stack, as_file_name
+from napari_nucleate.core.images import (
+    AXES,
+    SPATIAL,
+    ImageRef,
+    NDim,
+    Stack,
+    as_file_name,
+    fit,
+)
 from napari_nucleate.project.model import View
 
 if TYPE_CHECKING:
@@ -23,9 +31,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Colour = Literal["channels", "grey"]
-FILES, NAMES = "nucleate files", "nucleate names"
+FILES, NAMES, SHAPES = "nucleate files", "nucleate names", "nucleate shapes"
 """In a layer's metadata: the files it was made of, one an image along its first axis, or one for
-all; and what their images are called, whatever the layer's name."""
+all; what their images are called, whatever the layer's name; and, where images have several sizes,
+the shape of each, colours included: it lies at the beginning of each axis, and the rest is padding.
+"""
 
 
 def guess_axes(layer: Image | Labels) -> str:
@@ -93,7 +103,8 @@ class LayerSource:
         data, all_axes, scale, units = _read(layer, axes, colour)
         colours, axes = all_axes != axes, all_axes
         name, names = _names(layer, axes, data.shape)
-        stack = Stack(data, axes, scale, units, name=name, names=names)
+        extents = _extents(layer, data.shape)
+        stack = Stack(data, axes, scale, units, name=name, names=names, extents=extents)
         stack.images(ndim)
         return cls(layer, stack, ndim, colours)
 
@@ -130,8 +141,26 @@ class LayerSource:
             Where the images lay, see `geometry_of`.
         """
         stack = self.stack
-        layer = Image(stack.data, name=f"{stack.name} (before)", rgb=self.colours, **geometry)
+        layer = Image(
+            stack.data,
+            name=f"{stack.name} (before)",
+            rgb=self.colours,
+            metadata={SHAPES: list(stack.extents)} if stack.extents else {},
+            **geometry,
+        )
         return replace(self, layer=layer)
+
+    def sized_as(self, other: LayerSource) -> LayerSource:
+        """The same, with the sizes of another layer's images where it knows none and is as large.
+
+        So are layers made for images of several sizes: label layers, and what others made of them.
+        """
+        extents, fits = other.stack.extents, (self.axes, self.shape) == (other.axes, other.shape)
+        if self.stack.extents or not extents or not fits:
+            return self
+        shape = [int(n) for n in self.stack.data.shape]
+        own = tuple(tuple(map(min, one, shape[1:])) for one in extents)
+        return replace(self, stack=replace(self.stack, extents=own))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -147,15 +176,50 @@ class LayerSource:
             files=tuple(map(_whole, layer.metadata.get(FILES) or [layer.source.path or ""])),
             axes=self.axes,
             shape=tuple(int(n) for n in pixels_of(layer).shape),
+            shapes=_shapes(layer, pixels_of(layer).shape),
             colour=(colour or "") if getattr(layer, "rgb", False) else "",
             scale=tuple(float(s) for s in layer.scale),
             units=tuple(str(u) for u in layer.units),
         )
 
     def place(self, ref: ImageRef) -> tuple[int | slice, ...]:
-        """Index of an image in a label layer of `shape`; gives an array (*spatial)."""
+        """Index of an image in a label layer of `shape`; gives an array (*spatial).
+
+        Of images of several sizes without their padding, as all that is told of an image.
+        """
         position = {**ref.position, "C": 0}
-        return tuple(position.get(a, slice(None)) for a in self.axes)
+        if not self.stack.extents:
+            return tuple(position.get(a, slice(None)) for a in self.axes)
+        sizes = self.stack.sizes(ref.position)
+        return tuple(position.get(a, slice(sizes[a])) for a in self.axes)
+
+    def beyond(self, where: Sequence[Any]) -> list[tuple[slice, ...]]:
+        """Parts of a label layer of `shape`, around these pixels, that lie in no image: padding.
+
+        Parameters
+        ----------
+        where : sequence
+            Indices of the pixels, see `images_at`.
+
+        Returns
+        -------
+        list of tuple of slice
+            None where all images are of one size.
+        """
+        if not self.stack.extents:
+            return []
+        spans = [np.arange(n)[at] for n, at in zip(self.shape, where, strict=True)]
+        if any(span.size == 0 for span in spans):
+            return []
+        box = [slice(int(span.min()), int(span.max()) + 1) for span in spans]
+        parts = []
+        for at in range(box[0].start, box[0].stop):
+            sizes = self.stack.extents[at]
+            for axis, part in enumerate(box[1:], 1):
+                if self.axes[axis] != "C" and part.stop > sizes[axis - 1]:
+                    rest = slice(max(part.start, sizes[axis - 1]), part.stop)
+                    parts.append((slice(at, at + 1), *box[1:axis], rest, *box[axis + 1 :]))
+        return parts
 
     def images_at(self, where: Sequence[Any]) -> list[ImageRef]:
         """Images that pixels of a label layer of `shape` lie in.
@@ -176,19 +240,20 @@ class LayerSource:
             along = np.ix_(*(np.atleast_1d(span).ravel() for span in spans))
         seen = np.zeros([self.shape[at] for at in walked], bool)
         seen[along] = True
-        return [
+        refs = (
             ImageRef(self.stack, self.ndim, tuple(zip(names, place, strict=True)))
             for place in np.argwhere(seen).tolist()
-        ]
+        )
+        return [ref for ref in refs if ref.exists]
 
-    def planes_at(self, where: Sequence[Any]) -> list[int]:
+    def planes_at(self, where: Sequence[Any], ref: ImageRef) -> list[int]:
         """Planes of a volume that pixels of a label layer lie in, see `images_at`; 0 if flat."""
         if self.ndim == 2:
             return [0]
         at = self.axes.index("Z")
         seen = np.zeros(self.shape[at], bool)
         seen[where[at]] = True
-        return [int(z) for z in np.flatnonzero(seen)]
+        return [int(z) for z in np.flatnonzero(seen[: ref.shape[0]])]
 
     def geometry(self) -> dict[str, Any]:
         """Scale, translate, units and axis labels for a layer of `shape`.
@@ -236,10 +301,12 @@ class LayerSource:
         shown = np.asarray(viewer.dims.point, float)[-self.layer.ndim :]
         point[self.layer.ndim - len(shown) :] = shown
         index = np.round(self.layer.world_to_data(point)).astype(int)
+        first = int(np.clip(index[0], 0, self.shape[0] - 1))
+        sizes = self.stack.sizes({self.axes[0]: first})
         wanted = []
         for at, axis in enumerate(self.axes):
             if axis not in "C" + SPATIAL[self.ndim]:
-                wanted.append((axis, int(np.clip(index[at], 0, self.stack.data.shape[at] - 1))))
+                wanted.append((axis, int(np.clip(index[at], 0, sizes[axis] - 1))))
         return ImageRef(self.stack, self.ndim, tuple(wanted))
 
     def show(self, viewer: Viewer, ref: ImageRef) -> None:
@@ -323,6 +390,19 @@ def _names(layer: Image | Labels, axes: str, shape: Sequence[int]) -> tuple[str,
     return layer.name, given if count > 1 and len(different) == len(given) == count else ()
 
 
+def _shapes(layer: Image | Labels, shape: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Shapes of a layer's images, colours included; none where they are of one size."""
+    shapes = tuple(tuple(int(n) for n in one) for one in layer.metadata.get(SHAPES, ()))
+    # A layer may have got other pixels since.
+    return shapes if shapes and fit(shapes, shape) else ()
+
+
+def _extents(layer: Image | Labels, shape: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Sizes of a layer's images, as a stack of this shape takes them: colours may be grey now."""
+    shapes = _shapes(layer, pixels_of(layer).shape)
+    return tuple(tuple(map(min, one, map(int, shape[1:]))) for one in shapes)
+
+
 def file_of(layer: Image | Labels, ref: ImageRef) -> str:
     """Path of the file that an image of a layer came from; empty where it came from none."""
     files = layer.metadata.get(FILES) or [layer.source.path or ""]
@@ -365,7 +445,7 @@ def boxes_of(shapes: Shapes | None, source: LayerSource, ref: ImageRef) -> list[
 def add_boxes(shapes: Shapes, source: LayerSource, ref: ImageRef, boxes: Iterable[Any]) -> None:
     """Draw rectangles on one image, in planes that it has: the inverse of `boxes_of`."""
     y, x = (source.axes.index(a) for a in "YX")
-    depth = source.shape[source.axes.index("Z")] if source.ndim == 3 else 0
+    depth = ref.shape[0] if source.ndim == 3 else 0
     for low, high in boxes:
         # A rectangle lies in one plane: of a box in a volume there is one in each of its planes.
         planes = range(max(0, int(low[0])), min(depth, math.ceil(high[0]))) if depth else (None,)

@@ -231,17 +231,16 @@ class Live(QObject):
 
 
 def visible_region(source: LayerSource, viewer: Viewer) -> tuple[slice, ...]:
-    """The part of an image (*spatial) that is on the screen, at most `LARGEST` long."""
-    layer = source.layer
+    """The part of the image in view (*spatial) on the screen, at most `LARGEST` long."""
+    layer, sizes = source.layer, source.in_view(viewer).shape
     corners = corners_of(layer)
     shown = [axis - (viewer.dims.ndim - layer.ndim) for axis in viewer.dims.displayed]
     point = np.asarray(layer.world_to_data(np.asarray(viewer.dims.point, float)[-layer.ndim :]))
     region = []
-    for axis, longest in zip(SPATIAL[source.ndim], LARGEST[source.ndim], strict=True):
+    for axis, longest, size in zip(SPATIAL[source.ndim], LARGEST[source.ndim], sizes, strict=True):
         at = source.axes.index(axis)
-        size = int(source.stack.data.shape[at])
         low, high = int(corners[0, at]), int(corners[1, at]) + 1
-        if at not in shown or not 0 <= low < high - 1 <= size:
+        if at not in shown or not 0 <= low < high - 1 <= source.shape[at] or low >= size:
             low, high = 0, size
         low, high = max(low - MARGIN, 0), min(high + MARGIN, size)
         if high - low > longest:

@@ -76,12 +76,20 @@ class PointSeeds:
         return seeds_at(points, shape, tuple(part.start or 0 for part in region))
 
     def _count_outside(self) -> int:
-        axes, shape = self._source.axes, self._source.stack.data.shape
+        axes, stack = self._source.axes, self._source.stack
         spatial = [axes.index(axis) for axis in SPATIAL[self._source.ndim]]
-        beyond = outside(self._places[:, spatial], tuple(shape[at] for at in spatial))
-        for at in set(range(self._source.layer.ndim)) - set(spatial):
-            along = np.round(self._places[:, at])
-            beyond |= (along < 0) | (along >= shape[at])
+        others = set(range(self._source.layer.ndim)) - set(spatial)
+        first = np.nan_to_num(np.round(self._places[:, 0])).clip(0, stack.data.shape[0] - 1)
+        beyond = np.zeros(len(self._places), bool)
+        for one in np.unique(first):  # images along the first axis may have several sizes
+            here = first == one
+            sizes = list(stack.sizes({axes[0]: int(one)}).values())
+            places = self._places[here]
+            astray = outside(places[:, spatial], tuple(sizes[at] for at in spatial))
+            for at in others:
+                along = np.round(places[:, at])
+                astray |= (along < 0) | (along >= sizes[at])
+            beyond[here] = astray
         return int(np.count_nonzero(beyond))
 
 
@@ -131,9 +139,9 @@ class LabelSeeds:
     def labels(self, ref: ImageRef, shape: tuple[int, ...], region: Region) -> NDArray[Any]:
         """Read the seeds of a region of an image; `shape` is the region's."""
         del shape
-        place = self._source.place(ref) if self._whole else (slice(None),) * ref.ndim
+        place = self._source.place(ref) if self._whole else tuple(map(slice, ref.shape))
         parts = iter(region)
-        where = tuple(next(parts, p) if p == slice(None) else p for p in place)
+        where = tuple(next(parts, p) if isinstance(p, slice) else p for p in place)
         return np.asarray(self._data[where])
 
 

@@ -624,7 +624,12 @@ class Session(QObject):
         if source is None or event.key not in self._refs:
             return
         ref = self.ref(event.key)
-        if isinstance(event, Prediction):
+        if isinstance(event, Prediction) and not same_size(event.labels.shape, ref.shape):
+            show_warning(
+                f"The prediction of {event.key} has the shape {event.labels.shape}, its image "
+                f"{ref.shape}; predict it again."
+            )
+        elif isinstance(event, Prediction):
             before = self.prediction or self.life.back("prediction")
             self.prediction = show_prediction(self.viewer, source, before, ref, event)
             if before is None:

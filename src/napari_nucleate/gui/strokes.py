@@ -35,10 +35,12 @@ class Strokes:
         self._undone = 0
         # Images painted on since labels were redrawn, and which planes of them.
         self._fresh: dict[str, set[int]] = {}
+        # Where the last step may have painted beyond an image's edge.
+        self._beyond: list[tuple[slice, ...]] = []
 
     def watch(self, layer: Labels) -> None:
         """See what is painted on a new annotation layer."""
-        self._undone, self._fresh = 0, {}
+        self._undone, self._fresh, self._beyond = 0, {}, []
         layer.events.paint.connect(self._on_painted)
         layer.events.labels_update.connect(self._on_updated)
         # napari doesn't redraw a hidden layer.
@@ -111,6 +113,8 @@ class Strokes:
         if self._fresh:
             fresh, self._fresh = self._fresh, {}
             self._look(fresh, fresh)
+        self._clear_beyond()
+        self._beyond = []
 
     def catch_up(self) -> None:
         """See whether something was undone or redone: napari tells nobody, but its history does."""
@@ -127,14 +131,31 @@ class Strokes:
         source = self._session.source
         if self._session.annotation is None or source is None:
             return
+        self._beyond = [part for atom in atoms for part in source.beyond(atom[0])]
+        self._clear_beyond()
         planes: dict[str, set[int]] = {}
         for where in (atom[0] for atom in atoms):
             for ref in source.images_at(where):
-                planes.setdefault(ref.key, set()).update(source.planes_at(where))
+                planes.setdefault(ref.key, set()).update(source.planes_at(where, ref))
         for key, changed in planes.items():
             self.note(key, changed)
         self._fresh = planes
         self._look(planes, planes)
+
+    def _clear_beyond(self) -> None:
+        """Take away what was painted beyond an image's edge, and is no part of its labels.
+
+        No step of its own: there was nothing before, and that is what undoing the stroke brings
+        back.
+        """
+        layer = self._session.annotation
+        if layer is None:
+            return
+        painted = [part for part in self._beyond if layer.data[part].any()]
+        for part in painted:
+            layer.data[part] = 0
+        if painted:
+            layer.refresh()
 
     def _redoable(self) -> int:
         """How many edits of the annotation layer could be done again."""

@@ -94,6 +94,50 @@ class LazyArray:
             return np.asarray(self._read(inside), self.dtype)
 
 
+class Padded:
+    """Looks like an array with zeros behind it along each axis; these are never read.
+
+    Parameters
+    ----------
+    data : array-like
+        Anything with `shape`, `dtype` and numpy indexing; read when this is indexed.
+    shape : tuple of int
+        Along each axis at least as long as `data`.
+    """
+
+    def __init__(self, data: Any, shape: tuple[int, ...]) -> None:
+        self._data = data
+        self.dtype = np.dtype(data.dtype)
+        self.shape = shape
+        self.ndim = len(shape)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("A padded array can't be given without a copy.")
+        return np.asarray(self[...], dtype)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Read a part, as numpy indexing says."""
+        index = _basic(key, self.shape)
+        if index is None:
+            return np.asarray(np.asarray(self)[key])
+        inside: list[int | slice] = []
+        sizes, filled = [], []
+        for at, n, length in zip(index, self._data.shape, self.shape, strict=True):
+            if isinstance(at, slice):
+                sizes.append(len(range(length)[at]))
+                part = slice(at.start, min(at.stop, n), at.step)
+                inside.append(part)
+                filled.append(len(range(n)[part]))
+            else:
+                inside.append(at)
+                filled += [] if at < n else [0]  # nothing lies there
+        values = np.zeros(sizes, self.dtype)
+        if all(filled):
+            values[tuple(map(slice, filled))] = self._data[tuple(inside)]
+        return values
+
+
 def _basic(key: Any, shape: tuple[int, ...]) -> Index | None:
     """One int or forward slice for each axis; None where numpy has to do it."""
     keys = key if isinstance(key, tuple) else (key,)

@@ -81,6 +81,9 @@ class View(Params):
     files: tuple[str, ...] = Field((), description="What it was made of, along its first axis.")
     axes: str = Field(pattern="^[NTCZYX]{2,6}$", description="One letter an axis, without colours.")
     shape: tuple[int, ...] = Field(description="Of the layer's data, colours included.")
+    shapes: tuple[tuple[int, ...], ...] = Field(
+        (), description="Of each of its images, colours included; empty where all are of one size."
+    )
     colour: Literal["", "channels", "grey"] = Field(
         "", description="How colours are read; empty where the layer has none."
     )
