@@ -19,7 +19,8 @@ from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.io.archive import unpack
 from napari_nucleate.io.points import read_points
 from napari_nucleate.io.read import read_stack
-from napari_nucleate.project.store import STATE, Store
+from napari_nucleate.project.state_file import STATE
+from napari_nucleate.project.store import Store
 
 
 def image(path: Path) -> None:

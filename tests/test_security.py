@@ -12,7 +12,8 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card, Record
 from napari_nucleate.io.model import CARD, WEIGHTS, load_model, save_model
 from napari_nucleate.project.model import Item, RoundEntry, State
-from napari_nucleate.project.store import STATE, Store
+from napari_nucleate.project.state_file import STATE
+from napari_nucleate.project.store import Store
 
 SOURCE = Path(napari_nucleate.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -28,6 +28,7 @@ from napari_nucleate.io.write import write_image
 from napari_nucleate.project import log, run
 from napari_nucleate.project.images import moved
 from napari_nucleate.project.model import Item, State
+from napari_nucleate.project.state_file import DAMAGED, STATE
 from napari_nucleate.project.store import Store
 
 SAMPLE = NucleiSample(count=4, size=64, radius=6).make()
@@ -258,6 +259,26 @@ def test_labels_that_are_gone_or_of_another_image_keep_it_closed(
     np.testing.assert_array_equal(
         opened(make_napari_viewer, qtbot, left.store.folder).annotation.data[0], TRUTH[0]
     )
+
+
+def test_a_damaged_state_is_the_one_before_and_what_was_painted_since_is_there(
+    make_napari_viewer, qtbot, left, monkeypatch
+):
+    said = []
+    monkeypatch.setattr("napari_nucleate.gui.session.show_warning", said.append)
+    with Store(left.store.folder) as store:
+        store.save_annotation("c", TRUTH[2])
+        store.save_state(store.load_state().mark("c", "labelled"))
+    (left.store.folder / STATE).write_bytes(b"\0" * 200)
+    session = opened(make_napari_viewer, qtbot, left.store.folder)
+    assert session.state.keys("labelled") == ["a", "c"]
+    np.testing.assert_array_equal(session.annotation.data[2], TRUTH[2])
+    assert [f"{STATE} is damaged" in one for one in said] == [True]
+    session.close()
+    assert (left.store.folder / DAMAGED.format("")).read_bytes() == b"\0" * 200
+    store = Store(left.store.folder)
+    assert store.load_state().keys("labelled") == ["a", "c"]
+    assert not store.restored
 
 
 def test_a_window_opens_its_own_project_again(make_napari_viewer, qtbot, left):

@@ -81,7 +81,7 @@ class TestState:
         assert store.load_state().name == "two"
         store.close()
         kept = {p.name for p in store.folder.iterdir()} - {LOCK}
-        assert kept == {"nucleate.json", "log.csv"}
+        assert kept == {"nucleate.json", "nucleate.previous.json", "log.csv"}
 
     def test_a_folder_without_a_project_is_said_to_be_none(self, store):
         with pytest.raises(NucleateError, match=r"is not a project: it has no nucleate\.json"):

@@ -42,6 +42,7 @@ from napari_nucleate.cli.data import (
 from napari_nucleate.cli.interrupt import Interrupt, check_not_interrupted
 from napari_nucleate.cli.options import merged, with_options
 from napari_nucleate.cli.progress import Follower, console
+from napari_nucleate.cli.projects import state_of
 from napari_nucleate.cli.tables import rounds_in_words
 from napari_nucleate.core.annotation import Known
 from napari_nucleate.core.errors import NucleateError
@@ -262,7 +263,7 @@ def self_train(
     with ExitStack() as open_stores:
         if project is not None:
             store = open_stores.enter_context(Store(project, SELF_TRAIN))
-            before = store.load_state()
+            before = state_of(store)
             state, begun = recovered(before, store), before.recipe
             for entry in state.rounds[len(before.rounds) :]:
                 told = f"Note: {entry.model} is in the history now. {entry.set_aside}"

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from napari_nucleate.cli.arguments import Json, report
-from napari_nucleate.cli.projects import Project
+from napari_nucleate.cli.projects import Project, state_of
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.project.images import (
     accepted_as,
@@ -45,7 +45,7 @@ def locate(
         store = Store(project, "nucleate locate")
         if writes:
             open_stores.enter_context(store)
-        state = store.load_state()
+        state = state_of(store)
         located = Located(nowhere=tuple(missing(state)))
         if folder is not None:
             for event in locating(state, folder):
@@ -105,7 +105,7 @@ def pack(
         # Of a folder that can't be written nobody changes anything meanwhile.
         if os.access(project, os.W_OK):
             open_stores.enter_context(store)
-        state = store.load_state()
+        state = state_of(store)
         for _ in packing(state, project, archive, images=with_images):
             pass
     size = archive.stat().st_size

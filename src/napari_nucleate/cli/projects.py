@@ -53,6 +53,19 @@ class Found:
         return self.ref.read()
 
 
+def state_of(store: Store) -> State:
+    """Read a project's state; says it where that is one of before."""
+    state = store.load_state()
+    if store.restored:
+        warn(store.restored)
+    return state
+
+
+def warn(sentence: str) -> None:
+    """Tell a person what is otherwise than it should be; the work goes on."""
+    console.print(f"Warning: {sentence}", style="yellow", soft_wrap=True)
+
+
 def annotations_of(store: Store, state: State) -> dict[str, Annotation]:
     """A person's labels by image, as the project's rule reads them.
 
@@ -151,5 +164,5 @@ def checked(state: State, keys: Sequence[str]) -> State:
     used = dict.fromkeys(state.item(key).source for key in keys)
     looked = list(look(filter(None, used)))
     if other := changed(state, looked):
-        console.print(f"Warning: {changed_in_words(other)}", style="yellow", soft_wrap=True)
+        warn(changed_in_words(other))
     return noted(state, looked)

@@ -8,7 +8,7 @@ import typer
 
 from napari_nucleate.cli.arguments import Json, report
 from napari_nucleate.cli.progress import Follower
-from napari_nucleate.cli.projects import Project, checked, images_of
+from napari_nucleate.cli.projects import Project, checked, images_of, state_of
 from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.project.store import Store
 from napari_nucleate.project.suggest import Suggestion, as_dict, suggesting
@@ -21,7 +21,7 @@ def suggest(
 ) -> None:
     """Propose images to annotate next: typical, unlike those labelled, badly predicted."""
     store = Store(project)
-    state = store.load_state()
+    state = state_of(store)
     images = images_of(state, state.keys())
     checked(state, state.keys())
     with Follower(len(images), quiet=as_json) as follower:

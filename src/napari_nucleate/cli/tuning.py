@@ -11,7 +11,7 @@ import typer
 
 from napari_nucleate.cli.arguments import Json
 from napari_nucleate.cli.progress import Follower, console
-from napari_nucleate.cli.projects import Project, annotations_of, checked, images_of
+from napari_nucleate.cli.projects import Project, annotations_of, checked, images_of, state_of
 from napari_nucleate.cli.tables import print_tuned
 from napari_nucleate.core.events import Tile
 from napari_nucleate.project import tune as project_tune
@@ -34,7 +34,7 @@ def tune(
         store = Store(project, "nucleate tune --apply")
         if apply:
             open_stores.enter_context(store)
-        state = store.load_state()
+        state = state_of(store)
         chosen = _chosen(store, state, as_json)
         if chosen is None:
             return

@@ -9,6 +9,10 @@ class NucleateError(ValueError):
     """
 
 
+class DamagedError(NucleateError):
+    """A file doesn't hold what was written to it."""
+
+
 class MemoryRanOutError(NucleateError):
     """What was tried at once was too much; less of it may do."""
 

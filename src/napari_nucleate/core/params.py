@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import DamagedError, NucleateError
+from napari_nucleate.core.failures import reason
 from napari_nucleate.core.foreign import json_of, one_line
 
 if TYPE_CHECKING:
@@ -74,17 +75,19 @@ class Params(BaseModel):
         Raises
         ------
         NucleateError
-            If the file is missing, isn't JSON, comes from a newer version, or its values aren't
-            valid.
+            If the file is missing, can't be read, comes from a newer version, or its values aren't
+            valid; a `DamagedError` if it isn't JSON.
         """
         try:
             values = json_of(path, _MOST)
         except FileNotFoundError as error:
             raise NucleateError(f"{path} does not exist.") from error
-        except (OSError, ValueError) as error:
-            raise NucleateError(f"{path} can't be read as JSON: {one_line(error)}.") from error
+        except OSError as error:
+            raise NucleateError(f"{path} can't be read: {reason(error)}.") from error
+        except ValueError as error:
+            raise DamagedError(f"{path} can't be read as JSON: {one_line(error)}.") from error
         if not isinstance(values, dict):
-            raise NucleateError(f"{path} holds {type(values).__name__}, not a JSON object.")
+            raise DamagedError(f"{path} holds {type(values).__name__}, not a JSON object.")
         cls.check_version(values, path)
         try:
             return cls.parse(values)

@@ -9,7 +9,8 @@ from qtpy.QtWidgets import QMessageBox
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.there import is_file
 from napari_nucleate.project.lock import abandoned, forget
-from napari_nucleate.project.store import STATE, home_folder
+from napari_nucleate.project.state_file import STATE
+from napari_nucleate.project.store import home_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

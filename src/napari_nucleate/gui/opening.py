@@ -14,7 +14,8 @@ from napari_nucleate.gui.locating import ask_where
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.project.images import missing
 from napari_nucleate.project.log import Happened
-from napari_nucleate.project.store import STATE, Store
+from napari_nucleate.project.state_file import STATE
+from napari_nucleate.project.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

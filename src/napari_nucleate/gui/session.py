@@ -271,8 +271,8 @@ class Session(QObject):
         self._need_boxes()
         look_again(self.viewer, state.view)
         self.changed.emit()
-        if store.locked:
-            show_warning(store.locked)
+        for said in filter(None, (store.restored, store.locked)):
+            show_warning(said)
         predicted = [item.key for item in state.ranked()]
         if predicted:
             self.start("opening", partial(_kept, store, predicted))

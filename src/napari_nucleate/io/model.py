@@ -11,10 +11,10 @@ import hashlib
 import warnings
 from typing import TYPE_CHECKING
 
-from napari_nucleate.core.errors import NucleateError, NucleateWarning
+from napari_nucleate.core.errors import DamagedError, NucleateError, NucleateWarning
 from napari_nucleate.core.model import Card, Model
 from napari_nucleate.io.atomic import made, newest, write_bytes, write_text
-from napari_nucleate.io.tensors import DamagedError, pack, parsed, unpack, unpack_texts
+from napari_nucleate.io.tensors import pack, parsed, unpack, unpack_texts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,14 +11,14 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from napari_nucleate.core.errors import NucleateError, NucleateWarning
+from napari_nucleate.core.errors import DamagedError, NucleateError, NucleateWarning
 from napari_nucleate.core.failures import reason
 from napari_nucleate.core.foreign import parsed_json
 from napari_nucleate.core.model import Card
 from napari_nucleate.core.training.snapshot import Progress, Snapshot
 from napari_nucleate.io.atomic import made, newest, write_bytes
 from napari_nucleate.io.model import PREVIOUS as WEIGHTS_BEFORE
-from napari_nucleate.io.tensors import DamagedError, damaged, pack, parsed, unpack, unpack_texts
+from napari_nucleate.io.tensors import damaged, pack, parsed, unpack, unpack_texts
 
 if TYPE_CHECKING:
     from pathlib import Path

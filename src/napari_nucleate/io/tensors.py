@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import DamagedError, NucleateError
 from napari_nucleate.core.foreign import one_line, parsed_json
 from napari_nucleate.core.params import Params
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=Params)
 
 _DIGEST = "digest"
-
-
-class DamagedError(NucleateError):
-    """A file doesn't hold what was written to it."""
 
 
 def pack(arrays: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> bytes:

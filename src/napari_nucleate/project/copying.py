@@ -22,12 +22,13 @@ from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.tiff import series_files
 from napari_nucleate.project.images import missing, moved, portable, resolved, sources
 from napari_nucleate.project.lock import LOCK, OWNER
-from napari_nucleate.project.model import State
 from napari_nucleate.project.predictions import WAITING
-from napari_nucleate.project.store import STATE
+from napari_nucleate.project.state_file import PREVIOUS, STATE, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
+
+    from napari_nucleate.project.model import State
 
 IMAGES = "images"
 TRIES = 4
@@ -189,7 +190,7 @@ def unpacking(archive: Path, folder: Path) -> State:
         found = [path for path in places if (path / STATE).is_file()]
         if not found:
             raise NucleateError(f"{archive} holds no project: there is no {STATE} in it.")
-        state = State.load(found[0] / STATE)
+        state = read_state(found[0]).state
         for path in found[0].iterdir():
             if path.name not in (LOCK, OWNER):  # nobody works on it here
                 path.rename(part / path.name)
@@ -225,12 +226,13 @@ def _each(found: dict[str, _Found]) -> Iterator[_Done]:
 def _found(project: Path, places: Mapping[str, str] | None = None) -> dict[str, _Found]:
     """The project's files as they are now, by their names in it, and images from elsewhere.
 
-    The state isn't among them, nor what is hidden.
+    The state isn't among them, nor the one before it, nor what is hidden.
     """
     if not project.is_dir():
         raise NucleateError(f"The folder {project} isn't there any more; nothing is copied.")
     files = _below(project, "")
-    files.pop(STATE, None)
+    for name in (STATE, PREVIOUS):  # a copy keeps its own
+        files.pop(name, None)
     for source, place in (places or {}).items():
         files |= _below(Path(source), place)
     found: dict[str, _Found] = {}

@@ -29,7 +29,8 @@ from napari_nucleate.io.error_log import kept_errors, log_file
 from napari_nucleate.io.private import short_path, without_private
 from napari_nucleate.io.there import is_there
 from napari_nucleate.project.lock import OWNER, owner_of
-from napari_nucleate.project.store import STATE, Store, new_folder_for
+from napari_nucleate.project.state_file import STATE
+from napari_nucleate.project.store import Store, new_folder_for
 
 if TYPE_CHECKING:
     from napari_nucleate.project.model import State
@@ -235,6 +236,8 @@ def _project(folder: Path) -> Iterator[Fact]:
     except NucleateError as error:
         yield "problem", without_private(str(error))
         return
+    if store.restored:
+        yield "problem", without_private(store.restored)
     yield "format", f"version {state.version} of {STATE}"
     yield from _images(folder, state)
     for name, value in state.recipe.model_dump(mode="json").items():

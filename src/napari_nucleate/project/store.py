@@ -1,6 +1,6 @@
 """A project on disk: a folder that a person can read.
 
-nucleate.json        the state
+nucleate.json        the state; nucleate.previous.json one of a moment before
 log.csv              what happened, a line each
 annotations/KEY.tif  what the person painted; KEY.planes/: planes of a volume that are newer;
                      boxes.json: the boxes where it counts
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -39,13 +40,20 @@ from napari_nucleate.io.snapshot import (
     save_snapshot,
     snapshot_card,
 )
-from napari_nucleate.io.there import is_file
 from napari_nucleate.io.write import write_labels
 from napari_nucleate.project import log
 from napari_nucleate.project.images import portable, resolved
 from napari_nucleate.project.lock import ProjectLock
-from napari_nucleate.project.model import State
+from napari_nucleate.project.log import Happened
+from napari_nucleate.project.model import PAINTED, State
 from napari_nucleate.project.predictions import Predictions
+from napari_nucleate.project.state_file import (
+    STATE,
+    keep_aside,
+    read_state,
+    there,
+    write_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -57,9 +65,10 @@ if TYPE_CHECKING:
     from napari_nucleate.core.model import Card, Model
     from napari_nucleate.core.training.snapshot import Snapshot
     from napari_nucleate.project.learned import Round
-    from napari_nucleate.project.log import Happened
 
-STATE = "nucleate.json"
+SPARE = 10.0
+"""Seconds after which the state before the one that is written is kept again: who paints has the
+state written every second, and two files that were written at once are lost at once."""
 PARTS = ("annotations", "predictions", "models", "rounds")
 """Folders of a project that only the program writes to."""
 
@@ -80,13 +89,16 @@ class Store:
     ----------
     locked : str
         Why it is only read; empty where it may be written.
+    restored : str
+        That the state that was read is one of before, and why; empty where it is the last.
     """
 
     def __init__(self, folder: Path, what: str = "a napari window") -> None:
         self.folder = folder
-        self.locked = ""
+        self.locked = self.restored = ""
         self._what = what
         self._saved: State | None = None
+        self._spared = 0.0
         self._lock = ProjectLock(folder, what)
         self._annotating = threading.Lock()
         self._predictions = Predictions(folder / "predictions")
@@ -136,15 +148,25 @@ class Store:
     @property
     def exists(self) -> bool:
         """Whether the folder holds a project."""
-        return is_file(self.folder / STATE)
+        return there(self.folder)
 
     def save_state(self, state: State) -> None:
-        """Write `nucleate.json`; paths of images inside the folder are relative there."""
+        """Write `nucleate.json`; paths of images inside the folder are relative there.
+
+        A damaged one is kept under another name before.
+        """
         self.claim()
         before = self._saved or (self.load_state() if self.exists else None)
-        text = portable(state, self.folder).to_json()
-        write_text(self.folder / STATE, text, overwrite=True)
+        now, aside = time.monotonic(), keep_aside(self.folder) if self.restored else ""
+        due = before not in (None, state) and now > self._spared + SPARE
+        spare = portable(before, self.folder) if before is not None and due else None
+        write_state(self.folder, portable(state, self.folder), spare)
         self._saved = state
+        if spare is not None:
+            self._spared = now
+        if self.restored:
+            self.restored = ""
+            self.note(Happened("restored", note=f"The damaged state is {aside}." * bool(aside)))
         self.note(*log.between(before, state))
 
     def note(self, *happened: Happened) -> None:
@@ -155,18 +177,36 @@ class Store:
     def load_state(self) -> State:
         """Read `nucleate.json`; paths of images are absolute.
 
+        Where the file is damaged, the state kept before it, with images that were painted since;
+        `restored` says so then. Nothing is changed on the disk.
+
         Raises
         ------
         NucleateError
-            If the folder holds no project, or one of a newer version.
+            If the folder holds no project, one of a newer version, or one whose state can't be read
+            nor the one before it.
         """
         if not self.exists:
             raise NucleateError(
                 f"{self.folder} is not a project: it has no {STATE}. Give a folder made by "
                 "`nucleate self-train` or the window."
             )
-        self._saved = resolved(State.load(self.folder / STATE), self.folder)
+        read = read_state(self.folder)
+        state, self.restored = resolved(read.state, self.folder), read.why
+        self._saved = self._with_labels(state) if read.why else state
         return self._saved
+
+    def _with_labels(self, state: State) -> State:
+        """The state with images labelled that are painted on by now, and no others."""
+        changed = []
+        for item in state.items:
+            with suppress(NucleateError):  # who needs a damaged file says so
+                kept = self.load_annotation(item.key)
+                if kept is not None and kept.any() != (item.status in PAINTED):
+                    erased = "unlabelled" if item.confidence is None else "predicted"
+                    status = "labelled" if kept.any() else erased
+                    changed.append(item.model_copy(update={"status": status}))
+        return state.replace(*changed)
 
     def save_annotation(
         self,
