@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import DamagedError, NucleateError
 from napari_nucleate.core.failures import reason
 from napari_nucleate.core.foreign import json_of, one_line
 from napari_nucleate.io.atomic import write_text
@@ -33,7 +33,7 @@ def read_boxes(path: Path) -> Boxes:
     Raises
     ------
     NucleateError
-        If the file can't be read, or doesn't hold boxes by the names of images.
+        If the file can't be read; a `DamagedError` if it doesn't hold boxes by the names of images.
     """
     try:
         raw = json_of(path)
@@ -41,7 +41,7 @@ def read_boxes(path: Path) -> Boxes:
     except OSError as error:
         raise NucleateError(f"{path} can't be read: {reason(error)}.") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise NucleateError(
+        raise DamagedError(
             f"{path} doesn't hold boxes ({one_line(error)}); it must give, by the name of an "
             'image, the corners of each box in pixels, as in {"cells": [[[0, 0], [64, 128]]]}.'
         ) from error

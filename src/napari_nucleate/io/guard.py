@@ -25,9 +25,31 @@ _COMPRESSION = 2**14
 TIFF_ADVICE = "copy it again, or save it as TIFF with Fiji"
 
 _reading: ContextVar[bool] = ContextVar("napari_nucleate_reading", default=False)
+_advice: ContextVar[str] = ContextVar("napari_nucleate_advice", default="")
 # tifffile logs every oddity of a file; what matters of it ends in a NucleateError. Silent only
 # while this package reads, and only in the thread that reads.
 logging.getLogger("tifffile").addFilter(lambda _record: not _reading.get())
+
+
+@contextmanager
+def advised(advice: str) -> Iterator[None]:
+    """Have sentences about damaged files say this, and not what to do with images of a person's.
+
+    Parameters
+    ----------
+    advice : str
+        The end of a sentence, without its full stop, as in "predict the image again".
+    """
+    token = _advice.set(advice)
+    try:
+        yield
+    finally:
+        _advice.reset(token)
+
+
+def what_to_do(otherwise: str) -> str:
+    """The advice for the file that is read; `otherwise` where it isn't one of the program's."""
+    return _advice.get() or otherwise
 
 
 @contextmanager
@@ -52,7 +74,7 @@ def reading(path: Path, advice: str = TIFF_ADVICE) -> Iterator[None]:
     except NucleateError:
         raise
     except FileNotFoundError as error:
-        raise NucleateError(f"{path} does not exist.") from error
+        raise NucleateError(_gone(path)) from error
     except PermissionError as error:
         raise NucleateError(f"{path} may not be read; check its permissions.") from error
     except MemoryError as error:
@@ -62,7 +84,8 @@ def reading(path: Path, advice: str = TIFF_ADVICE) -> Iterator[None]:
             raise NucleateError(f"{path} can't be read: {failures.reason(error)}.") from error
         reason = one_line(error) or type(error).__name__
         raise NucleateError(
-            f"{path} can't be read ({reason}); it may be damaged or incomplete: {advice}."
+            f"{path} can't be read ({reason}); it may be damaged or incomplete: "
+            f"{what_to_do(advice)}."
         ) from error
     finally:
         _reading.reset(token)
@@ -75,11 +98,11 @@ def check_file(path: Path) -> None:
     except UnicodeEncodeError as error:
         raise NucleateError(f"{str(path)!a} has a name that isn't Unicode; rename it.") from error
     if not path.exists():
-        raise NucleateError(f"{path} does not exist.")
+        raise NucleateError(_gone(path))
     if not path.is_file():
         raise NucleateError(f"{path} is a folder, not an image file.")
     if path.stat().st_size == 0:
-        raise NucleateError(f"{path} is empty (0 bytes); copy it again.")
+        raise NucleateError(f"{path} is empty (0 bytes); {what_to_do('copy it again')}.")
 
 
 def check_size(path: Path, total: int, page: int, most: int = 0) -> None:
@@ -98,5 +121,9 @@ def check_size(path: Path, total: int, page: int, most: int = 0) -> None:
     if total > _LARGEST or page > max(_LARGE_PAGE, most or _COMPRESSION * size):
         raise NucleateError(
             f"{path} claims to hold {total / 2**30:.0f} GiB of pixels in a file of {size} bytes; "
-            "its header is damaged: copy the file again."
+            f"its header is damaged: {what_to_do('copy the file again')}."
         )
+
+
+def _gone(path: Path) -> str:
+    return f"{path} does not exist{_advice.get() and '; '}{_advice.get()}."

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 WEIGHTS, PREVIOUS = "weights.safetensors", "weights.previous.safetensors"
 CARD = "model.json"
 
+_OTHERWISE = "Copy the model's folder again if there is another; else use another model, or train."
 _COPY, _REPLACES = "card", "replaces"
 """In the header of the weights: their card, and the digest of the `model.json` that it replaces."""
 
@@ -73,10 +74,10 @@ def load_model(folder: Path) -> Model:
         raise NucleateError(f"{folder} has no {WEIGHTS}; copy the whole folder.")
     try:
         return Model(card, unpack(path)[0])
-    except DamagedError:
+    except DamagedError as error:
         before = _before(folder) if path.name == WEIGHTS else None
         if before is None:
-            raise
+            raise DamagedError(f"{error} {_OTHERWISE}") from error
     warnings.warn(
         f"{path} is damaged; the weights kept before them, of step "
         f"{before.card.record.best_step}, are used.",
@@ -108,7 +109,10 @@ def load_card(folder: Path) -> Card:
         return parsed(Card, texts[_COPY], folder / WEIGHTS)
     if not card.is_file():
         raise NucleateError(f"{folder} is not a model: it has no {CARD}; choose a model's folder.")
-    return Card.load(card)
+    try:
+        return Card.load(card)
+    except DamagedError as error:
+        raise DamagedError(f"{error} {_OTHERWISE}") from error
 
 
 def _before(folder: Path) -> Model | None:

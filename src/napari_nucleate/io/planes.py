@@ -15,6 +15,7 @@ import numpy as np
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import reason
 from napari_nucleate.io.atomic import made
+from napari_nucleate.io.guard import advised
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.write import write_labels
 
@@ -71,7 +72,8 @@ def newer_planes(path: Path, shape: tuple[int, ...]) -> dict[int, NDArray[Any]]:
     for file in sorted(_beside(path).glob("*.tif")):
         if file.name.startswith("."):
             continue  # of a writer that was killed
-        plane = np.asarray(read_stack(file).data[...])
+        with advised(f"move it elsewhere; the plane is then as it was before, in {path.name}"):
+            plane = np.asarray(read_stack(file).data[...])
         fits = len(shape) == 3 and file.stem.isdecimal() and int(file.stem) < shape[0]
         if not fits or plane.size != shape[1] * shape[2]:
             raise NucleateError(

@@ -13,7 +13,7 @@ from tifffile import TiffFile
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import AXES, Stack
-from napari_nucleate.io.guard import check_size, reading
+from napari_nucleate.io.guard import check_size, reading, what_to_do
 from napari_nucleate.io.lazy import Index, LazyArray
 from napari_nucleate.io.tiff_claims import check_chain, check_count, check_ome, decoded_at_most
 from napari_nucleate.io.tiff_metadata import TiffFacts, facts
@@ -151,7 +151,9 @@ def _dtype(path: Path, series: Any) -> np.dtype[Any]:
     if dtype.kind == "b":
         return np.dtype(np.uint8)
     if dtype.kind not in "uif":
-        raise NucleateError(f"{path} holds {dtype} values; save it as integers or floats.")
+        raise NucleateError(
+            f"{path} holds {dtype} values; {what_to_do('save it as integers or floats')}."
+        )
     return dtype
 
 
@@ -163,7 +165,7 @@ def _reader(path: Path, tif: TiffFile, series: Any) -> Callable[[Index], NDArray
             check_size(path, total, total)
             raise NucleateError(
                 f"{path} is cut off: {series.dataoffset + total} bytes are needed, it has "
-                f"{path.stat().st_size}; copy it again."
+                f"{path.stat().st_size}; {what_to_do('copy it again')}."
             )
         return _mapped(path, series, tif.byteorder)
     page = tuple(series.keyframe.shape)

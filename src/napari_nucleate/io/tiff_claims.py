@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.io.guard import what_to_do
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +38,8 @@ def check_chain(path: Path, tif: TiffFile) -> None:
     while 0 < at < file.size:
         if at in seen:
             raise NucleateError(
-                f"{path} is damaged: its pages follow each other in a circle; copy it again."
+                f"{path} is damaged: its pages follow each other in a circle; "
+                f"{what_to_do('copy it again')}."
             )
         seen.add(at)
         check_count(path, [len(seen)])
@@ -82,8 +84,8 @@ def check_count(path: Path, sizes: Iterable[int]) -> None:
     count = math.prod(sizes)
     if count > IMAGES:
         raise NucleateError(
-            f"{path} claims to hold {count} images, more than {IMAGES}; its header is damaged, or "
-            "the file must be split."
+            f"{path} claims to hold {count} images, more than {IMAGES}; its header is damaged: "
+            f"{what_to_do('copy it again, or split it')}."
         )
 
 

@@ -31,6 +31,7 @@ from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.core.instances import Instances
 from napari_nucleate.core.instances.found import DIGITS
 from napari_nucleate.io.atomic import OLD, made, write_text
+from napari_nucleate.io.guard import advised
 from napari_nucleate.io.read import read_stack
 from napari_nucleate.io.stars import load_stars, save_stars
 from napari_nucleate.io.write import write_image, write_labels
@@ -47,6 +48,7 @@ LABELS, MAPS, STARS = "labels.tif", "maps.tif", "stars.safetensors"
 _PLACES = {LABELS: "{}.tif", MAPS: "maps/{}.tif", STARS: "stars/{}.safetensors"}
 _SAVE = re.compile(r"[0-9a-f]{16}")
 ATTEMPTS = 3
+AGAIN = "predict the image again"
 
 T = TypeVar("T")
 
@@ -302,8 +304,9 @@ def _parsed(instances: Any) -> dict[str, Any] | None:
 
 def _pixels(path: Path, axes: str) -> NDArray[Any]:
     """Read a file, its axes in this order; those of length 1 are left out."""
-    stack = read_stack(path)
-    if not set(stack.axes) <= set(axes):
-        raise NucleateError(f"{path} has axes {stack.axes} instead of {axes}; make it again.")
-    pixels = np.asarray(stack.data[...])
+    with advised(AGAIN):
+        stack = read_stack(path)
+        if not set(stack.axes) <= set(axes):
+            raise NucleateError(f"{path} has axes {stack.axes} instead of {axes}; {AGAIN}.")
+        pixels = np.asarray(stack.data[...])
     return pixels.transpose([stack.axes.index(a) for a in axes if a in stack.axes])

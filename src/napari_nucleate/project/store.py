@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from napari_nucleate.core.annotation import as_labels
-from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.errors import DamagedError, NucleateError
 from napari_nucleate.core.images import SPATIAL, as_file_name
 from napari_nucleate.io.atomic import made, sweep, write_text
 from napari_nucleate.io.boxes import Boxes, read_boxes, write_boxes
+from napari_nucleate.io.guard import advised
 from napari_nucleate.io.model import CARD, load_card, load_model, save_model
 from napari_nucleate.io.planes import drop_planes, loose, newer_planes, places, save_planes
 from napari_nucleate.io.read import read_stack
@@ -69,6 +70,10 @@ if TYPE_CHECKING:
 SPARE = 10.0
 """Seconds after which the state before the one that is written is kept again: who paints has the
 state written every second, and two files that were written at once are lost at once."""
+PAINT_AGAIN = (
+    "put an earlier copy of it back, from a backup or a zip file of the project; without one, put "
+    "an empty label image of that size in its place, and paint again"
+)
 PARTS = ("annotations", "predictions", "models", "rounds")
 """Folders of a project that only the program writes to."""
 
@@ -293,7 +298,8 @@ class Store:
         for path in loose(self.folder / "annotations"):
             self.claim()
             with self._annotating:
-                stack, labels = read_stack(path), self.load_annotation(path.stem)
+                with advised(PAINT_AGAIN):
+                    stack, labels = read_stack(path), self.load_annotation(path.stem)
                 if labels is not None:
                     write_labels(path, labels, stack.axes, stack.scale, stack.units, overwrite=True)
                     drop_planes(path)
@@ -303,7 +309,7 @@ class Store:
         path = self.folder / "annotations" / f"{key}.tif"
         if not path.is_file():
             return None
-        labels = as_labels(_pixels(path))
+        labels = _labels(path)
         for at, plane in newer_planes(path, labels.shape).items():
             labels[at] = as_labels(plane)
         return labels
@@ -326,7 +332,13 @@ class Store:
         NucleateError
             If the file is damaged.
         """
-        return read_boxes(self.boxes_file) if self.boxes_file.is_file() else {}
+        try:
+            return read_boxes(self.boxes_file) if self.boxes_file.is_file() else {}
+        except DamagedError as error:
+            raise DamagedError(
+                f"{self.boxes_file} is damaged; put an earlier copy of it back, or remove it and "
+                "draw the boxes again."
+            ) from error
 
     def save_prediction(
         self,
@@ -453,9 +465,14 @@ class Store:
         return made(folder)
 
 
-def _pixels(path: Path) -> NDArray[Any]:
-    """Read all of a file."""
-    return np.asarray(read_stack(path).data[...])
+def _labels(path: Path) -> NDArray[np.int32]:
+    """Read what was painted on an image."""
+    with advised(PAINT_AGAIN):
+        pixels = np.asarray(read_stack(path).data[...])
+    try:
+        return as_labels(pixels)
+    except NucleateError as error:
+        raise NucleateError(f"{path} holds no labels that were painted; {PAINT_AGAIN}.") from error
 
 
 def home_folder() -> Path:
