@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run(paths: Sequence[Path]) -> None:
-    """Open the window and stay until it is closed.
+    """Open the window and stay until it is closed, or the system ends the program.
 
     Parameters
     ----------
@@ -40,18 +40,20 @@ def run(paths: Sequence[Path]) -> None:
     stacks = [stack for path in paths for stack in read_images(path)] if not projects else []
     import napari
 
+    from napari_nucleate.gui.ending import ending_in_order
     from napari_nucleate.gui.opening import open_project
 
     viewer = napari.Viewer(title="Nucleate")
-    if projects:
-        try:
-            open_project(viewer, projects[0])
-        except NucleateError:
-            viewer.close()
-            raise
-    else:
-        fill(viewer, stacks)
-    napari.run()
+    with ending_in_order():
+        if projects:
+            try:
+                open_project(viewer, projects[0])
+            except NucleateError:
+                viewer.close()
+                raise
+        else:
+            fill(viewer, stacks)
+        napari.run()
 
 
 def check_screen() -> None:

@@ -188,8 +188,8 @@ def _write(
     free, total = shutil.disk_usage(part).free, sum(entry.file_size for entry in entries)
     if total > free:
         raise NucleateError(
-            f"{archive} needs {total / 1e9:.1f} GB, {part.parent} has {free / 1e9:.1f} GB left; "
-            "make room, or choose another folder."
+            f"{archive} needs {_size(total)}, {part.parent} has {_size(free)} left; make room, or "
+            "choose another folder."
         )
     for entry in entries:
         target = part.joinpath(*entry.filename.removesuffix("/").split("/"))
@@ -202,6 +202,11 @@ def _write(
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
+
+
+def _size(count: int) -> str:
+    """A number of bytes in words."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _made(folder: Path) -> None:

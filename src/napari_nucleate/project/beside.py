@@ -263,8 +263,11 @@ def main() -> None:
     # What libraries print is no message.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    # Ctrl+C in a terminal is for the process that started this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl+C in a terminal, and the end of a session, are for the process that started this one:
+    # that has it stop, and where that ends, this ends.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     incoming = os.fdopen(os.dup(0), "rb")
