@@ -4,6 +4,7 @@ import re
 import stat
 import struct
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,6 +38,16 @@ def test_files_and_folders_come_out_as_they_were(tmp_path):
     found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*")}
     assert found == {"nucleate.json", "ü", "ü/日本 語.txt", "b"}
     assert (tmp_path / "out/ü/日本 語.txt").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [(0, "needs 1.0 MB, {} has 0.0 MB left"), (200, "needs 1.0 MB, {} has 0.1 MB left")],
+)
+def test_how_much_room_is_missing_is_said_in_words_that_fit(tmp_path, monkeypatch, free, said):
+    archive = packed(tmp_path / "a.zip", ("nucleate.json", "0123456789" * 100_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    assert said.format(tmp_path) in refused(archive, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
