@@ -58,6 +58,63 @@ def test_what_changes_is_told_in_one_line_each(store):
     assert log.read(store.folder)[6]["note"] == "It is worse."
 
 
+def test_it_tells_to_which_images_it_happened(store):
+    state = State(items=tuple(Item(key=k) for k in ("a", "größe_t01", "c")))
+    store.save_state(state)
+    state = state.mark("größe_t01", "labelled").mark("c", "labelled")
+    store.save_state(state)
+    item = state.item("a").model_copy(update={"model": "round-0", "confidence": 0.5})
+    state = state.replace(item).mark("a", "predicted")
+    store.save_state(state)
+    store.save_state(state.mark("a", "rejected"))
+    assert [(row["what"], row["names"]) for row in log.read(store.folder)] == [
+        ("created", ""),
+        ("labelled", "größe_t01; c"),
+        ("predicted", "a"),
+        ("rejected", "a"),
+    ]
+
+
+def test_of_many_images_it_names_as_many_as_can_be_read(store):
+    keys = [f"image_{n:04}" for n in range(3000)]
+    store.save_state(State())
+    store.note(Happened("accepted", 3000, names=tuple(keys)))
+    names = log.read(store.folder)[-1]["names"].split("; ")
+    assert names[:2] == keys[:2]
+    assert names[-1] == f"and {3000 - len(names) + 1} more"
+    assert len("; ".join(names)) <= 1000
+
+
+OLD = (
+    "\ufefftime,who,what,images,model,steps,seconds,validation AP,note\n"
+    '2026-01-01 10:00:00+00:00,ada,created,3,,,,,"mice, young"\n'
+    "2026-01-01 10:01:00+00:00,ada,labelled,1,,,,,\n"
+)
+
+
+@pytest.mark.parametrize("left", ["", "2026-01-01 10:02:00+00:00,ada,trai"])
+def test_a_log_of_an_earlier_version_keeps_its_lines_and_gets_the_new_column(store, left):
+    store.save_state(State(items=(Item(key="a"),)))
+    (store.folder / LOG).write_text(OLD + left, "utf-8")
+    before = log.read(store.folder)
+    assert [row["names"] for row in before] == [""] * len(before)
+    assert before[0]["note"] == "mice, young"
+    store.note(Happened("accepted", 1, names=("a",)))
+    rows = log.read(store.folder)
+    assert rows[:-1] == before
+    assert rows[-1]["names"] == "a"
+    with (store.folder / LOG).open(encoding="utf-8-sig", newline="") as file:
+        assert next(csv.reader(file)) == list(log.COLUMNS)
+    assert (store.folder / LOG).read_bytes().count(b"\xef\xbb\xbf") == 1
+
+
+def test_a_log_with_a_head_of_its_own_keeps_it(store):
+    store.save_state(State())
+    (store.folder / LOG).write_text("when;what\n1;2\n", "utf-8")
+    store.note(Happened("opened"))
+    assert (store.folder / LOG).read_text("utf-8").startswith("when;what\n1;2\n")
+
+
 def test_another_window_goes_on_where_the_log_was(store):
     state = State(items=(Item(key="a"),))
     store.save_state(state)

@@ -79,7 +79,8 @@ def export_labels(labels: Path, images: Path | None, out: Path, ndim: NDim) -> i
         )
     write_table(out / "measurements.csv", rows)
     if (project := project_of(labels)) is not None:
-        project.note(Happened("exported", len(refs), note=str(out)))
+        names = tuple(ref.key for ref in refs)
+        project.note(Happened("exported", len(refs), note=str(out), names=names))
     return len(rows)
 
 

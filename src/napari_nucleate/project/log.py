@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections import Counter
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.foreign import one_line
+from napari_nucleate.io.atomic import write_bytes
 from napari_nucleate.project.model import Item, State
 
 if TYPE_CHECKING:
@@ -31,9 +34,11 @@ COLUMNS = (
     "seconds",
     "validation AP",
     "note",
+    "names",
 )
-_LONGEST = 200
-"""Characters of a field."""
+"""New ones come last: a line of an earlier version is the beginning of one."""
+_LONGEST, _NAMES = 200, 1000
+"""Characters of a field, and of the names of images."""
 _BECAME: dict[Status, str] = {
     "unlabelled": "erased",
     "labelled": "labelled",
@@ -47,7 +52,7 @@ _BECAME: dict[Status, str] = {
 
 @dataclass(frozen=True)
 class Happened:
-    """One line: what happened, to how many images, with which model.
+    """One line: what happened, to how many images and to which, with which model.
 
     Parameters
     ----------
@@ -60,6 +65,8 @@ class Happened:
     seconds : float, optional
     validation_ap : float, optional
     note : str
+    names : tuple of str
+        The images', where it wasn't all of them.
     """
 
     what: str
@@ -69,6 +76,7 @@ class Happened:
     seconds: float | None = None
     validation_ap: float | None = None
     note: str = ""
+    names: tuple[str, ...] = ()
 
     def row(self) -> tuple[str, ...]:
         """What stands in the table from the column "what" on."""
@@ -76,21 +84,24 @@ class Happened:
         images, steps = ("" if n is None else str(n) for n in numbers)
         seconds = "" if self.seconds is None else f"{self.seconds:.1f}"
         ap = "" if self.validation_ap is None else f"{self.validation_ap:.4f}"
-        return (self.what, images, self.model, steps, seconds, ap, self.note)
+        names = _listed(self.names)
+        return (self.what, images, self.model, steps, seconds, ap, self.note, names)
 
 
 def write(folder: Path, who: str, events: Sequence[Happened]) -> None:
     """Add lines to a project's log. What can't be written is left out: it is a log only.
 
-    Each line is written at once; half a last line, which a kill may leave, is ended first.
+    Each line is written at once; half a last line, which a kill may leave, is ended first. A log of
+    an earlier version gets the columns of this one before.
     """
+    with suppress(OSError, NucleateError):  # without, its lines are longer than its head
+        _migrate(folder / LOG)
     time = datetime.now().astimezone().isoformat(" ", "seconds")
     # The work itself is kept elsewhere, and says so where it can't be.
     with suppress(OSError), (folder / LOG).open("ab+", buffering=0) as file:
         text = _lines([(time, who, *event.row()) for event in events])
-        # Excel takes other letters than English ones for what they are after such a mark only.
-        head = "" if file.tell() else "\ufeff" + _lines([COLUMNS])
-        file.write(_mending(file) + (head + text).encode("utf-8"))
+        head = b"" if file.tell() else _head()
+        file.write(head + _mending(file) + text.encode("utf-8"))
 
 
 def read(folder: Path) -> list[dict[str, str]]:
@@ -132,19 +143,20 @@ def _trained(before: State, after: State) -> Iterator[Happened]:
 
 def _judged(before: State, after: State) -> Iterator[Happened]:
     known = {item.key: item for item in before.items}
-    new = [(known.get(item.key, Item(key=item.key)), item) for item in after.items]
-    predicted = Counter(now.model for old, now in new if _prediction(old) != _prediction(now))
-    for model, count in predicted.items():
-        yield Happened("predicted", count, model)
-    became = Counter(
-        now.status
-        for old, now in new
-        if old.status != now.status
-        and not (now.status == "predicted" and _prediction(old) != _prediction(now))
-    )
+    predicted = defaultdict[str, list[str]](list)
+    became = defaultdict[str, list[str]](list)
+    for now in after.items:
+        old = known.get(now.key, Item(key=now.key))
+        new = _prediction(old) != _prediction(now)
+        if new:
+            predicted[now.model].append(now.key)
+        if old.status != now.status and not (now.status == "predicted" and new):
+            became[now.status].append(now.key)
+    for model, keys in predicted.items():
+        yield Happened("predicted", len(keys), model, names=tuple(keys))
     for status, what in _BECAME.items():
-        if became[status]:
-            yield Happened(what, became[status])
+        if keys := became[status]:
+            yield Happened(what, len(keys), names=tuple(keys))
 
 
 def _prediction(item: Item) -> tuple[object, ...]:
@@ -155,13 +167,40 @@ def _lines(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     # A field never goes on in the next line: so what a kill left is one line at most.
-    table.writerows([[_field(value) for value in row] for row in rows])
+    longest = (*[_LONGEST] * (len(COLUMNS) - 1), _NAMES)
+    table.writerows([[*map(_field, row, longest)] for row in rows])
     return text.getvalue()
 
 
-def _field(text: str) -> str:
+def _listed(names: Sequence[str]) -> str:
+    """Names in one field: as many as there is room for, and how many more there are. Pure."""
+    whole = "; ".join(names)
+    if len(whole) <= _NAMES:
+        return whole
+    ends = accumulate(len(name) + 2 for name in names)
+    count = sum(end <= _NAMES - 20 for end in ends)
+    return "; ".join([*names[:count], f"and {len(names) - count} more"])
+
+
+def _migrate(path: Path) -> None:
+    """Give a log that an earlier version began the columns that came since; its lines stay."""
+    with path.open("rb") as file:
+        head = file.readline(2**14)
+        columns = head.decode("utf-8-sig", "replace").strip().split(",")
+        if not 3 <= len(columns) < len(COLUMNS) or (*columns,) != COLUMNS[: len(columns)]:
+            return
+        rest = file.read()
+    write_bytes(path, _head() + rest, overwrite=True)
+
+
+def _head() -> bytes:
+    # Excel takes other letters than English ones for what they are after such a mark only.
+    return ("\ufeff" + _lines([COLUMNS])).encode("utf-8")
+
+
+def _field(text: str, longest: int) -> str:
     """A text in one line, of a length to read, that no spreadsheet takes for a formula. Pure."""
-    line = one_line(text, _LONGEST)
+    line = one_line(text, longest)
     return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
 
 
