@@ -249,6 +249,13 @@ def self_train(
     seconds: Seconds = None,
     epochs: Epochs = None,
     steps: Steps = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            help="Go on with the training of the project that was interrupted, if there is one; "
+            "without, its best weights are in the history, and another begins."
+        ),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Train on what has labels, predict the rest, learn from what is sure of that, too."""
@@ -269,8 +276,16 @@ def self_train(
                 told = f"Note: {entry.model} is in the history now. {entry.set_aside}"
                 console.print(told, soft_wrap=True)
             chosen = recipe_from(recipe, given, target, classes, seconds, epochs, steps, begun)
-            loop, out = Loop.go_on(store, state, chosen, rounds), project
+            loop, out = Loop.go_on(store, state, chosen, rounds, resume), project
             store.note(Happened("opened", len(state.items)))
+            if loop.begun is not None:
+                at = loop.begun.snapshot
+                told = f"Round {at.card.record.round}, which was interrupted."
+                store.note(
+                    Happened(
+                        "gone on with", model=at.card.record.name, steps=at.progress.step, note=told
+                    )
+                )
         elif images is None or masks is None or out is None:
             raise NucleateError("Give a project to go on with, or --images, --masks and --out.")
         else:
@@ -286,8 +301,8 @@ def self_train(
             )
             open_stores.enter_context(loop.store)
         kept = (
-            "Stopped; finished rounds are kept, of the last one its best weights so far, if any. "
-            f"Go on by: nucleate self-train {shlex.quote(str(out))}"
+            "Stopped; finished rounds are kept, and of the last one its best weights so far, if any. "
+            f"Go on where it was by: nucleate self-train {shlex.quote(str(out))}"
         )
         with Follower(len(loop.pool), kept="") as follower, Interrupt(lambda: kept) as interrupt:
             for _ in interrupt.between(follower.follow(loop.run(tiling=how))):

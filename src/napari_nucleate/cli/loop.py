@@ -15,12 +15,14 @@ from napari_nucleate.cli.projects import (
     checked,
     images_of,
     labelled_example,
+    warn,
 )
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card
 from napari_nucleate.core.training.initial import check_fits
 from napari_nucleate.project import run
 from napari_nucleate.project.images import look, noted, sources
+from napari_nucleate.project.interrupted import interrupted_round
 from napari_nucleate.project.model import HUMAN, Item, State
 from napari_nucleate.project.store import Store
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Tiling
     from napari_nucleate.core.recipe import Recipe
-    from napari_nucleate.core.rounds import SelfTraining
+    from napari_nucleate.core.rounds import Begun, SelfTraining
     from napari_nucleate.io.boxes import Boxes
 
 
@@ -58,6 +60,8 @@ class Loop:
         Predictions that a person accepted.
     model : Model, optional
         What the rounds go on from.
+    begun : Begun, optional
+        The round that was interrupted, and is gone on with.
     """
 
     store: Store
@@ -66,6 +70,7 @@ class Loop:
     pool: list[Found]
     accepted: list[Example] = field(default_factory=list)
     model: Model | None = None
+    begun: Begun | None = None
 
     @classmethod
     def prepare(
@@ -119,8 +124,17 @@ class Loop:
         return cls(store, state, examples, pool)
 
     @classmethod
-    def go_on(cls, store: Store, state: State, recipe: Recipe, options: Mapping[str, Any]) -> Loop:
+    def go_on(
+        cls,
+        store: Store,
+        state: State,
+        recipe: Recipe,
+        options: Mapping[str, Any],
+        resume: bool = True,
+    ) -> Loop:
         """Go on with a project: from the model in use, with the labels there are now.
+
+        A training that was interrupted comes first, if nothing that it learns from changed since.
 
         What a person accepted by itself is learned from as it is, what was accepted among many is
         predicted anew, as what a round took; what a person rejected isn't.
@@ -135,6 +149,8 @@ class Loop:
             Of the trainings to come.
         options : mapping
             What is to be another value in how masks join.
+        resume : bool
+            Go on with a training that was interrupted.
 
         Raises
         ------
@@ -170,17 +186,23 @@ class Loop:
             for key in human
         ]
         state = checked(state, list(found))
-        model = store.load_model(state.used.model) if state.used else None
+        self_training = merged(state.self_training, options)
+        state = state.model_copy(update={"recipe": recipe, "self_training": self_training})
+        accepted = run.accepted_examples(state, store, found, judged)
+        begun: Begun | None = None
+        if name := store.interrupted():
+            begun = _begun(state, store, name, found, labelled, accepted) if resume else None
+            if begun is None:
+                state = run.given_up(state, store, name)
+        first = begun is not None and not begun.snapshot.card.record.initial
+        model = store.load_model(state.used.model) if state.used and not first else None
         if model is not None and not (state.self_training.rounds or "rounds" in options):
             raise NucleateError(
                 "The project is trained already, and was made for no rounds; give --rounds."
             )
         if model is not None:
             check_fits(model, recipe)
-        self_training = merged(state.self_training, options)
-        state = state.model_copy(update={"recipe": recipe, "self_training": self_training})
-        accepted = run.accepted_examples(state, store, found, judged)
-        return cls(store, state, labelled, [found[key] for key in rest], accepted, model)
+        return cls(store, state, labelled, [found[key] for key in rest], accepted, model, begun)
 
     def run(
         self, refine: Recipe | None = None, tiling: Tiling | None = None
@@ -210,8 +232,25 @@ class Loop:
             accepted=self.accepted,
             model=self.model,
             tiling=tiling,
+            begun=self.begun,
         )
         with closing(events):
             for event in events:
                 self.state = run.after(self.state, event)
                 yield event
+
+
+def _begun(
+    state: State,
+    store: Store,
+    name: str,
+    found: Mapping[str, Found],
+    labelled: Sequence[Example],
+    accepted: Sequence[Example],
+) -> Begun | None:
+    """The training that was interrupted; None, which is said, where it can't be gone on with."""
+    try:
+        return interrupted_round(state, store, name, found, labelled, accepted)
+    except NucleateError as error:
+        warn(f"{name}, which was interrupted, isn't gone on with, and another begins: {error}")
+        return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_nucleate.core.annotation import Annotation
+from napari_nucleate.core.instances.found import DIGITS
 from napari_nucleate.core.patches import Example
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def pseudo_example(
 
 def _doubtful(prediction: Prediction, options: SelfTraining, diameter: float) -> list[int]:
     """The objects that aren't to be learned."""
-    unsure = {i for i, c in prediction.scores.objects.items() if c < options.sure}
+    # As it is written: read again, the same prediction makes the same labels.
+    unsure = {i for i, c in prediction.scores.objects.items() if round(c, DIGITS) < options.sure}
     if diameter and prediction.labels.ndim == 2:
         sizes = np.bincount(prediction.labels.ravel())
         relative = 2 * np.sqrt(sizes / np.pi) / diameter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Source, Tiling
     from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.core.training.snapshot import Snapshot
+    from napari_nucleate.core.training.train import Keep
 
 
 class SelfTraining(Params):
@@ -85,6 +88,22 @@ class SelfTraining(Params):
     confidence: Confidence = Field(Confidence(), description="How predictions are scored.")
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A round whose training was interrupted.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Where its training was.
+    pseudo : sequence of Example
+        What it learned from besides the person's labels, and what a person accepted.
+    """
+
+    snapshot: Snapshot
+    pseudo: Sequence[Example] = ()
+
+
 def lowered(now: Record, earlier: Sequence[Record]) -> str:
     """Say that a model is worse than those before, beyond noise; nothing where it isn't. Pure.
 
@@ -131,6 +150,8 @@ def rounds(
     before: Sequence[Record] = (),
     name: Callable[[int], str] = "round-{}".format,
     tiling: Tiling | None = None,
+    begun: Begun | None = None,
+    keep: Keep | None = None,
 ) -> Generator[RoundEvent, None, None]:
     """Train, predict the pool, take the best, train again on both.
 
@@ -164,6 +185,12 @@ def rounds(
     name : callable
         Gives the name of a round's model by its number.
     tiling : Tiling, optional
+    begun : Begun, optional
+        The first round that is trained goes on from there, and with that its images: of the first
+        training where there is no `model`, else of the round that followed it.
+    keep : callable, optional
+        Takes what an interrupted training needs to go on, see `train`; not where the network is its
+        own teacher, whose labels nobody keeps.
 
     Yields
     ------
@@ -199,13 +226,16 @@ def rounds(
             learned = [*labelled, *accepted, *pseudo]
             counts = len(labelled), len(accepted), len(pseudo)
             yield RoundStarted(number, last, *counts)
-            teacher = others.teacher(kept)
+            snapshot, begun = begun.snapshot if begun else None, None
+            teacher = None if snapshot else others.teacher(kept)
             record = Record(name=name(number), round=number)
             training = train(
                 learned,
                 recipe if number == 0 else (refine or recipe),
                 card=card.model_copy(update={"record": record}),
-                initial=kept,
+                initial=None if snapshot else kept,
+                snapshot=snapshot,
+                keep=None if teacher else keep,
                 teacher=teacher,
             )
             now = yield from _without_advice(training)
@@ -222,7 +252,9 @@ def rounds(
                 return
             kept = now
             earlier.append(now.card.record)
-        if number < last and not others.continuous:
+        if begun is not None:
+            pseudo = [*begun.pseudo]
+        elif number < last and not others.continuous:
             pseudo = yield from others.chosen(number, kept, wanted(options, number))
         elif number == last:
             yield from others.ranked(number, kept)

@@ -86,7 +86,7 @@ class Predictions:
             "image": prediction.scores.image,
             "reason": prediction.scores.reason,
             "shape": prediction.labels.shape,
-            "objects": {str(k): round(v, 4) for k, v in prediction.scores.objects.items()},
+            "objects": {str(k): round(v, DIGITS) for k, v in prediction.scores.objects.items()},
             "save": save,
         }
         try:

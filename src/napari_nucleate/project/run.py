@@ -6,6 +6,7 @@ The command line and the docks both run these, so that a project looks the same 
 from __future__ import annotations
 
 from contextlib import closing, suppress
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from napari_nucleate.core.model import Card, Record
     from napari_nucleate.core.predict import CalibratedSource, Source, Tiling
     from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.core.rounds import Begun
     from napari_nucleate.core.training.renewal import Changed
     from napari_nucleate.core.training.snapshot import Snapshot
     from napari_nucleate.core.training.train import Keep, View
@@ -137,20 +139,6 @@ def training(
     end only the model is left. With `beside`, it runs in a process of its own, for a window to
     stay alive; files are written in this one.
     """
-    name = card.record.name
-
-    def keep(now: Snapshot) -> None:
-        # A process beside the window runs ahead: that its best model is there may have been told
-        # after Stop, when nobody listened any more. It is in the snapshot, too.
-        try:
-            if now.best is not None:
-                store.save_model(now.best)
-            store.save_snapshot(name, now)
-        except OSError as error:
-            raise NucleateError(
-                f"Where the training {name} is can't be kept: {reason(error)}."
-            ) from error
-
     steps = (_trained_beside if beside else _trained_here)(
         examples,
         recipe,
@@ -159,14 +147,29 @@ def training(
         view=view,
         changed=changed,
         snapshot=snapshot,
-        keep=keep,
+        keep=partial(_keep, store),
     )
     best = BestKept(lambda model: _save_model(store, state or State(), model))
     with breaking_off("training", best.in_words), closing(best.of(steps)) as events:
         for event in events:
             if isinstance(event, Trained):
-                store.drop_snapshot(name)
+                store.drop_snapshot(card.record.name)
             yield event
+
+
+def _keep(store: Store, now: Snapshot) -> None:
+    """Keep what a training needs to go on."""
+    name = now.card.record.name
+    # A process beside the window runs ahead: that its best model is there may have been told after
+    # Stop, when nobody listened any more. It is in the snapshot, too.
+    try:
+        if now.best is not None:
+            store.save_model(now.best)
+        store.save_snapshot(name, now)
+    except OSError as error:
+        raise NucleateError(
+            f"Where the training {name} is can't be kept: {reason(error)}."
+        ) from error
 
 
 def _trained_here(*args: Any, **kwargs: Any) -> Generator[TrainEvent, None, Model]:
@@ -242,12 +245,14 @@ def self_training(
     accepted: Sequence[Example] = (),
     model: Model | None = None,
     tiling: Tiling | None = None,
+    begun: Begun | None = None,
 ) -> Generator[RoundEvent, None, None]:
     """Run all rounds, writing models, predictions and the state as they come.
 
-    With a `model`, they follow on that one; no model of the project is overwritten. Stopped while a
-    network learns, the best weights so far are entered in the history; they are used where there
-    are no others.
+    With a `model`, they follow on that one; no model of the project is overwritten but that of a
+    round that was `begun`, and is gone on with. Stopped while a network learns, the best weights so
+    far are entered in the history, and what to go on from is kept; these weights are used where
+    there are no others.
     """
     from napari_nucleate.core.rounds import rounds
 
@@ -260,9 +265,11 @@ def self_training(
         card=card,
         accepted=accepted,
         model=model,
-        before=_records(store, lineage(state, state.used)),
+        before=_records(store, lineage(state, state.used)) if model else (),
         name=store.new_model_name,
         tiling=tiling,
+        begun=begun,
+        keep=partial(_keep, store),
     )
     store.save_state(state)
     refs = {ref.key: ref for ref in pool}
@@ -279,6 +286,8 @@ def self_training(
                 for event in events:
                     if isinstance(event, Prediction):
                         _save(store, event, refs)
+                    if isinstance(event, Trained):
+                        store.drop_snapshot(event.model.card.record.name)
                     state = after(state, event)
                     if isinstance(event, RoundStarted | Trained | RoundFinished | SetAside):
                         # A model is entered at once: its pool may take hours to predict.
@@ -293,7 +302,8 @@ def self_training(
 def _stopped(state: State, best: Model) -> State:
     """The state with a training in its history that was stopped, if it isn't there. Pure."""
     record = best.card.record
-    if record.name in {entry.model for entry in state.rounds}:
+    # One that was stopped before is there with the weights of then.
+    if (record.name, record.steps) in {(entry.model, entry.steps) for entry in state.rounds}:
         return state
     now = entered(state, best)
     why = f"Stopped; these are its weights of step {record.best_step}."
@@ -306,11 +316,30 @@ def recovered(state: State, store: Store) -> State:
     Their weights are whole; whether their training came to its end, nobody knows. One that can go
     on where it was interrupted is left out.
     """
-    known, found = {entry.model for entry in state.rounds}, state
+    found = state
     for card in store.cards():
-        if card.record.name not in known:
-            why = f"Cut off; these are its weights of step {card.record.best_step}."
-            found = entered(found, Model(card, {})).set_aside(card.record.name, why)
+        found = _cut_off(found, card)
+    return found
+
+
+def given_up(state: State, store: Store, name: str) -> State:
+    """The state with a training in its history that was interrupted and isn't gone on with.
+
+    It is set aside; one that was killed before it had any weights to use isn't in it.
+    """
+    try:
+        return _cut_off(state, store.load_card(name))
+    except NucleateError:
+        return state
+
+
+def _cut_off(state: State, card: Card) -> State:
+    """The state with a model in its history, set aside, if it isn't there. Pure."""
+    name = card.record.name
+    if name in {entry.model for entry in state.rounds}:
+        return state
+    why = f"Cut off; these are its weights of step {card.record.best_step}."
+    found = entered(state, Model(card, {})).set_aside(name, why)
     return found.model_copy(update={"chosen": state.chosen})
 
 

@@ -146,6 +146,13 @@ class Snapshot:
         weights = {k.removeprefix(start): v for k, v in self.arrays.items() if k.startswith(start)}
         return Model(card, weights)
 
+    def completed(self, recipe: Recipe) -> Recipe:
+        """A recipe with what it leaves to the images, as this training found it there. Pure."""
+        recipe = recipe.suited(self.card.spacing)
+        if recipe.diameter:
+            return recipe
+        return recipe.model_copy(update={"diameter": self.card.recipe.diameter})
+
     def same(self, examples: Sequence[Example], recipe: Recipe) -> list[Example]:
         """Check that images, labels and recipe are those of the training; give its order. Pure.
 

@@ -139,10 +139,10 @@ def _completed(
     snapshot: Snapshot | None,
 ) -> Recipe:
     """The recipe with what it leaves to the images: their voxels, and the size of objects."""
+    if snapshot is not None:
+        return snapshot.completed(recipe)
     if card is not None:
         recipe = recipe.suited(card.spacing)
-    if snapshot is not None and not recipe.diameter:
-        return recipe.model_copy(update={"diameter": snapshot.card.recipe.diameter})
     if initial is not None and not recipe.diameter:
         # Its weights know objects of this size; of the usual one, where none was measured.
         return recipe.model_copy(update={"diameter": initial.recipe.diameter or USUAL})
