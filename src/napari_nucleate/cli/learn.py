@@ -301,7 +301,7 @@ def self_train(
             )
             open_stores.enter_context(loop.store)
         kept = (
-            "Stopped; finished rounds are kept, and of the last one its best weights so far, if any. "
+            "Stopped; finished rounds are kept, of the last one its best weights so far, if any. "
             f"Go on where it was by: nucleate self-train {shlex.quote(str(out))}"
         )
         with Follower(len(loop.pool), kept="") as follower, Interrupt(lambda: kept) as interrupt:
