@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication
 from skimage.io import imread
 
 from napari_nucleate.core.annotation import annotate
@@ -92,6 +95,8 @@ def test_they_lie_in_one_layer_and_are_read_without_padding(session):
     layer = session.source.layer
     assert layer.data.shape == (3, 96, 80)
     assert layer.name == "3 images of up to 96×80"
+    # napari would take the padding for black pixels.
+    assert layer.contrast_limits[0] > 90
     assert describe(session.source).startswith("3 images of 64 × 48 to 96 × 72 pixels")
     for key, shape in SHAPES.items():
         ref = session.ref(key)
@@ -108,6 +113,32 @@ def test_they_lie_in_one_layer_and_are_read_without_padding(session):
         session.eye.look()
         session.eye._next = 0
         assert session.eye().image.shape[1:] == shape
+
+
+def test_an_image_of_another_size_is_brought_into_view(session):
+    camera = session.viewer.scene.camera
+    session.go_to("b")
+    camera.center, camera.zoom = (0.0, 44.0, 30.0), 9.0
+    session.go_to("c")  # it is 20 µm high: that place lies beyond
+    assert camera.center[1:] == pytest.approx((9.75, 19.75), abs=0.5)
+    before = camera.zoom
+    camera.zoom = 2 * before
+    session.go_to("c")
+    assert camera.zoom == pytest.approx(2 * before)
+
+
+def test_their_folder_may_be_dropped_on_the_window(make_napari_viewer, qtbot, images):
+    viewer = make_napari_viewer()
+    session_of(viewer)
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(images))])
+    how = (Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton)
+    none = Qt.KeyboardModifier.NoModifier
+    view = viewer.window._qt_viewer
+    QApplication.sendEvent(view, QDragEnterEvent(QPoint(5, 5), *how, none))
+    QApplication.sendEvent(view, QDropEvent(QPointF(5, 5), *how, none))
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
+    assert viewer.layers[0].data.shape == (3, 96, 80)
 
 
 def test_they_come_back_with_all_that_was_made(make_napari_viewer, qtbot, session, tmp_path):

@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import same_size
 from napari_nucleate.gui.layers import FILES, NAMES, SHAPES, LayerSource
@@ -58,9 +60,8 @@ def add_stacks(viewer: Viewer, group: Sequence[Stack]) -> Image:
     first, data = group[0], _together(group)
     axes, scale, units, name = first.axes, first.scale, first.units, first.name
     if len(group) > 1:
-        several = len({tuple(stack.data.shape) for stack in group}) > 1
         sizes = dict(zip(axes, data.shape[1:], strict=True))
-        most = f"{'up to ' * several}{sizes['Y']}×{sizes['X']}"
+        most = f"{'up to ' * _several(group)}{sizes['Y']}×{sizes['X']}"
         name = f"{len(group)} images of {most}"
         axes, scale, units = "N" + axes, (1.0, *scale), ("pixel", *units)
     rgb = axes.endswith("C") and data.shape[-1] in (3, 4) and data.dtype == "uint8"
@@ -72,6 +73,7 @@ def add_stacks(viewer: Viewer, group: Sequence[Stack]) -> Image:
         scale=scale[:shown],
         units=units[:shown],
         axis_labels=tuple(axes[:shown].lower()),
+        contrast_limits=_limits(group),
         metadata=_made_of(group),
     )
     return layer
@@ -127,7 +129,7 @@ def _as_seen(viewer: Viewer, group: Sequence[Stack], view: View) -> Image:
     """Add stacks that are alike as one layer that a person described before."""
     # napari shows how clear colours are, which nothing is learned from.
     kept = -1 if view.colour else None
-    if view.shapes or len({tuple(stack.data.shape) for stack in group}) > 1:
+    if view.shapes or _several(group):
         before = view.shapes or (view.shape[1:],) * len(group)
         for stack, one in zip(group, before, strict=False):
             if tuple(stack.data.shape)[:kept] != one[:kept]:
@@ -145,6 +147,7 @@ def _as_seen(viewer: Viewer, group: Sequence[Stack], view: View) -> Image:
         scale=view.scale or None,
         units=view.units or None,
         axis_labels=tuple(view.axes.lower()),
+        contrast_limits=_limits(group),
         metadata=_made_of(group) | ({NAMES: [view.name]} if len(group) == 1 else {}),
     )
     return layer
@@ -152,11 +155,28 @@ def _as_seen(viewer: Viewer, group: Sequence[Stack], view: View) -> Image:
 
 def _made_of(group: Sequence[Stack]) -> dict[str, Any]:
     """The metadata of a layer made of files."""
-    shapes = [tuple(map(int, stack.data.shape)) for stack in group]
-    return {
+    made: dict[str, Any] = {
         FILES: [str(stack.source or "") for stack in group],
         NAMES: [stack.name for stack in group],
-    } | ({SHAPES: shapes} if len({*shapes}) > 1 else {})
+    }
+    if _several(group):
+        made[SHAPES] = [tuple(map(int, stack.data.shape)) for stack in group]
+    return made
+
+
+def _several(group: Sequence[Stack]) -> bool:
+    """Whether stacks have several sizes."""
+    return len({tuple(stack.data.shape) for stack in group}) > 1
+
+
+def _limits(group: Sequence[Stack]) -> tuple[float, float] | None:
+    """Grey values to show, of a few planes, where napari would take padding for black pixels."""
+    if not _several(group) or np.dtype(group[0].data.dtype) == np.uint8:
+        return None
+    few = [stack.images(2) for stack in (group[0], group[len(group) // 2], group[-1])]
+    planes = [refs[len(refs) // 2].read() for refs in few if refs]
+    low, high = min(float(p.min()) for p in planes), max(float(p.max()) for p in planes)
+    return (low, high) if low < high and math.isfinite(high - low) else None
 
 
 def _together(group: Sequence[Stack]) -> Any:

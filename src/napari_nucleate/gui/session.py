@@ -40,7 +40,7 @@ from napari_nucleate.gui.shown import show_prediction, show_preview
 from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.gui.trainings import Trainings
 from napari_nucleate.gui.undoing import Undoing
-from napari_nucleate.gui.viewpoint import face, look_again
+from napari_nucleate.gui.viewpoint import face, frame, look_again
 from napari_nucleate.io.boxes import check_boxes
 from napari_nucleate.project import run
 from napari_nucleate.project.copying import renamed
@@ -445,7 +445,10 @@ class Session(QObject):
         """Show an image in the viewer; its layer comes back if it was removed."""
         source = self.need_source()
         self.life.show_image()
-        source.show(self.viewer, self.ref(key))
+        before, ref = source.in_view(self.viewer), self.ref(key)
+        source.show(self.viewer, ref)
+        if ref.shape != before.shape:  # it may lie outside of what is seen, or be a spot in it
+            frame(self.viewer, source, ref)
 
     def next_unlabelled(self) -> str:
         """Show the next image, after the one in view, that no person has labelled."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Described
 from napari_nucleate.core.images import SPATIAL
 from napari_nucleate.gui.job import Failed, Job
+from napari_nucleate.gui.viewpoint import frame
 from napari_nucleate.project.suggest import Suggestion, is_labelled, suggesting
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_nucleate.gui.job import Ending
@@ -118,26 +119,4 @@ class Suggester(QObject):
         part = dict(zip(SPATIAL[source.ndim], suggestion.region, strict=True))
         if "Z" in part:
             source.show_at(viewer, {"Z": part["Z"].start})
-        position: dict[str, Any] = session.ref(suggestion.key).position
-        corners = [
-            [
-                float(getattr(part[axis], end)) if axis in part else float(position.get(axis, 0))
-                for axis in source.axes
-            ]
-            for end in ("start", "stop")
-        ]
-        low, high = (np.asarray(source.layer.data_to_world(corner)) for corner in corners)
-        shown = [axis - viewer.dims.ndim for axis in viewer.dims.displayed]
-        if len(shown) != 2:
-            return
-        middle, size = ((low + high) / 2)[shown], np.abs(high - low)[shown]
-        camera = viewer.scene.camera
-        camera.center = (0.0, *middle.tolist())
-        # Some of what lies around it is seen, too.
-        camera.zoom = 0.9 * min(np.array(_canvas(viewer)) / np.maximum(size, 1e-9))
-
-
-def _canvas(viewer: Any) -> tuple[int, int]:
-    """Height and width of the canvas in pixels of the screen."""
-    native = viewer.window._qt_viewer.canvas.native  # noqa: SLF001
-    return native.height(), native.width()
+        frame(viewer, source, session.ref(suggestion.key), suggestion.region)
