@@ -146,6 +146,7 @@ def test_they_come_back_with_all_that_was_made(make_napari_viewer, qtbot, sessio
     paint(session, "a", TRUTH["a"])
     session.set_known("boxes")
     add_boxes(session.boxes, session.source, session.ref("a"), [((2, 4), (30, 40))])
+    add_boxes(session.boxes, session.source, session.ref("c"), [((50, 4), (60, 40))])  # beside it
     predict(session, "b")
     predict(session, "c", 0.6)
     session.judgements.judge(["b"], accept=True)
@@ -162,6 +163,7 @@ def test_they_come_back_with_all_that_was_made(make_napari_viewer, qtbot, sessio
     np.testing.assert_array_equal(again.painted("a"), TRUTH["a"])
     assert again.annotation_of("a").known.shape == SHAPES["a"]
     assert boxes_of(again.boxes, again.source, again.ref("a")) == [([2, 4], [30, 40])]
+    assert boxes_of(again.boxes, again.source, again.ref("c")) == []
     for key in "bc":
         np.testing.assert_array_equal(true(again, again.prediction, key) > 0, TRUTH[key] > 0)
         np.testing.assert_array_equal(again.ref(key).read()[0], PIXELS[key])

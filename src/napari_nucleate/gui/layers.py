@@ -438,7 +438,8 @@ def boxes_of(shapes: Shapes | None, source: LayerSource, ref: ImageRef) -> list[
             low, high = corners[:, kept].min(0), corners[:, kept].max(0)
             # A rectangle drawn on one plane of a volume knows that plane.
             high = np.where(high - low < 1, low + 1, high)
-            boxes.append((low.tolist(), high.tolist()))
+            beside = source.stack.extents and (low >= ref.shape).any()  # in padding only
+            boxes += [] if beside else [(low.tolist(), high.tolist())]
     return boxes
 
 
