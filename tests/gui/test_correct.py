@@ -75,6 +75,9 @@ class Bench:
         self.dock = CorrectDock(viewer)
         viewer.window.add_dock_widget(self.dock)
         qtbot.waitUntil(lambda: self.dock._front.seen)
+        # napari 0.9.2 may end the process where software draws, and the canvas becomes another
+        # size after a Labels layer was removed: it has its size first.
+        qtbot.wait(100)
         self.dock.dimensions.show_value(self.ndim)
         self.dock.refresh()
         self.walked = self.layer.ndim - self.ndim

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from napari_nucleate.gui.layers import Colour
     from napari_nucleate.gui.session import Session
 
+SLIM = "QComboBox { padding: 3px 2px 3px 6px; } QComboBox::drop-down { width: 16px; }"
+"""Lets six axes stand beside each other, and their letters be read."""
 AXIS_HELP = {
     "N": "images that have nothing to do with each other",
     "T": "time",
@@ -203,6 +205,7 @@ class ImageChooser(QWidget):
         for at, axis in enumerate(axes):
             choice = Choice([(letter, letter) for letter in AXIS_HELP])
             choice.setMinimumWidth(40)
+            choice.setStyleSheet(SLIM)
             choice.show_value(axis)
             choice.edited.connect(self.refresh)
             for row, (letter, text) in enumerate(AXIS_HELP.items()):

@@ -13,9 +13,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -30,9 +28,9 @@ from napari_nucleate.gui.corrections import (
     Numbers,
     shown_key,
 )
-from napari_nucleate.gui.dock import column, rows
+from napari_nucleate.gui.dock import column, rows, scrolling
 from napari_nucleate.gui.fields import Choice
-from napari_nucleate.gui.widgets import LayerCombo, Sentence
+from napari_nucleate.gui.widgets import LayerCombo, Sentence, calm
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -80,9 +78,7 @@ class CorrectForm(QWidget):
         self.ends.setToolTip("Whether the first and last plane of a volume are a border, too.")
         self.undo.setToolTip("Take back what was done last: Ctrl+Z.")
         self.redo.setToolTip("Make it again: Ctrl+Shift+Z.")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(8)
+        layout = scrolling(self)
         layout.addWidget(self._what())
         layout.addWidget(self._tools())
         layout.addWidget(self._all())
@@ -92,8 +88,6 @@ class CorrectForm(QWidget):
         layout.addLayout(_row(self.cut, self.leave))
         layout.addWidget(self.said)
         layout.addStretch(1)
-        # Or napari would leave half of the dock empty.
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def _what(self) -> QGroupBox:
         group = QGroupBox("What")
@@ -159,6 +153,7 @@ def _number(low: int, high: int, value: int) -> QSpinBox:
     box = QSpinBox()
     box.setRange(low, high)
     box.setValue(value)
+    calm(box)
     return box
 
 

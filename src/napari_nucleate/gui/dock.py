@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFormLayout, QGroupBox, QPushButton, QVBoxLayout
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QGroupBox,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import explained, in_words
@@ -15,6 +24,50 @@ if TYPE_CHECKING:
 
     from napari_nucleate.gui.session import Session
     from napari_nucleate.project.plan import Gate
+
+
+class Scrolling(QScrollArea):
+    """Widgets below each other; where the window is low, the person scrolls up and down to them.
+
+    It is never narrower than they are, and never scrolls sideways.
+
+    Attributes
+    ----------
+    rows : QVBoxLayout
+        What the widgets are added to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        inside = QWidget()
+        self.rows = QVBoxLayout(inside)
+        self.rows.setContentsMargins(6, 6, 6, 6)
+        self.rows.setSpacing(8)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # The keyboard stays with the image.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(inside)
+        # What it holds became wider than it is, or fits again.
+        self.horizontalScrollBar().rangeChanged.connect(self.updateGeometry)
+
+    def minimumSizeHint(self) -> QSize:
+        """As wide as what it holds and the bar beside it."""
+        hint, inside = super().minimumSizeHint(), self.widget()
+        if inside is None:  # Qt asks while it is being made
+            return hint
+        bar = self.verticalScrollBar().sizeHint().width()
+        return QSize(inside.minimumSizeHint().width() + bar, hint.height())
+
+
+def scrolling(dock: QWidget) -> QVBoxLayout:
+    """Give a dock a column of widgets that scrolls; returns what they are added to."""
+    scroll = Scrolling()
+    whole = QVBoxLayout(dock)
+    whole.setContentsMargins(0, 0, 0, 0)
+    whole.addWidget(scroll)
+    return scroll.rows
 
 
 def column(group: QGroupBox) -> QVBoxLayout:

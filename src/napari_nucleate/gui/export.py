@@ -14,14 +14,13 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.images import ImageRef, NDim
 from napari_nucleate.gui.axes import MADE, axes_of, source_of, usual_ndim
-from napari_nucleate.gui.dock import column, on_click, rows
+from napari_nucleate.gui.dock import column, on_click, rows, scrolling
 from napari_nucleate.gui.export_run import ExportRun
 from napari_nucleate.gui.exporting import LabelExport, Scores, Wanted
 from napari_nucleate.gui.features import by_label
@@ -96,9 +95,7 @@ class ExportDock(QWidget):
         column(where).addLayout(path)
         where.layout().addWidget(self.files)
         where.layout().addWidget(self.overwrite)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(8)
+        layout = scrolling(self)
         for widget in (what, where, self.run):
             layout.addWidget(widget)
         layout.addStretch(1)

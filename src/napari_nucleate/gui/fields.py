@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, get_origin
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -17,6 +17,8 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+from napari_nucleate.gui.widgets import calm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +53,7 @@ class Whole(QSpinBox):
             self.setSingleStep(int(step))
         else:
             self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
-        _calm(self)
+        calm(self)
         self.valueChanged.connect(lambda _: self.edited.emit())
 
     def raw(self) -> int:
@@ -79,7 +81,7 @@ class Real(QDoubleSpinBox):
             self.setSingleStep(step)
         else:
             self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
-        _calm(self)
+        calm(self)
         self.valueChanged.connect(lambda _: self.edited.emit())
 
     def textFromValue(self, value: float) -> str:
@@ -146,7 +148,7 @@ class Choice(QComboBox):
             self.addItem(name, value)
         self.setMinimumWidth(80)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        _calm(self)
+        calm(self)
         self.currentIndexChanged.connect(lambda _: self.edited.emit())
 
     def raw(self) -> Any:
@@ -221,23 +223,3 @@ def in_words(name: str) -> str:
     """Write a field's or a choice's name as a person would: "learning_rate" as "Learning rate"."""
     words = name.replace("_", " ").replace("-", " ").strip()
     return words[:1].upper() + words[1:]
-
-
-class _Calm(QObject):
-    """Keeps the wheel from changing values while the person scrolls past."""
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        if (
-            event is not None
-            and event.type() == QEvent.Type.Wheel
-            and isinstance(watched, QWidget)
-            and not watched.hasFocus()
-        ):
-            event.ignore()
-            return True
-        return False
-
-
-def _calm(widget: QWidget) -> None:
-    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    widget.installEventFilter(_Calm(widget))

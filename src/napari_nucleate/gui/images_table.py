@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import QHeaderView, QTableView
 
-from napari_nucleate.gui.widgets import list_rows, plain
+from napari_nucleate.gui.widgets import ROW, list_rows, plain
 from napari_nucleate.project.model import STATUS_HELP, Status
 
 if TYPE_CHECKING:
@@ -125,8 +125,13 @@ class ImagesTable(QTableView):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
         self.setColumnWidth(1, 112)
-        self.setMinimumHeight(110)
+        # Three rows below the header; it takes all the room that there is.
+        self.setMinimumHeight(4 * ROW)
         self.selectionModel().currentRowChanged.connect(self._on_current)
+
+    def sizeHint(self) -> QSize:
+        """As low as it may be: the rest of the dock is seen without scrolling."""
+        return QSize(super().sizeHint().width(), self.minimumHeight())
 
     def show_items(self, items: Sequence[Item], current: str) -> None:
         """Show these images and highlight the one in view."""

@@ -6,12 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGridLayout, QGroupBox, QMenu, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QGroupBox, QMenu, QWidget
 
 from napari_nucleate.core.annotation import KNOWN_HELP
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.choose import ImageChooser
-from napari_nucleate.gui.dock import column, on_click, reasons, rows
+from napari_nucleate.gui.dock import column, on_click, reasons, rows, scrolling
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.images_table import ImagesTable
 from napari_nucleate.gui.session import session_of
@@ -117,7 +117,7 @@ class LabelDock(QWidget):
         buttons.setSpacing(4)
         labelling = (self.annotate, self.take, self.next, self.suggest, self.empty)
         for at, button in enumerate(labelling):
-            buttons.addWidget(button, at // 2, at % 2)
+            buttons.addWidget(button, at // 3, at % 3)
         choose, images, paint = QGroupBox("Choose"), QGroupBox("Images"), QGroupBox("Paint")
         column(choose).addWidget(self.chooser)
         listed = column(images)
@@ -129,9 +129,7 @@ class LabelDock(QWidget):
         painting.addLayout(buttons)
         painting.addWidget(self.suggested)
         painting.addWidget(self.reasons)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(8)
+        layout = scrolling(self)
         layout.addWidget(choose)
         layout.addWidget(images, 1)
         layout.addWidget(paint)

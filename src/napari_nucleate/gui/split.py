@@ -6,21 +6,16 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from napari.layers import Image, Labels, Points
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
-    QFrame,
     QGroupBox,
-    QScrollArea,
-    QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.gui.axes import axes_of, usual_ndim
-from napari_nucleate.gui.dock import column, on_click, rows
+from napari_nucleate.gui.dock import column, on_click, rows, scrolling
 from napari_nucleate.gui.evidence import Evidence, OfPrediction, evidence_of, guess_kind
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.front import Front
@@ -104,24 +99,11 @@ class SplitDock(QWidget):
         acts.addSpacing(4)
         acts.addWidget(self.live_on)
         acts.addWidget(self.live_count)
-        inside = QWidget()
-        above = QVBoxLayout(inside)
-        above.setContentsMargins(0, 0, 0, 0)
-        above.setSpacing(8)
+        above = scrolling(self)
         above.addWidget(what)
         above.addWidget(how)
         above.addWidget(self.everything)
         above.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
-        # Or napari would leave half of the dock empty.
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.addWidget(scroll)
 
     def _connect(self) -> None:
         self.layers.chosen.connect(self._on_chosen)

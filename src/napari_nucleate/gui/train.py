@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, QUrl
 from qtpy.QtWidgets import (
     QCheckBox,
-    QFrame,
     QGroupBox,
     QHBoxLayout,
     QLabel,
-    QScrollArea,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -30,7 +27,7 @@ from napari_nucleate.core.events import (
 from napari_nucleate.core.predict import Tiling
 from napari_nucleate.gui.chart import LearningChart
 from napari_nucleate.gui.diagnosis import DiagnosisButton
-from napari_nucleate.gui.dock import column, on_click
+from napari_nucleate.gui.dock import column, on_click, scrolling
 from napari_nucleate.gui.job import Ending, Failed, Stopped
 from napari_nucleate.gui.models import Models
 from napari_nucleate.gui.recipe_form import RecipeForm
@@ -271,22 +268,11 @@ class TrainDock(QWidget):
         rows.addWidget(self.views)
         rows.addWidget(self.zooms)
         rows.addWidget(self.why_predict)
-        inside = QWidget()
-        layout = QVBoxLayout(inside)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(8)
+        layout = scrolling(self)
         for group in (recipe, learn, rest, self._history):
             layout.addWidget(group)
         layout.addWidget(DiagnosisButton(self.session.viewer), 0, Qt.AlignmentFlag.AlignLeft)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(scroll)
 
 
 def started_in_words(event: Started) -> str:

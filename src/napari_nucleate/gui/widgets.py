@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from qtpy.QtCore import QObject, QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -33,6 +33,27 @@ def follow(owner: QObject, emitter: Any, callback: Callable[..., Any]) -> None:
     """Call back on a napari event, until the Qt object `owner` is destroyed."""
     emitter.connect(callback)
     owner.destroyed.connect(lambda: emitter.disconnect(callback))
+
+
+class _Calm(QObject):
+    """Keeps the wheel from changing values while the person scrolls past."""
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if (
+            event is not None
+            and event.type() == QEvent.Type.Wheel
+            and isinstance(watched, QWidget)
+            and not watched.hasFocus()
+        ):
+            event.ignore()
+            return True
+        return False
+
+
+def calm(widget: QWidget) -> None:
+    """Let the wheel change a widget's value only after it was clicked: docks scroll."""
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_Calm(widget))
 
 
 class LayerCombo(QComboBox):
@@ -72,6 +93,7 @@ class LayerCombo(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(12)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        calm(self)
         for emitter in ("inserted", "removed", "reordered"):
             follow(self, getattr(viewer.layers.events, emitter), self.refresh)
         self.currentIndexChanged.connect(self._on_index)
