@@ -424,8 +424,8 @@ class Monkey(Window):
     def draw_box(self) -> None:
         """Draw a box around something known."""
         boxes, source = self.session.boxes, self.session.source
-        if boxes is None or source is None:
-            return
+        if boxes is None or source is None or self.viewer.dims.ndisplay == 3:
+            return  # nobody can draw one in 3D
         spot = self._spot()
         if spot is not None:
             corners = np.tile(np.array(spot, float), (4, 1))

@@ -74,7 +74,7 @@ class Errors:
     def __init__(self) -> None:
         from napari.utils.notifications import NotificationSeverity, notification_manager
 
-        self.found: list[str] = []
+        self.found: list[tuple[str, str]] = []
         self.sentences = Counter[str]()
         self._severe = (NotificationSeverity.ERROR,)
         notification_manager.notification_ready.connect(self._on_notification)
@@ -85,14 +85,14 @@ class Errors:
 
     def _on_notification(self, note: Any) -> None:
         if note.severity in self._severe:
-            self.found.append(f"shown: {note.message}")
+            self.found.append(("exceptions", f"shown: {note.message}"))
         else:
             self.sentences[str(note.message)] += 1
 
     def _on_exception(self, kind: Any, error: Any, trace: Any) -> None:
         text = "".join(traceback.format_exception(kind, error, trace))
         print(text, file=sys.stderr, flush=True)
-        self.found.append(text[-1800:])
+        self.found.append((_whose(trace), text[-1800:]))
 
     def on_ended(self, ending: Any) -> None:
         """See how a job of the window ended: errors that are no sentences weren't expected."""
@@ -100,7 +100,15 @@ class Errors:
 
         error = getattr(ending, "error", None)
         if error is not None and not isinstance(error, NucleateError):
-            self.found.append("".join(traceback.format_exception(error))[-1800:])
+            text = "".join(traceback.format_exception(error))[-1800:]
+            self.found.append(("exceptions", text))
+
+
+def _whose(trace: Any) -> str:
+    """The count that an uncaught error belongs to: napari's own, if no code of ours had a part."""
+    files = [frame.filename for frame in traceback.extract_tb(trace)]
+    ours = any("napari_nucleate" in file or "monkey" in file for file in files)
+    return "exceptions" if ours or not files else "naparis"
 
 
 class Window:
@@ -228,8 +236,8 @@ class Window:
         except Exception:  # noqa: BLE001  the monkey's own calls are clicks: whatever they raise is a failure
             self._fail("exceptions", act.__name__, traceback.format_exc()[-1800:])
             self._resynchronise()
-        for error in self.errors.found[before:]:
-            self._fail("exceptions", act.__name__, error)
+        for kind, error in self.errors.found[before:]:
+            self._fail(kind, act.__name__, error)
         self.count += 1
 
     def _fail(self, kind: str, act: str, what: str, count: int = 1) -> None:
@@ -416,8 +424,8 @@ class Window:
                 self._fail(wrong.kind, what.__name__, str(wrong), wrong.count)
             except Exception:  # noqa: BLE001  as in `step`
                 self._fail("exceptions", what.__name__, traceback.format_exc()[-1800:])
-        for error in self.errors.found[before:]:
-            self._fail("exceptions", "finish", error)
+        for kind, error in self.errors.found[before:]:
+            self._fail(kind, "finish", error)
 
     def _annotate_again(self) -> None:
         if self.session.source is not None:
