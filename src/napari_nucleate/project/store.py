@@ -336,8 +336,7 @@ class Store:
             return read_boxes(self.boxes_file) if self.boxes_file.is_file() else {}
         except DamagedError as error:
             raise DamagedError(
-                f"{self.boxes_file} is damaged; put an earlier copy of it back, or remove it and "
-                "draw the boxes again."
+                f"{error} Put an earlier copy of it back, or remove it and draw the boxes again."
             ) from error
 
     def save_prediction(
