@@ -470,7 +470,7 @@ def test_previews_of_large_pyramids_show_what_is_seen(make_napari_viewer):
     session.choose_layer(layer, "YX", 2)
     layer._data_level = 2
     layer.corner_pixels = np.array([[192, 192], [255, 255]])  # the last quarter, of 256 pixels
-    rows, columns = session.eye._visible(session.source)
+    rows, columns = session.eye._visible(session.source, session.ref(session.current))
     assert min(rows.stop, columns.stop) > 4000
 
 
