@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from napari_nucleate.core.samples import NucleiSample
+from napari_nucleate.gui.ending import ending_in_order
+from napari_nucleate.gui.launch import open_docks
 from napari_nucleate.io.write import write_image
 from napari_nucleate.project.lock import OWNER
 from napari_nucleate.project.store import Store
@@ -120,3 +122,23 @@ def test_a_training_is_kept_to_go_on_with_where_all_processes_are_asked(window):
     snapshot = store.load_snapshot(store.interrupted())
     assert snapshot.progress.step > 3
     assert (store.load_annotation("0") == 5).sum() == 63
+
+
+def test_as_a_plugin_it_changes_no_signals(make_napari_viewer):
+    def handlers():
+        return [signal.getsignal(getattr(signal, name)) for name in ("SIGTERM", "SIGHUP", "SIGINT")]
+
+    before = handlers()
+    open_docks(make_napari_viewer())
+    assert handlers() == before
+
+
+def test_what_is_ignored_stays_so_and_all_is_as_before_at_the_end(qapp):
+    before = signal.getsignal(signal.SIGTERM), signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ending_in_order():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not before[0]
+        assert signal.getsignal(signal.SIGTERM) is before[0]
+    finally:
+        signal.signal(signal.SIGHUP, before[1])
