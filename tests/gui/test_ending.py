@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QEventLoop
 
 from napari_nucleate.core.samples import NucleiSample
+from napari_nucleate.gui import ending
 from napari_nucleate.gui.ending import ending_in_order
 from napari_nucleate.gui.launch import open_docks
 from napari_nucleate.io.write import write_image
@@ -142,3 +145,11 @@ def test_what_is_ignored_stays_so_and_all_is_as_before_at_the_end(qapp):
         assert signal.getsignal(signal.SIGTERM) is before[0]
     finally:
         signal.signal(signal.SIGHUP, before[1])
+
+
+def test_a_signal_is_handled_while_only_qt_runs(qapp, monkeypatch):
+    loop = QEventLoop()
+    monkeypatch.setattr(ending, "end", loop.quit)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with ending_in_order():
+        loop.exec()

@@ -1,19 +1,19 @@
 """The window ends as if it had been closed where the system asks: logout, kill, a cluster, Ctrl+C.
 
 Only the window that `nucleate` opened itself: a plugin doesn't change what signals do to napari.
-Python calls what handles a signal when it runs next, and in Qt's loop it may not run for long. So
-each signal writes a byte to a socket, and Qt calls a method of ours when there is one to read.
-napari does the same for Ctrl+C while it runs, with a socket of its own, and wakes Python as well.
+Python calls what handles a signal when it runs next, and in Qt's loop it may not run for long. So a
+timer has it run a few times a second, on all systems alike. (A socket that signals write to would
+do, too, and napari has one while it runs; but nothing here talks through sockets, see
+docs/security.md.)
 """
 
 from __future__ import annotations
 
 import signal
-import socket
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSocketNotifier, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_nucleate.gui.session import Session
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGBREAK")
 """Names of signals by which the system, or a person in a terminal, ends a program."""
+EVERY = 200
+"""Milliseconds that a signal waits at most."""
 
 
 @contextmanager
@@ -35,21 +37,16 @@ def ending_in_order() -> Iterator[None]:
     """
     asked = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     asked = [one for one in asked if signal.getsignal(one) not in (None, signal.SIG_IGN)]
-    sender, receiver = socket.socketpair()
-    with sender, receiver:
-        for end in (sender, receiver):
-            end.setblocking(False)
-        waker = QSocketNotifier(receiver.fileno(), QSocketNotifier.Type.Read)
-        waker.activated.connect(lambda *_: _emptied(receiver))
-        before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-        handlers = {one: signal.signal(one, _on_signal) for one in asked}
-        try:
-            yield
-        finally:
-            for one, handler in handlers.items():
-                signal.signal(one, handler)
-            signal.set_wakeup_fd(before)
-            waker.setEnabled(False)
+    timer = QTimer()
+    timer.timeout.connect(_let_python_run)
+    timer.start(EVERY)
+    handlers = {one: signal.signal(one, _on_signal) for one in asked}
+    try:
+        yield
+    finally:
+        timer.stop()
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
 
 
 def end() -> None:
@@ -78,7 +75,5 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     QTimer.singleShot(0, end)
 
 
-def _emptied(receiver: socket.socket) -> None:
-    """Read what signals wrote; that Python runs is all that it is for."""
-    with suppress(BlockingIOError):
-        receiver.recv(64)
+def _let_python_run() -> None:
+    """Nothing: Python handles signals before it."""
