@@ -23,7 +23,6 @@ from napari_nucleate.gui.axes import MADE
 from napari_nucleate.gui.dock import rows
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.layers import LayerSource, guess_axes
-from napari_nucleate.gui.project_menu import ProjectMenu
 from napari_nucleate.gui.widgets import GatedButton, LayerCombo, Sentence, follow
 from napari_nucleate.project.model import HUMAN
 from napari_nucleate.project.plan import Gate
@@ -63,7 +62,6 @@ class ImageChooser(QWidget):
         self.grey = QRadioButton("as grey")
         self.question = Sentence()
         self.use = GatedButton("Use this image", "Work on this image from now on.")
-        self.project = ProjectMenu(session)
         self.summary = Sentence()
         self._groups = [_exclusive(self.two, self.three), _exclusive(self.channels, self.grey)]
         self._lay_out()
@@ -142,10 +140,7 @@ class ImageChooser(QWidget):
         layout.addLayout(form)
         layout.addWidget(self._colours)
         layout.addWidget(self.summary)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.use, 1)
-        buttons.addWidget(self.project, 1)
-        layout.addLayout(buttons)
+        layout.addWidget(self.use)
         grid = QGridLayout(self._axes_row)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(4)

@@ -41,8 +41,8 @@ class Scrolling(QScrollArea):
         super().__init__()
         inside = QWidget()
         self.rows = QVBoxLayout(inside)
-        self.rows.setContentsMargins(6, 6, 6, 6)
-        self.rows.setSpacing(8)
+        self.rows.setContentsMargins(6, 2, 6, 2)
+        self.rows.setSpacing(6)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -66,6 +66,7 @@ def scrolling(dock: QWidget) -> QVBoxLayout:
     scroll = Scrolling()
     whole = QVBoxLayout(dock)
     whole.setContentsMargins(0, 0, 0, 0)
+    whole.setSpacing(0)
     whole.addWidget(scroll)
     return scroll.rows
 

@@ -80,8 +80,14 @@ class Keeper(QObject):
     ----------
     session : Session
         Whose work is kept.
+
+    Signals
+    -------
+    told
+        `pending` or `failure` may be another now.
     """
 
+    told = Signal()
     _written = Signal()
 
     def __init__(self, session: Session) -> None:
@@ -98,6 +104,22 @@ class Keeper(QObject):
         self._timer = self._timed(self._begin)
         self._copier = self._timed(self._copy)
         self._written.connect(self._settle)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to keep: somebody painted, or trained a model."""
+        state = self._session.state
+        return bool(state.rounds or self._painted or state.keys(*HUMAN))
+
+    @property
+    def pending(self) -> bool:
+        """Whether something isn't written yet."""
+        return self._changed or self._copying is not None or bool(self._writing)
+
+    @property
+    def failure(self) -> str:
+        """Why what isn't written couldn't be; empty where nothing was tried in vain."""
+        return self._failure
 
     def touch(self, *painted: str) -> None:
         """Note that the state changed, and which images were painted on, anywhere."""
@@ -122,6 +144,7 @@ class Keeper(QObject):
         self._painted, self._since, self._copying = {}, None, None
         self._changed = self._boxes = False
         self._failure = ""
+        self.told.emit()
 
     def flush(self) -> None:
         """Write what changed, now. What can't be written is said, and tried again."""
@@ -175,6 +198,7 @@ class Keeper(QObject):
         self._since = now if self._since is None else self._since
         left = LATEST - round(1000 * (now - self._since))
         self._timer.start(max(0, min(pause, left)) if pause < LATEST else pause)
+        self.told.emit()
 
     def _begin(self) -> None:
         if self._copying is not None or self._writing:
@@ -191,6 +215,7 @@ class Keeper(QObject):
             work = next(self._copying)
         except StopIteration:
             self._copying = None
+            self.told.emit()
             return
         except Exception:
             self._copying = None
@@ -202,11 +227,10 @@ class Keeper(QObject):
     def _work(self) -> Iterator[_Work | None]:
         """Copy what changed, a band at a time, and give it then; nothing where nothing is kept."""
         session = self._session
-        state, source = session.state, session.source
+        source = session.source
         # Layers that were removed come back: what wasn't written of them is still to be.
         layer, shapes = session.life.kept("annotation"), session.life.kept("boxes")
-        unseen = not state.rounds and not self._painted and not state.keys(*HUMAN)
-        if not self._changed or unseen or session.store.locked:
+        if not self._changed or not self.begun or session.store.locked:
             return
         self._changed, self._since = False, None
         painted, moved = {}, self._boxes
@@ -270,6 +294,7 @@ class Keeper(QObject):
                 show_warning(f"Not saved: {why}{self._failure}")
             if not isinstance(error, NucleateError):
                 unforeseen = error
+        self.told.emit()
         if unforeseen is not None:
             raise unforeseen
 

@@ -14,6 +14,7 @@ from napari_nucleate.gui.choose import ImageChooser
 from napari_nucleate.gui.dock import column, on_click, reasons, rows, scrolling
 from napari_nucleate.gui.fields import Choice
 from napari_nucleate.gui.images_table import ImagesTable
+from napari_nucleate.gui.project_bar import ProjectBar
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.suggesting import Suggester
 from napari_nucleate.gui.taking import fitting, take_labels
@@ -49,6 +50,7 @@ class LabelDock(QWidget):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.session = session_of(viewer)
+        self.project = ProjectBar(self.session)
         self.chooser = ImageChooser(viewer, self.session)
         self.table = ImagesTable()
         self.counts = Sentence()
@@ -133,6 +135,8 @@ class LabelDock(QWidget):
         layout.addWidget(choose)
         layout.addWidget(images, 1)
         layout.addWidget(paint)
+        # Above of what scrolls: always seen.
+        self.layout().insertWidget(0, self.project)
 
     def _on_layers(self, event: object = None) -> None:
         """Open the button where there is a layer to take labels of."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, Signal
+from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari import Viewer
     from napari.layers import Layer
+    from qtpy.QtGui import QPaintEvent
 
     from napari_nucleate.project.plan import Gate
 
@@ -214,3 +216,23 @@ class Sentence(QLabel):
         self.setStyleSheet(style)
         self.setText(text)
         self.setVisible(bool(text))
+
+
+class Elided(QLabel):
+    """A line of text that is cut in its middle where there is no room for all of it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+
+    def minimumSizeHint(self) -> QSize:
+        """It gives way to what is beside it."""
+        return QSize(4 * self.fontMetrics().averageCharWidth(), super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw as much of the text as fits."""
+        del event
+        room = self.contentsRect()
+        cut = Qt.TextElideMode.ElideMiddle
+        shown = self.fontMetrics().elidedText(self.text(), cut, room.width())
+        QPainter(self).drawText(room, self.alignment(), shown)
