@@ -11,6 +11,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Preview, Validated
 from napari_nucleate.core.recipe import Epochs, Optimisation, Recipe, Steps, UNet
 from napari_nucleate.gui.correct import CorrectDock
+from napari_nucleate.gui.edits import why_not
 from napari_nucleate.gui.job import Failed
 from napari_nucleate.gui.label import LabelDock
 from napari_nucleate.gui.launch import open_docks
@@ -188,6 +189,23 @@ def test_strokes_on_the_layer_of_a_former_project_concern_nobody(work):
     assert not session.state.keys("labelled")
     layer.paint((int(session.current[-1]), 40, 40), 3)
     assert session.state.keys("labelled") == [session.current]
+
+
+def test_nobody_paints_on_the_layer_of_a_former_project(work):
+    session, former = work.session, work.session.annotation
+    drawn = session.boxes
+    other = work.viewer.add_image(np.zeros((2, 64, 64)), name="other")
+    session.choose_layer(other, "NYX", 2)
+    assert not former.editable
+    assert not drawn.editable
+    assert former.name == "annotation of nuclei"
+    assert "locked" in why_not(session, former)
+    assert session.annotate().name == "annotation"
+    session.choose_layer(work.layer, "NYX", 2)  # the same image, in a project of its own
+    again = session.annotate()
+    assert again is not former
+    assert again.editable
+    assert again.mode == "paint"
 
 
 # -- moved -------------------------------------------------------------------------------------

@@ -80,6 +80,14 @@ class LayerLife:
         self._pixels.clear()
         self._follow(source)
 
+    def leave(self, project: str) -> None:
+        """Lock what was painted on for a project that is left: nobody would keep more of it."""
+        for role in ("annotation", "boxes"):
+            layer: Labels | Shapes | None = getattr(self._session, role)
+            if layer is not None:
+                layer.editable = False
+                layer.name = f"{layer.name} of {project}"
+
     def watch(self, role: Role, layer: Layer) -> None:
         """Follow a layer that was made for the image."""
         if isinstance(layer, Labels):

@@ -288,12 +288,13 @@ class Session(QObject):
         self.keeper.finish()
         self.store.close()
         self.undoing.forget(self.annotation)
+        self.life.leave(self.state.name)
         self.source, self.state, self.store = source, state, store
         self._refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
         self.trainings.forget()
         self.judgements.forget()
         self.keeper.forget()
-        # Layers of the former image stay in the viewer, they are the person's; new ones are made.
+        # Layers of the former image stay in the viewer, to look at and to copy; new ones are made.
         self.annotation = self.boxes = self.prediction = self.preview = None
         self.checks.begin()
         self.life.work_on(source)
