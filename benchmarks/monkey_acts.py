@@ -431,6 +431,7 @@ class Monkey(Window):
             corners = np.tile(np.array(spot, float), (4, 1))
             corners[1:3, -2] += self.random.integers(4, 30)
             corners[2:, -1] += self.random.integers(4, 30)
+            boxes.visible = True  # nobody draws on what isn't seen
             boxes.add_rectangles(corners)
 
     def delete_box(self) -> None:
