@@ -8,6 +8,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication
 from skimage.io import imread
 
+from napari_nucleate.cli.projects import images_of
 from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.errors import NucleateError
@@ -152,6 +153,8 @@ def test_they_come_back_with_all_that_was_made(make_napari_viewer, qtbot, sessio
     session.judgements.judge(["b"], accept=True)
     before = session.state
     assert before.view.shapes == tuple(SHAPES.values())
+    for key, ref in zip(SHAPES, images_of(before, list(SHAPES)), strict=True):  # without a window
+        np.testing.assert_array_equal(ref.read()[0], PIXELS[key])
     session.close()
 
     viewer = make_napari_viewer()

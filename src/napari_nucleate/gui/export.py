@@ -73,6 +73,9 @@ class ExportDock(QWidget):
     def _fill(self) -> None:
         self.labels.setToolTip("The label layers to write.")
         self.labels.setFixedHeight(96)
+        self.files.setToolTip(
+            "Images of several sizes are written one by one: a TIFF has one size."
+        )
         self.image.setToolTip("Intensities of objects are measured on this image.")
         self.folder.setPlaceholderText("A folder; it is made if needed")
         self.table.setChecked(True)
