@@ -42,9 +42,9 @@ def test_labels_painted_sparsely_are_written_as_read(project, qtbot, tmp_path, o
     # Who took a prediction over to correct it looked at all of the image: no stroke is background.
     (item,) = (i for i in project.session.state.items if i.key == "nuclei_n1")
     project.session.set_items(item.model_copy(update={"status": "corrected"}))
-    np.testing.assert_array_equal(project.session.objects_painted()[1], painted[1])
+    np.testing.assert_array_equal(project.session.painting.objects()[1], painted[1])
     project.viewer.layers.remove(project.layer)
-    np.testing.assert_array_equal(project.session.objects_painted()[1], painted[1])
+    np.testing.assert_array_equal(project.session.painting.objects()[1], painted[1])
     pixels, objects = written("other")  # the rule is that of the session's own layer
     np.testing.assert_array_equal(pixels, painted[1])
     assert [label for _, label in objects] == ["1", "2", "5"]

@@ -261,7 +261,7 @@ def test_a_stroke_whose_state_was_lost_in_a_crash_comes_back(project):
     session.store.save_annotation("nuclei_n4", session.painted("nuclei_n4"))
     state = session.store.load_state()
     assert state.item("nuclei_n4").status == "unlabelled"
-    session.open(session.source, state, session.store)
+    session.projects.open(session.source, state, session.store)
     assert session.state.item("nuclei_n4").status == "labelled"
 
 

@@ -164,7 +164,7 @@ def test_a_removed_preview_stays_away_until_the_next_training(work, qtbot):
     session.job.happened.emit(event)
     assert session.preview is None
     assert session.eye() is None
-    session.watch_training()
+    session.results.watch_training()
     assert session.preview in work.viewer.layers
 
 

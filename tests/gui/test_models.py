@@ -31,7 +31,7 @@ def dock(project):
 
 
 def history(project, *entries):
-    project.session._set(project.session.state.model_copy(update={"rounds": entries}))
+    project.session.set_state(project.session.state.model_copy(update={"rounds": entries}))
 
 
 def cells(models):

@@ -154,7 +154,7 @@ def test_a_project_of_the_command_line_is_shown_too(make_napari_viewer, qtbot, i
 
 def test_a_second_window_only_looks_on(make_napari_viewer, qtbot, left, monkeypatch):
     said = []
-    monkeypatch.setattr("napari_nucleate.gui.session.show_warning", said.append)
+    monkeypatch.setattr("napari_nucleate.gui.projects.show_warning", said.append)
     session = opened(make_napari_viewer, qtbot, left.store.folder)
     before = session.store.load_state()
     other = opened(make_napari_viewer, qtbot, left.store.folder)
@@ -265,7 +265,7 @@ def test_a_damaged_state_is_the_one_before_and_what_was_painted_since_is_there(
     make_napari_viewer, qtbot, left, monkeypatch
 ):
     said = []
-    monkeypatch.setattr("napari_nucleate.gui.session.show_warning", said.append)
+    monkeypatch.setattr("napari_nucleate.gui.projects.show_warning", said.append)
     with Store(left.store.folder) as store:
         store.save_annotation("c", TRUTH[2])
         store.save_state(store.load_state().mark("c", "labelled"))

@@ -38,7 +38,7 @@ def test_the_tooltip_of_a_prediction_is_text(project):
     project.viewer.window.add_dock_widget(dock)
     project.predict(n1=0.5)
     item = project.session.state.item("nuclei_n1").model_copy(update={"reason": PICTURE})
-    project.session._set(project.session.state.replace(item))
+    project.session.set_state(project.session.state.replace(item))
     tip = dock.ranking.index(0, 0).data(TIP)
     assert "img" in tip
     assert not Qt.mightBeRichText(tip)
@@ -55,7 +55,7 @@ def test_the_link_to_a_models_folder_is_nothing_else(project):
     dock = TrainDock(project.viewer)
     project.viewer.window.add_dock_widget(dock)
     entry = RoundEntry(number=0, model="<img src='x'>&quot;", human=1, pseudo=0, seconds=1)
-    project.session._set(project.session.state.model_copy(update={"rounds": (entry,)}))
+    project.session.set_state(project.session.state.model_copy(update={"rounds": (entry,)}))
     text = dock.folder.text()
     assert text.count("<") == 2
     assert "&lt;img" in text

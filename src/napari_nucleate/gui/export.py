@@ -194,7 +194,7 @@ class ExportDock(QWidget):
             source = source.sized_as(of)
         scores = scores_of(session, layer)
         if layer is session.annotation:
-            source = replace(source, stack=replace(source.stack, data=session.objects_painted()))
+            source = replace(source, stack=replace(source.stack, data=session.painting.objects()))
         return LabelExport(source, of, scores)
 
     def _ndim(self, layer: Layer) -> NDim:

@@ -187,7 +187,7 @@ class LayerLife:
     def _put(self, source: LayerSource) -> None:
         """Let the session read the same images from another source."""
         self._follow(source)
-        self._session.read_from(source)
+        self._session.projects.read_from(source)
 
     def _on_labels(self, event: Any) -> None:
         """See whether the pixels of a layer of ours were replaced, and by what."""
@@ -254,10 +254,10 @@ class LayerLife:
         now = self._geometry = geometry_of(source.layer)
         if now["units"] != before["units"] or (now["scale"] != before["scale"]).any():
             source = source.again()
-            session.read_from(source)
+            session.projects.read_from(source)
         geometry = source.geometry()
         for role in ("annotation", "boxes", "prediction"):
             layer: Labels | Shapes | None = getattr(session, role)
             if layer is not None:
                 lay(layer, geometry)
-        session.lay_preview()
+        session.results.lay_preview()

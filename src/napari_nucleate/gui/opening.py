@@ -57,7 +57,7 @@ def open_project(viewer: Viewer, folder: Path) -> None:
         source = add_project(session.viewer, state)
         undone.callback(session.viewer.layers.remove, source.layer)
         open_docks(session.viewer)  # they show what happens from now on
-        session.open(source, state, store)
+        session.projects.open(source, state, store)
         undone.pop_all()
     if gone and not store.locked:  # else it is asked the next time again
         store.save_state(session.state)

@@ -162,7 +162,7 @@ class ProjectMenu(QPushButton):
             open_project(session.viewer, folder)
         else:
             store.claim()
-            session.go_on_in(store)
+            session.projects.go_on_in(store)
         show_info(f"The project is now in {folder}; {before.folder} stays as it was.")
 
     def _begin_in(self, store: Store) -> None:
@@ -170,7 +170,7 @@ class ProjectMenu(QPushButton):
         session, folder = self._session, store.folder
         check_copy(session.store.folder, folder)
         store.claim()
-        session.go_on_in(store)
+        session.projects.go_on_in(store)
         session.keeper.touch(*session.state.keys(*HUMAN))
         session.keeper.flush()
         if store.exists:  # else what refused it was said

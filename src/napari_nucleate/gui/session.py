@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +12,7 @@ from qtpy.QtWidgets import QApplication
 from napari_nucleate.core.annotation import Annotation, Known, annotate
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction, Preview, Trained, Warned
-from napari_nucleate.core.images import same_size
 from napari_nucleate.core.loading import load_torch
-from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.active import Finisher
 from napari_nucleate.gui.changes import Changes
 from napari_nucleate.gui.checking import Checks
@@ -25,31 +21,24 @@ from napari_nucleate.gui.eye import Eye
 from napari_nucleate.gui.job import Ending, Failed, Job
 from napari_nucleate.gui.judgements import Judgements
 from napari_nucleate.gui.keeping import Keeper
-from napari_nucleate.gui.layers import (
-    Colour,
-    LayerSource,
-    add_annotation,
-    add_boxes,
-    boxes_of,
-    file_of,
-    lay,
-)
+from napari_nucleate.gui.layers import boxes_of
 from napari_nucleate.gui.life import LayerLife
 from napari_nucleate.gui.notices import show_warning
-from napari_nucleate.gui.shown import show_prediction, show_preview
+from napari_nucleate.gui.painting import Painting
+from napari_nucleate.gui.projects import Projects
+from napari_nucleate.gui.reading import Kept, read_labels
+from napari_nucleate.gui.results import Results
 from napari_nucleate.gui.strokes import Strokes
 from napari_nucleate.gui.trainings import Trainings
 from napari_nucleate.gui.undoing import Undoing
-from napari_nucleate.gui.viewpoint import face, frame, look_again
-from napari_nucleate.io.boxes import check_boxes
+from napari_nucleate.gui.viewpoint import face, frame
 from napari_nucleate.project import run
-from napari_nucleate.project.copying import renamed
-from napari_nucleate.project.model import PAINTED, WAITING, Item, State, rule_of
+from napari_nucleate.project.model import WAITING, Item, State, rule_of
 from napari_nucleate.project.plan import Gate, Plan, Situation, plan
 from napari_nucleate.project.store import Store, new_folder_for
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from napari import Viewer
     from napari.layers import Image, Labels, Shapes
@@ -57,6 +46,8 @@ if TYPE_CHECKING:
 
     from napari_nucleate.core.images import ImageRef, NDim
     from napari_nucleate.core.predict import Tiling
+    from napari_nucleate.core.recipe import Recipe
+    from napari_nucleate.gui.layers import Colour, LayerSource
 
 
 def session_of(viewer: Viewer) -> Session:
@@ -65,49 +56,6 @@ def session_of(viewer: Viewer) -> Session:
     viewer = getattr(viewer, "__wrapped__", viewer)
     window = viewer.window._qt_window  # noqa: SLF001
     return window.findChild(Session) or Session(viewer)
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """A prediction of before: what became of it since is in the state."""
-
-    prediction: Prediction
-
-
-def _kept(store: Store, keys: Sequence[str]) -> Generator[_Kept | Warned, None, None]:
-    """Read predictions; in a thread."""
-    for key in keys:
-        try:
-            prediction = store.load_prediction(key)
-        except NucleateError as error:
-            yield Warned(str(error))
-            continue
-        if prediction is not None:
-            yield _Kept(prediction)
-
-
-def _labels(store: Store, state: State, refs: Sequence[ImageRef]) -> dict[str, NDArray[np.int32]]:
-    """Read what is painted on images, to paint it again.
-
-    Raises
-    ------
-    NucleateError
-        Naming a file that is gone, damaged or of another image.
-    """
-    found, statuses = {}, {item.key: item.status for item in state.items}
-    for ref in refs:
-        kept = store.load_annotation(ref.key) if ref.key in statuses else None
-        file = store.folder / "annotations" / f"{ref.key}.tif"
-        if kept is not None:
-            if not same_size(kept.shape, ref.shape):
-                raise NucleateError(
-                    f"{file} has the shape {kept.shape}, its image {ref.shape}; put the one back "
-                    "that was there."
-                )
-            found[ref.key] = kept
-        elif statuses.get(ref.key) in PAINTED:
-            raise NucleateError(f"The labels of {ref.key} are gone; put {file} back.")
-    return found
 
 
 class Session(QObject):
@@ -142,8 +90,6 @@ class Session(QObject):
         self.job.happened.connect(self._on_event)
         self.job.ended.connect(self._on_ended)
         self._refs: dict[str, ImageRef] = {}
-        # Where the preview lies: its image, and the pixel that it begins at.
-        self._previewed: tuple[ImageRef, tuple[int, ...]] | None = None
         self.life = LayerLife(self)
         self.eye = Eye(self)
         self.changes = Changes(self)
@@ -152,6 +98,9 @@ class Session(QObject):
         self.strokes = Strokes(self)
         self._finisher = Finisher(viewer)
         self.undoing = Undoing(self)
+        self.projects = Projects(self)
+        self.painting = Painting(self)
+        self.results = Results(self)
         self.trainings = Trainings(self)
         self.checks = Checks(self)
         self.drops = Drops(self)
@@ -211,121 +160,18 @@ class Session(QObject):
         """Name of the image that the sliders point at; empty without an image layer."""
         return self.source.in_view(self.viewer).key if self.source else ""
 
+    def read(self, source: LayerSource) -> None:
+        """Read images from a layer from now on; tells nobody."""
+        self.source = source
+        self._refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
+
     # -- Label --------------------------------------------------------------------------
 
     def choose_layer(
         self, layer: Image, axes: str, ndim: NDim, colour: Colour | None = None
     ) -> None:
-        """Work on an image layer from now on; a new project begins where it is another one.
-
-        Raises
-        ------
-        NucleateError
-            If something runs, or the axes don't fit.
-        """
-        self.need_rest()
-        source = LayerSource.of(layer, axes, ndim, colour)
-        refs = source.stack.images(ndim)
-        recipe = self.state.recipe.model_copy(
-            update={"ndim": ndim, "channels": source.stack.n_channels}
-        )
-        state = State(
-            name=layer.name,
-            known=self.state.known,
-            recipe=Recipe.parse(recipe.model_dump()),
-            self_training=self.state.self_training,
-            items=tuple(Item(key=ref.key, source=file_of(layer, ref)) for ref in refs),
-            view=source.view(colour),
-        )
-        self._work_on(source, state, Store(new_folder_for(layer.name)))
-        self.changed.emit()
-
-    def open(self, source: LayerSource, state: State, store: Store) -> None:
-        """Go on with a project whose image layer is in the viewer; its labels are painted again.
-
-        Parameters
-        ----------
-        source : LayerSource
-        state : State
-        store : Store
-            Claimed already, or locked: then nothing can be painted.
-
-        Raises
-        ------
-        NucleateError
-            If something runs, or labels or boxes are gone, damaged or of another image; the former
-            project goes on then.
-        """
-        self.need_rest()
-        refs = source.stack.images(source.ndim)
-        check_boxes(store.boxes_file, store.load_boxes(), {ref.key for ref in refs}, source.ndim)
-        state = run.recovered(state, store)
-        kept = _labels(store, state, refs)
-        self._work_on(source, state, store)
-        self.trainings.interrupted = store.interrupted()
-        if kept:
-            layer = self._annotate(kept)
-            layer.mode, layer.editable = "pan_zoom", not store.locked
-            # What was painted right before a crash may be told by its file alone.
-            self.strokes.refresh(*kept)
-        self._need_boxes()
-        look_again(self.viewer, state.view)
-        self.changed.emit()
-        for said in filter(None, (store.restored, store.locked)):
-            show_warning(said)
-        predicted = [item.key for item in state.ranked()]
-        if predicted:
-            self.start("opening", partial(_kept, store, predicted))
-
-    def _work_on(self, source: LayerSource, state: State, store: Store) -> None:
-        """Put another project in the place of this one, whose work is written first.
-
-        Raises
-        ------
-        NucleateError
-            If that can't be written; nothing changes then.
-        """
-        self.keeper.finish()
-        self.store.close()
-        self.undoing.forget(self.annotation)
-        self.life.leave(self.state.name)
-        self.source, self.state, self.store = source, state, store
-        self._refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
-        self.trainings.forget()
-        self.judgements.forget()
-        self.keeper.forget()
-        # Layers of the former image stay in the viewer, to look at and to copy; new ones are made.
-        self.annotation = self.boxes = self.prediction = self.preview = None
-        self.checks.begin()
-        self.life.work_on(source)
-        self.eye.look()
-
-    def go_on_in(self, store: Store) -> None:
-        """Go on with the same work in a copy of the project; the former folder is let go.
-
-        What was noted while it was copied goes along.
-        """
-        self.keeper.flush()
-        before, self.store = self.store, store
-        before.close()
-        self._set(renamed(self.state, before.folder, store.folder))
-
-    def read_from(self, source: LayerSource) -> None:
-        """Read the same images from other pixels, or with another scale; the project stays."""
-        self.source = source
-        self._refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
-        if self.state.view is not None:
-            now = source.view(None)
-            self.state = self.state.model_copy(
-                update={
-                    "view": self.state.view.model_copy(
-                        update={"scale": now.scale, "units": now.units}
-                    )
-                }
-            )
-        self.keeper.touch()
-        self.eye.look()
-        self.changed.emit()
+        """Work on an image layer from now on, see `Projects.begin`."""
+        self.projects.begin(layer, axes, ndim, colour)
 
     def annotate(self) -> Labels:
         """Make the annotation layer, or select the one there is, ready to paint."""
@@ -335,56 +181,14 @@ class Session(QObject):
         self.life.show_image()
         self.annotation = self.annotation or self.life.back("annotation")
         if self.annotation is None:
-            self._annotate(_labels(self.store, self.state, list(self._refs.values())))
-        return self._ready()
-
-    def _annotate(self, kept: dict[str, NDArray[np.int32]]) -> Labels:
-        """Make the annotation layer, with these labels on it."""
-        source = self.need_source()
-        layer = self.annotation = add_annotation(self.viewer, source)
-        if self.state.known == "sparse":
-            layer.selected_label = 2
-        for key, labels in kept.items():
-            where = layer.data[source.place(self.ref(key))]
-            where[...] = labels.reshape(where.shape)
-        layer.refresh()
-        self.strokes.watch(layer)
-        self.life.watch("annotation", layer)
-        return self._ready()
-
-    def _ready(self) -> Labels:
-        """Select the annotation layer, ready to paint."""
-        self._need_boxes()
-        layer = self.need_annotation()
-        self.viewer.layers.selection.active = layer
-        layer.visible, layer.mode = True, "paint"
-        self.changed.emit()
-        return layer
+            kept = read_labels(self.store, self.state, list(self._refs.values()))
+            return self.painting.make(kept)
+        return self.painting.ready()
 
     def set_known(self, known: Known) -> None:
         """Choose how unpainted pixels count; boxes get a layer to draw rectangles on."""
-        self._set(self.state.model_copy(update={"known": known}))
-        self._need_boxes()
-
-    def _need_boxes(self) -> None:
-        if self.state.known != "boxes" or self.source is None:
-            return
-        self.boxes = self.boxes or self.life.back("boxes")
-        if self.boxes is None:
-            self.boxes = self.viewer.add_shapes(
-                name="known boxes",
-                ndim=len(self.source.shape),
-                face_color="transparent",
-                edge_color="yellow",
-                edge_width=2,
-                **self.source.geometry(),
-            )
-            self.boxes.mode = "add_rectangle"
-            for key, drawn in self.store.load_boxes().items():
-                add_boxes(self.boxes, self.source, self.ref(key), drawn)
-            self.boxes.editable = not self.store.locked
-            self.life.watch("boxes", self.boxes)
-            self.boxes.events.data.connect(self._on_boxes)
+        self.set_state(self.state.model_copy(update={"known": known}))
+        self.painting.need_boxes()
 
     def need_annotation(self) -> Labels:
         """The annotation layer; raises where there is none."""
@@ -397,31 +201,14 @@ class Session(QObject):
         place = self.need_source().place(self.ref(key))
         return np.array(self.need_annotation().data[place])
 
-    def objects_painted(self) -> NDArray[Any]:
-        """What is painted on all images, without strokes that mean background.
-
-        Returns
-        -------
-        ndarray, shape of the annotation layer
-            Its own data where no such strokes are meant, a copy elsewhere.
-        """
-        painted = self.need_annotation().data
-        if self.state.known != "sparse" or self.source is None:
-            return painted
-        painted = np.array(painted)
-        for key in self._refs:
-            part = painted[self.source.place(self.ref(key))]
-            if self._rule_of(key) == "sparse" and part.any():
-                part[...] = annotate(part, "sparse").labels
-        return painted
-
-    def _rule_of(self, key: str) -> Known:
+    def rule_of(self, key: str) -> Known:
+        """How unpainted pixels of an image count."""
         return rule_of(self.state.item(key).status, self.state.known)
 
     def annotation_of(self, key: str) -> Annotation:
         """Labels and known pixels of an image, by the chosen rule."""
         boxes = boxes_of(self.life.kept("boxes"), self.need_source(), self.ref(key))
-        rule = self._rule_of(key)
+        rule = self.rule_of(key)
         try:
             return annotate(self.painted(key), rule, boxes)
         except NucleateError as error:
@@ -439,7 +226,7 @@ class Session(QObject):
             raise NucleateError(
                 f"{key} has painted labels; erase them to confirm that it is empty."
             )
-        self._set(self.state.mark(key, "empty"))
+        self.set_state(self.state.mark(key, "empty"))
         self.strokes.note(key)
 
     def go_to(self, key: str) -> None:
@@ -465,23 +252,7 @@ class Session(QObject):
 
     def set_recipe(self, recipe: Recipe) -> None:
         """Train by another recipe from now on."""
-        self._set(self.state.model_copy(update={"recipe": recipe}))
-
-    def watch_training(self) -> None:
-        """Show what a training will make of what is in view."""
-        self.preview = self.preview or self.life.back("preview")
-        if self.preview is not None:
-            self.preview.visible = True
-        if self.prediction is not None:
-            # Of what an earlier model predicted the colours would mix with it.
-            self.prediction.visible = False
-        self.eye.look()
-        self.eye.normalisation = self.state.recipe.normalisation
-        blank = self.eye.blank()
-        if self.preview is None and blank is not None:
-            # napari takes a third of a second to add a layer: now, while a click is answered, and
-            # not in the middle of a stroke.
-            self._show(blank)
+        self.set_state(self.state.model_copy(update={"recipe": recipe}))
 
     def stop(self) -> None:
         """End what runs at its next event; the best weights are kept."""
@@ -522,7 +293,7 @@ class Session(QObject):
             If something runs.
         """
         self.need_rest()
-        self._set(self.state.use(model))
+        self.set_state(self.state.use(model))
 
     # -- Split and Export ---------------------------------------------------------------
 
@@ -545,7 +316,7 @@ class Session(QObject):
 
     def set_items(self, *items: Item) -> None:
         """Let images have another status from now on."""
-        self._set(self.state.replace(*items))
+        self.set_state(self.state.replace(*items))
 
     def notify(self, error: NucleateError) -> None:
         """Show a sentence to the person, in napari's way."""
@@ -556,7 +327,8 @@ class Session(QObject):
     def _face(self) -> None:
         face(self.viewer)
 
-    def _set(self, state: State) -> None:
+    def set_state(self, state: State) -> None:
+        """Have another state from now on; it is kept, and docks show it."""
         self.state = state
         self.keeper.touch()
         self.changed.emit()
@@ -566,18 +338,12 @@ class Session(QObject):
         if self.job.running:
             raise NucleateError(f"Wait: {self.job.running} is under way; press Stop to end it.")
 
-    def _on_boxes(self) -> None:
-        if self.boxes is None:
-            return
-        self.keeper.touch_boxes()
-        self.changes.note(self.current)
-
     def _on_event(self, event: object) -> None:
         self._note(event)
         if isinstance(event, Prediction | Preview):
-            self._show(event)
-        elif isinstance(event, _Kept):
-            self._show(event.prediction)
+            self.results.show(event)
+        elif isinstance(event, Kept):
+            self.results.show(event.prediction)
         elif isinstance(event, Warned):
             show_warning(event.message)
         self.happened.emit(event)
@@ -622,29 +388,3 @@ class Session(QObject):
         self.keeper.touch()
         self.ended.emit(ending)
         self.changed.emit()
-
-    def _show(self, event: Prediction | Preview) -> None:
-        source = self.source
-        if source is None or event.key not in self._refs:
-            return
-        ref = self.ref(event.key)
-        if isinstance(event, Prediction) and not same_size(event.labels.shape, ref.shape):
-            show_warning(
-                f"The prediction of {event.key} has the shape {event.labels.shape}, its image "
-                f"{ref.shape}; predict it again."
-            )
-        elif isinstance(event, Prediction):
-            before = self.prediction or self.life.back("prediction")
-            self.prediction = show_prediction(self.viewer, source, before, ref, event)
-            if before is None:
-                self.life.watch("prediction", self.prediction)
-        elif not self.life.gone("preview"):  # else the person doesn't want it
-            made, self._previewed = self.preview is None, (ref, event.offset)
-            self.preview = show_preview(self.viewer, source, self.preview, ref, event)
-            if made:
-                self.preview.events.visible.connect(self.eye.look)
-
-    def lay_preview(self) -> None:
-        """Move the preview to where its image lies now."""
-        if self.preview is not None and self._previewed is not None and self.source is not None:
-            lay(self.preview, self.source.geometry_at(*self._previewed))

@@ -164,7 +164,7 @@ class Trainings:
             view=session.eye,
             changed=session.changes,
         )
-        session.watch_training()
+        session.results.watch_training()
         session.job.start("training", work)
         self._learning = name
         session.changes.begin(annotations, session.state.known)
