@@ -48,3 +48,13 @@ def test_a_dock_is_as_wide_as_what_it_holds(qtbot):
     scroll.rows.addWidget(wide)
     qtbot.waitUntil(lambda: scroll.minimumSizeHint().width() > 500)
     assert before < 500
+
+
+def test_a_long_path_widens_no_dock_and_is_in_the_tooltip(qtbot):
+    path = "/a_folder_with_a_long_name" * 12
+    sentence, short = Sentence(f"{path} isn't there."), Sentence("Nothing is there.")
+    for label in (sentence, short):
+        qtbot.addWidget(label)
+    assert sentence.minimumSizeHint().width() < 300
+    assert path in sentence.toolTip()
+    assert not short.toolTip()

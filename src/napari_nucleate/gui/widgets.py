@@ -191,10 +191,15 @@ class GatedButton(QPushButton):
         self.setToolTip(self._tip if gate else plain(gate.why))
 
 
+LONGEST_WORD = 30
+"""Letters of a word that is shown whole, however narrow a dock is."""
+
+
 class Sentence(QLabel):
     """A line of text for the person, wrapped; hidden while there is nothing to say.
 
-    `warn` gives it the colour of warnings in both of napari's themes.
+    `warn` gives it the colour of warnings in both of napari's themes. A word that is too long for
+    one line, such as a path, is cut, and makes no dock wider; the tooltip has all of it.
     """
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
@@ -203,6 +208,14 @@ class Sentence(QLabel):
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.say(text)
+
+    def minimumSizeHint(self) -> QSize:
+        """As wide as usual words."""
+        size, usual = (
+            super().minimumSizeHint(),
+            LONGEST_WORD * self.fontMetrics().averageCharWidth(),
+        )
+        return QSize(min(size.width(), usual), size.height())
 
     def say(self, text: str) -> None:
         """Show a sentence in the colour of other text; empty hides the line."""
@@ -215,6 +228,9 @@ class Sentence(QLabel):
     def _show(self, text: str, style: str) -> None:
         self.setStyleSheet(style)
         self.setText(text)
+        self.setToolTip(
+            plain(text) if len(max(text.split(), key=len, default="")) > LONGEST_WORD else ""
+        )
         self.setVisible(bool(text))
 
 
