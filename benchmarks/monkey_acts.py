@@ -226,8 +226,9 @@ class Monkey(Window):
 
     def _reshaped(self, before: Pixels, now: Pixels) -> str:
         """A correction takes nothing of other objects than those it is about."""
-        told = self.docks["Correct"].said.text()
-        if not told:
+        dock = self.docks["Correct"]
+        # What a split made comes to the dock as soon as it is there, and nothing is said of that.
+        if not dock.said.text() and dock.layers.layer is self.session.annotation:
             return "something was corrected, and nothing said"
         return self._inside(before, now)
 
