@@ -91,6 +91,18 @@ def test_the_first_training_is_gone_on_with_and_rounds_follow(
     assert Store(out).interrupted() == ""
 
 
+def test_without_rounds_the_images_are_predicted_and_it_waits(nucleate, stopped, project):
+    stopped(2, "self-train", project, *ROUNDS)
+    before = Store(project).load_state().rounds
+    nucleate("self-train", project, "--rounds", 0)
+    after = Store(project).load_state()
+    assert after.rounds == before
+    assert all(item.confidence is not None for item in after.items if item.status != "labelled")
+    assert Store(project).interrupted() == "round-1"
+    told = [row["what"] for row in log.read(project)]
+    assert "gone on with" not in told
+
+
 def test_it_may_be_interrupted_again(nucleate, stopped, project):
     stopped(2, "self-train", project, *ROUNDS)
     stopped(4, "self-train", project)

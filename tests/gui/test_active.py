@@ -11,6 +11,8 @@ from napari.utils.interactions import (
     mouse_release_callbacks,
 )
 
+from napari_nucleate.gui.active import staying
+
 
 def mouse(kind, y, x):
     return ReadOnlyWrapper(
@@ -87,3 +89,16 @@ def test_several_selected_layers_stay_selected(project):
     project.predict(n1=0.9)
     assert set(viewer.layers.selection) == selected
     assert viewer.layers.selection.active is None
+
+
+def test_the_active_layer_stays_where_a_layer_can_not_be_added(project):
+    session, viewer = project.session, project.viewer
+    layer = session.annotate()
+
+    def fails(event):
+        raise RuntimeError("another plugin")
+
+    viewer.layers.events.inserted.connect(fails, position="last")
+    with pytest.raises(RuntimeError), staying(viewer):
+        viewer.add_labels(np.zeros((2, 2), int))
+    assert viewer.layers.selection.active is layer

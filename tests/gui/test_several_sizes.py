@@ -15,7 +15,7 @@ from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.instances import Components
 from napari_nucleate.core.samples import NucleiSample
-from napari_nucleate.gui import files
+from napari_nucleate.gui import dropping, files
 from napari_nucleate.gui.choose import describe
 from napari_nucleate.gui.corrections import BORDER, Given, Numbers
 from napari_nucleate.gui.edits import Editor
@@ -354,3 +354,38 @@ def test_volumes_of_several_sizes(make_napari_viewer, tmp_path, ndim):
     assert session.store.load_annotation(key).shape == ((23, 30) if ndim == 2 else (3, 23, 30))
     session.source.show_at(viewer, {"N": 0, "Z": 9})
     assert session.current == keys[2 if ndim == 2 else 0]
+
+
+def test_a_stroke_in_planes_that_a_volume_does_not_have_is_none(make_napari_viewer, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for key, depth in (("a", 3), ("b", 11)):
+        write_image(folder / f"{key}.tif", np.ones((depth, 20, 30), np.uint16), "ZYX")
+    viewer = make_napari_viewer()
+    fill(viewer, read_images(folder))
+    session = session_of(viewer)
+    session.choose_layer(viewer.layers[0], "NZYX", 3)
+    session.annotate().data_setitem(tuple(np.array([at]) for at in (0, 9, 5, 5)), 2)
+    session.keeper.flush()
+    assert not session.keeper.begun
+    assert not session.store.exists
+
+
+def test_label_layers_know_the_sizes_when_another_project_is_begun(session):
+    layer, shapes = session.annotate(), list(SHAPES.values())
+    predict(session, "a")
+    prediction = session.prediction
+    other = session.viewer.add_image(np.ones((2, 9, 9)), name="other")
+    session.choose_layer(other, "NYX", 2)
+    for former in (layer, prediction):
+        refs = LayerSource.of(former, "NYX", 2).stack.images(2)
+        assert [ref.shape for ref in refs] == shapes
+
+
+def test_a_folder_of_very_many_files_is_left_to_napari(
+    make_napari_viewer, qtbot, images, monkeypatch
+):
+    monkeypatch.setattr(dropping, "MOST", 2)
+    assert dropping._several_sizes(images) == []
+    monkeypatch.setattr(dropping, "MOST", 3)
+    assert len(dropping._several_sizes(images)) == 3

@@ -49,7 +49,7 @@ def test_the_state_before_is_used_with_what_was_painted_since(project, content):
     store = Store(project)
     assert store.load_state().keys("labelled") == ["a", "b"]
     assert f"{STATE} is damaged: the state kept before it" in store.restored
-    assert f"The damaged file will stay, as {ASIDE}." in store.restored
+    assert f"the damaged file is kept as {ASIDE}." in store.restored
     assert "\n" not in store.restored
     assert (project / STATE).read_bytes() == content  # who only reads changes nothing
 
@@ -133,7 +133,7 @@ def test_where_both_are_damaged_it_says_where_the_labels_are(project):
     (project / STATE).write_text("{")
     (project / PREVIOUS).write_text("{")
     with pytest.raises(
-        NucleateError, match=r"kept before it, is damaged\. .*Take labels"
+        NucleateError, match=r"kept before it, is damaged\. .*labels are still in"
     ) as caught:
         Store(project).load_state()
     assert str(project / "annotations") in str(caught.value)

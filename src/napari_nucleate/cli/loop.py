@@ -20,6 +20,7 @@ from napari_nucleate.cli.projects import (
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.model import Card
 from napari_nucleate.core.training.initial import check_fits
+from napari_nucleate.core.training.snapshot import ADVICE
 from napari_nucleate.project import run
 from napari_nucleate.project.images import look, noted, sources
 from napari_nucleate.project.interrupted import interrupted_round
@@ -202,6 +203,8 @@ class Loop:
             )
         if model is not None:
             check_fits(model, recipe)
+            if not state.self_training.rounds:
+                begun = None  # nothing is trained; it can be gone on with another time
         return cls(store, state, labelled, [found[key] for key in rest], accepted, model, begun)
 
     def run(
@@ -215,9 +218,11 @@ class Loop:
             spacing=first.spacing,
             units=first.units,
         )
-        if self.model is not None:
-            # In the window a person may have said another pixel size than the files do.
-            known = self.model.card
+        # In the window a person may have said another pixel size than the files do.
+        known = self.model.card if self.model is not None else None
+        if known is None and self.begun is not None:
+            known = self.begun.snapshot.card
+        if known is not None:
             same = {"channels": known.channels, "spacing": known.spacing, "units": known.units}
             card = card.model_copy(update=same)
         if refine is not None:
@@ -252,5 +257,6 @@ def _begun(
     try:
         return interrupted_round(state, store, name, found, labelled, accepted)
     except NucleateError as error:
-        warn(f"{name}, which was interrupted, isn't gone on with, and another begins: {error}")
+        why = str(error).replace(ADVICE, "")  # it comes too late
+        warn(f"{name}, which was interrupted, isn't gone on with, and another begins: {why}")
         return None

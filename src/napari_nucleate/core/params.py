@@ -6,6 +6,7 @@ same classes, so that a field is described once.
 
 from __future__ import annotations
 
+import errno
 import reprlib
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -83,7 +84,9 @@ class Params(BaseModel):
         except FileNotFoundError as error:
             raise NucleateError(f"{path} does not exist.") from error
         except OSError as error:
-            raise NucleateError(f"{path} can't be read: {reason(error)}.") from error
+            # Where the disk itself can't read it, a copy of it may help as where it is damaged.
+            kind = DamagedError if error.errno == errno.EIO else NucleateError
+            raise kind(f"{path} can't be read: {reason(error)}.") from error
         except ValueError as error:
             raise DamagedError(f"{path} can't be read as JSON: {one_line(error)}.") from error
         if not isinstance(values, dict):

@@ -252,7 +252,7 @@ def rounds(
                 return
             kept = now
             earlier.append(now.card.record)
-        if begun is not None:
+        if begun is not None and number < last:
             pseudo = [*begun.pseudo]
         elif number < last and not others.continuous:
             pseudo = yield from others.chosen(number, kept, wanted(options, number))

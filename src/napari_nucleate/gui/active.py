@@ -34,11 +34,13 @@ def staying(viewer: Viewer) -> Iterator[None]:
     selection = viewer.layers.selection
     selected, active = set(selection), selection.active
     with selection.events.active.blocker():
-        yield
-        selection.intersection_update(selected)
-        selection.update(selected)
-        if active is not None:
-            selection.active = active
+        try:
+            yield
+        finally:
+            selection.intersection_update(selected)
+            selection.update(selected)
+            if active is not None:
+                selection.active = active
 
 
 class Finisher:

@@ -138,7 +138,8 @@ class CorrectDock(CorrectForm):
         elif editor is not None:
             now = Editor(self._session, layer, self.dimensions.raw())
             # A layer is made first, and the project's afterwards.
-            if now.spatial != editor.spatial or self._guessed(layer) != self._usual:
+            other = (now.spatial, now.extents) != (editor.spatial, editor.extents)
+            if other or self._guessed(layer) != self._usual:
                 self._on_layer_changed()
 
     def _copy(self) -> None:

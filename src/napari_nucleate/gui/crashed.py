@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QMessageBox
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.io.there import is_file
 from napari_nucleate.project.lock import abandoned, forget
-from napari_nucleate.project.state_file import STATE
+from napari_nucleate.project.state_file import PREVIOUS, STATE, there
 from napari_nucleate.project.store import home_folder
 
 if TYPE_CHECKING:
@@ -63,11 +63,12 @@ def _newest() -> tuple[Path, str] | None:
         return None
     found = []
     for folder in folders:
-        if folder in _asked or not is_file(folder / STATE):
+        if folder in _asked or not there(folder):
             continue
         owner = abandoned(folder)
         if owner:
-            found.append(((folder / STATE).stat().st_mtime, folder, owner))
+            state = folder / STATE if is_file(folder / STATE) else folder / PREVIOUS
+            found.append((state.stat().st_mtime, folder, owner))
     return max(found)[1:] if found else None
 
 

@@ -6,6 +6,7 @@ ours claims folders, and those that are ours to show are taken out of what is dr
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.gui.files import add_stacks, alike
 from napari_nucleate.io.read import read_folder
+from napari_nucleate.io.there import is_folder
 from napari_nucleate.project.store import Store
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
     from napari_nucleate.core.images import Stack
     from napari_nucleate.gui.session import Session
+
+MOST = 500
+"""Files of a dropped folder that are looked at for their sizes."""
 
 
 class Drops(QObject):
@@ -45,7 +50,7 @@ class Drops(QObject):
             return False
         urls = event.mimeData().urls()
         folder = Path(urls[0].toLocalFile()) if len(urls) == 1 and urls[0].isLocalFile() else None
-        if folder is None or not folder.is_dir():
+        if folder is None or not is_folder(folder):
             return False
         if Store(folder).exists:
             # Not before the drop is over: whoever drags waits for its end, and a dialog may come.
@@ -76,7 +81,9 @@ class Drops(QObject):
 def _several_sizes(folder: Path) -> list[Stack]:
     """The images of a folder, if they have several sizes; none where they can't be read."""
     try:
+        if len([*islice(folder.iterdir(), MOST + 1)]) > MOST:
+            return []  # who drops it waits while it is looked at; napari takes it
         stacks = read_folder(folder)
-    except NucleateError:
+    except (NucleateError, OSError):
         return []
     return stacks if len({tuple(stack.data.shape) for stack in stacks}) > 1 else []

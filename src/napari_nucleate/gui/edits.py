@@ -92,7 +92,7 @@ class Editor:
         source, shape = session.source, tuple(layer.data.shape)
         ours = source is not None and (axes, shape) == (source.axes, source.shape)
         # Sizes of the project's images, where they have several.
-        self._extents = source.stack.extents if source is not None and ours else ()
+        self.extents = source.stack.extents if source is not None and ours else ()
 
     @property
     def spacing(self) -> NDArray[np.float64]:
@@ -162,14 +162,14 @@ class Editor:
     def shape_at(self, position: Sequence[float] | NDArray[np.float64]) -> tuple[int, ...]:
         """Shape of the layer; without padding, if the images there have several sizes."""
         shape = tuple(int(n) for n in self.layer.data.shape)
-        if not self._extents:
+        if not self.extents:
             return shape
         first = int(np.clip(np.round(position[0]), 0, shape[0] - 1))
-        return (shape[0], *map(min, self._extents[first], shape[1:]))
+        return (shape[0], *map(min, self.extents[first], shape[1:]))
 
     def place(self, pixel: Pixel) -> tuple[int | slice, ...]:
         """Index of the image that a pixel lies in."""
-        sizes = self.shape_at(pixel) if self._extents else (None,) * len(pixel)
+        sizes = self.shape_at(pixel) if self.extents else (None,) * len(pixel)
         return tuple(
             slice(sizes[at]) if at in self.spatial else position
             for at, position in enumerate(pixel)

@@ -182,6 +182,11 @@ class LayerSource:
             units=tuple(str(u) for u in layer.units),
         )
 
+    def sizes(self) -> dict[str, Any]:
+        """Metadata by which a label layer of `shape` knows the sizes of its images later on."""
+        extents, shape = self.stack.extents, self.shape[1:]
+        return {SHAPES: [tuple(map(min, one, shape)) for one in extents]} if extents else {}
+
     def place(self, ref: ImageRef) -> tuple[int | slice, ...]:
         """Index of an image in a label layer of `shape`; gives an array (*spatial).
 
@@ -417,7 +422,8 @@ def _whole(path: str) -> str:
 
 def add_annotation(viewer: Viewer, source: LayerSource, name: str = "annotation") -> Labels:
     """Add an empty label layer over all images, ready to paint."""
-    layer = viewer.add_labels(np.zeros(source.shape, np.int32), name=name, **source.geometry())
+    empty = np.zeros(source.shape, np.int32)
+    layer = viewer.add_labels(empty, name=name, metadata=source.sizes(), **source.geometry())
     layer.n_edit_dimensions = source.ndim
     layer.brush_size = 12
     return layer

@@ -36,7 +36,13 @@ def show_prediction(
     if layer is None:
         empty = np.zeros(source.shape, np.int32)
         with staying(viewer):
-            layer = viewer.add_labels(empty, name="prediction", opacity=0.5, **source.geometry())
+            layer = viewer.add_labels(
+                empty,
+                name="prediction",
+                opacity=0.5,
+                metadata=source.sizes(),
+                **source.geometry(),
+            )
         # The next prediction redraws it: nobody's painting may be lost there.
         layer.editable = False
     by = tables_of(layer).put(event.key, event.instances, event.scores.objects)

@@ -137,7 +137,7 @@ class SplitEverything(QGroupBox):
         layer = self._viewer.add_labels(
             result.labels,
             name="split",
-            metadata={MADE: made},
+            metadata={MADE: made, **source.sizes()},
             features={INDEX: np.arange(1, result.objects + 1), **result.table},
             **source.geometry(),
         )

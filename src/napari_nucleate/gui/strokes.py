@@ -136,7 +136,8 @@ class Strokes:
         planes: dict[str, set[int]] = {}
         for where in (atom[0] for atom in atoms):
             for ref in source.images_at(where):
-                planes.setdefault(ref.key, set()).update(source.planes_at(where, ref))
+                if found := source.planes_at(where, ref):  # else all lies in padding
+                    planes.setdefault(ref.key, set()).update(found)
         for key, changed in planes.items():
             self.note(key, changed)
         self._fresh = planes

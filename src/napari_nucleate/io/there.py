@@ -21,3 +21,8 @@ def is_there(path: Path | str) -> bool:
 def is_file(path: Path | str) -> bool:
     """Whether there is a file that can be seen."""
     return os.path.isfile(path)  # noqa: PTH113  see above
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether there is a folder that can be seen."""
+    return os.path.isdir(path)  # noqa: PTH112  see above

@@ -66,7 +66,8 @@ def read_state(folder: Path) -> Read:
         raise NucleateError(
             f"{path} {what}, and {before.name}, kept before it, is damaged. {_without(folder)}"
         ) from error
-    kept = f" The damaged file will stay, as {_aside(folder).name}." * is_there(path)
+    aside = _aside(folder).name
+    kept = f" Before anything is written, the damaged file is kept as {aside}." * is_there(path)
     return Read(
         state,
         f"{path} {what}: the state kept before it, at {_time(before)}, is used. What you painted "
@@ -131,6 +132,6 @@ def _time(path: Path) -> str:
 def _without(folder: Path) -> str:
     """What to do where no state can be read."""
     return (
-        "Put a copy of it back, if you have one; or begin a new project with the same images, and "
-        f"take over the labels, which are still in {folder / 'annotations'}, with Take labels."
+        "Put a copy of it back, if you have one; else begin a new project with the same images. "
+        f"The labels are still in {folder / 'annotations'}, a TIFF an image, which napari opens."
     )

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.recipe import Recipe
 
-UNDO = "since the training was interrupted; undo that to go on with it, or start another"
+ADVICE = "; undo that to go on with it, or start another"
+UNDO = f"since the training was interrupted{ADVICE}"
 
 
 class Draws(Params):
