@@ -19,6 +19,7 @@ from napari_nucleate.project.lock import OWNER
 from napari_nucleate.project.store import Store
 
 WINDOW = """
+import signal
 import sys
 from pathlib import Path
 from unittest.mock import patch
@@ -31,6 +32,9 @@ from napari_nucleate.core.events import Step
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.gui.session import session_of
 from napari_nucleate.gui.start import run
+
+# Who starts the tests in the background has Ctrl+C ignored in all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def paint(viewer):
     session = session_of(viewer)
