@@ -248,6 +248,17 @@ def fit(extents: Sequence[Sequence[int]], shape: Sequence[int]) -> bool:
     return largest == list(shape[1:])
 
 
+def within(extents: Sequence[Sequence[int]], shape: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """The sizes of things along a first axis in an array that may be shorter along others. Pure.
+
+    Examples
+    --------
+    >>> within([(4, 9, 3), (6, 5, 3)], (2, 6, 9, 1))
+    ((4, 9, 1), (6, 5, 1))
+    """
+    return tuple(tuple(map(min, one, map(int, shape[1:]))) for one in extents)
+
+
 def same_size(shape: Sequence[int], other: Sequence[int]) -> bool:
     """Whether shapes differ only by axes of length 1, which files tell or don't. Pure.
 

@@ -10,8 +10,11 @@ import numpy as np
 from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.instances.found import DIGITS
 from napari_nucleate.core.patches import Example
+from napari_nucleate.core.zoom import measured_diameter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from napari_nucleate.core.events import Prediction
@@ -55,6 +58,16 @@ class PseudoLabel(NamedTuple):
         return self.annotation.n_objects
 
 
+def usual_diameter(recipe: Recipe, labelled: Iterable[Example]) -> float:
+    """Median diameter of a person's objects in pixels, to compare predicted ones with. Pure.
+
+    0 where that says nothing: of volumes, and where labels are classes.
+    """
+    if recipe.ndim != 2 or recipe.target.semantic:
+        return 0.0
+    return measured_diameter([example.annotation for example in labelled])
+
+
 def pseudo_label(
     prediction: Prediction, recipe: Recipe, options: SelfTraining, diameter: float = 0.0
 ) -> PseudoLabel:
@@ -71,8 +84,7 @@ def pseudo_label(
         Of the model that predicted.
     options : SelfTraining
     diameter : float
-        Median of a person's objects in pixels, see `measured_diameter`; 0 where it isn't known, and
-        for volumes.
+        Median of a person's objects in pixels, see `usual_diameter`; 0 where it isn't known.
     """
     maps, target = prediction.maps.astype(np.float32), recipe.target
     labels = prediction.labels.astype(np.int32)

@@ -23,8 +23,8 @@ from napari_nucleate.core.events import (
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.pool import Pool, wanted
+from napari_nucleate.core.pseudo import usual_diameter
 from napari_nucleate.core.training.judge import worse
-from napari_nucleate.core.zoom import measured_diameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -214,8 +214,7 @@ def rounds(
     card = card or Card(recipe=recipe)
     first = model.card.record.round if model else 0
     last = first + options.rounds
-    flat = recipe.ndim == 2 and not recipe.target.semantic
-    diameter = measured_diameter([e.annotation for e in labelled]) if flat else 0.0
+    diameter = usual_diameter(recipe, labelled)
     known = [e.key for e in (*labelled, *accepted)]
     others = Pool(pool, options, diameter, known, tiling)
     kept = model

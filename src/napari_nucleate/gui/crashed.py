@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QMessageBox
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.io.there import is_file
 from napari_nucleate.project.lock import abandoned, forget
-from napari_nucleate.project.state_file import PREVIOUS, STATE, there
+from napari_nucleate.project.state_file import there
 from napari_nucleate.project.store import home_folder
 
 if TYPE_CHECKING:
@@ -63,11 +62,11 @@ def _newest() -> tuple[Path, str] | None:
         return None
     found = []
     for folder in folders:
-        if folder in _asked or not there(folder):
+        state = there(folder)
+        if folder in _asked or state is None:
             continue
         owner = abandoned(folder)
         if owner:
-            state = folder / STATE if is_file(folder / STATE) else folder / PREVIOUS
             found.append((state.stat().st_mtime, folder, owner))
     return max(found)[1:] if found else None
 

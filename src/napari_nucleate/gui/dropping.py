@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QObject, QTimer
 
 from napari_nucleate.core.errors import NucleateError
-from napari_nucleate.gui.files import add_stacks, alike
+from napari_nucleate.gui.files import add_stacks, alike, several
 from napari_nucleate.io.read import read_folder
 from napari_nucleate.io.there import is_folder
 from napari_nucleate.project.store import Store
@@ -86,4 +86,4 @@ def _several_sizes(folder: Path) -> list[Stack]:
         stacks = read_folder(folder)
     except (NucleateError, OSError):
         return []
-    return stacks if len({tuple(stack.data.shape) for stack in stacks}) > 1 else []
+    return stacks if several(stacks) else []

@@ -61,7 +61,7 @@ def add_stacks(viewer: Viewer, group: Sequence[Stack]) -> Image:
     axes, scale, units, name = first.axes, first.scale, first.units, first.name
     if len(group) > 1:
         sizes = dict(zip(axes, data.shape[1:], strict=True))
-        most = f"{'up to ' * _several(group)}{sizes['Y']}×{sizes['X']}"
+        most = f"{'up to ' * several(group)}{sizes['Y']}×{sizes['X']}"
         name = f"{len(group)} images of {most}"
         axes, scale, units = "N" + axes, (1.0, *scale), ("pixel", *units)
     rgb = axes.endswith("C") and data.shape[-1] in (3, 4) and data.dtype == "uint8"
@@ -129,7 +129,7 @@ def _as_seen(viewer: Viewer, group: Sequence[Stack], view: View) -> Image:
     """Add stacks that are alike as one layer that a person described before."""
     # napari shows how clear colours are, which nothing is learned from.
     kept = -1 if view.colour else None
-    if view.shapes or _several(group):
+    if view.shapes or several(group):
         before = view.shapes or (view.shape[1:],) * len(group)
         for stack, one in zip(group, before, strict=False):
             if tuple(stack.data.shape)[:kept] != one[:kept]:
@@ -159,19 +159,19 @@ def _made_of(group: Sequence[Stack]) -> dict[str, Any]:
         FILES: [str(stack.source or "") for stack in group],
         NAMES: [stack.name for stack in group],
     }
-    if _several(group):
+    if several(group):
         made[SHAPES] = [tuple(map(int, stack.data.shape)) for stack in group]
     return made
 
 
-def _several(group: Sequence[Stack]) -> bool:
-    """Whether stacks have several sizes."""
+def several(group: Sequence[Stack]) -> bool:
+    """Whether stacks have several sizes. Pure."""
     return len({tuple(stack.data.shape) for stack in group}) > 1
 
 
 def _limits(group: Sequence[Stack]) -> tuple[float, float] | None:
     """Grey values to show, of a few planes, where napari would take padding for black pixels."""
-    if not _several(group) or np.dtype(group[0].data.dtype) == np.uint8:
+    if not several(group) or np.dtype(group[0].data.dtype) == np.uint8:
         return None
     few = [stack.images(2) for stack in (group[0], group[len(group) // 2], group[-1])]
     planes = [refs[len(refs) // 2].read() for refs in few if refs]

@@ -20,6 +20,7 @@ from napari_nucleate.core.images import (
     Stack,
     as_file_name,
     fit,
+    within,
 )
 from napari_nucleate.project.model import View
 
@@ -158,8 +159,7 @@ class LayerSource:
         extents, fits = other.stack.extents, (self.axes, self.shape) == (other.axes, other.shape)
         if self.stack.extents or not extents or not fits:
             return self
-        shape = [int(n) for n in self.stack.data.shape]
-        own = tuple(tuple(map(min, one, shape[1:])) for one in extents)
+        own = within(extents, self.stack.data.shape)
         return replace(self, stack=replace(self.stack, extents=own))
 
     @property
@@ -184,8 +184,8 @@ class LayerSource:
 
     def sizes(self) -> dict[str, Any]:
         """Metadata by which a label layer of `shape` knows the sizes of its images later on."""
-        extents, shape = self.stack.extents, self.shape[1:]
-        return {SHAPES: [tuple(map(min, one, shape)) for one in extents]} if extents else {}
+        extents = within(self.stack.extents, self.shape)
+        return {SHAPES: list(extents)} if extents else {}
 
     def place(self, ref: ImageRef) -> tuple[int | slice, ...]:
         """Index of an image in a label layer of `shape`; gives an array (*spatial).
@@ -404,8 +404,7 @@ def _shapes(layer: Image | Labels, shape: Sequence[int]) -> tuple[tuple[int, ...
 
 def _extents(layer: Image | Labels, shape: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     """Sizes of a layer's images, as a stack of this shape takes them: colours may be grey now."""
-    shapes = _shapes(layer, pixels_of(layer).shape)
-    return tuple(tuple(map(min, one, map(int, shape[1:]))) for one in shapes)
+    return within(_shapes(layer, pixels_of(layer).shape), shape)
 
 
 def file_of(layer: Image | Labels, ref: ImageRef) -> str:

@@ -38,7 +38,7 @@ from napari_nucleate.project.plan import Gate, Plan, Situation, plan
 from napari_nucleate.project.store import Store, new_folder_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari import Viewer
     from napari.layers import Image, Labels, Shapes
@@ -140,9 +140,9 @@ class Session(QObject):
         """The image of that name."""
         return self._refs[key]
 
-    def refs(self) -> dict[str, ImageRef]:
-        """All images by name."""
-        return dict(self._refs)
+    def refs(self) -> Mapping[str, ImageRef]:
+        """All images by name; of other pixels there is another mapping."""
+        return self._refs
 
     def need_source(self) -> LayerSource:
         """The image that is worked on; raises where there is none."""

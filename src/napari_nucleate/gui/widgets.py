@@ -211,10 +211,8 @@ class Sentence(QLabel):
 
     def minimumSizeHint(self) -> QSize:
         """As wide as usual words."""
-        size, usual = (
-            super().minimumSizeHint(),
-            LONGEST_WORD * self.fontMetrics().averageCharWidth(),
-        )
+        size = super().minimumSizeHint()
+        usual = LONGEST_WORD * self.fontMetrics().averageCharWidth()
         return QSize(min(size.width(), usual), size.height())
 
     def say(self, text: str) -> None:
@@ -228,9 +226,8 @@ class Sentence(QLabel):
     def _show(self, text: str, style: str) -> None:
         self.setStyleSheet(style)
         self.setText(text)
-        self.setToolTip(
-            plain(text) if len(max(text.split(), key=len, default="")) > LONGEST_WORD else ""
-        )
+        long = any(len(word) > LONGEST_WORD for word in text.split())
+        self.setToolTip(plain(text) if long else "")
         self.setVisible(bool(text))
 
 

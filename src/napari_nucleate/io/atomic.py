@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import reason
+from napari_nucleate.io.there import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,7 +112,7 @@ def newest(path: Path, previous: Path) -> Path | None:
 
     None where there is none.
     """
-    return next((one for one in (path, previous) if one.is_file()), None)
+    return next(filter(is_file, (path, previous)), None)
 
 
 def sweep(folder: Path, deep: bool = True) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.pseudo import usual_diameter
 from napari_nucleate.core.rounds import Begun
-from napari_nucleate.core.zoom import measured_diameter
 from napari_nucleate.project.run import accepted_examples
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def interrupted_round(
     taken = set(state.keys("accepted"))
     if gone := [key for key in keys if key not in taken]:
         raise NucleateError(f"The prediction of {gone[0]} isn't accepted any more.")
-    flat = state.recipe.ndim == 2 and not state.recipe.target.semantic
-    diameter = measured_diameter([e.annotation for e in labelled]) if flat else 0.0
+    diameter = usual_diameter(state.recipe, labelled)
     pseudo = accepted_examples(state, store, sources, keys, diameter)
     snapshot.same([*labelled, *accepted, *pseudo], snapshot.completed(state.recipe))
     return Begun(snapshot, pseudo)

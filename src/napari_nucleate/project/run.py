@@ -30,9 +30,9 @@ from napari_nucleate.core.pseudo import (
     label_worth_learning,
     pseudo_example,
     pseudo_label,
+    usual_diameter,
 )
 from napari_nucleate.core.rounds import SelfTraining, lowered
-from napari_nucleate.core.zoom import measured_diameter
 from napari_nucleate.project.beside import Asked
 from napari_nucleate.project.beside import beside as run_beside
 from napari_nucleate.project.best import BestKept
@@ -85,8 +85,7 @@ def gather(
         Example(k, sources[k].read(), painted(k), corrected=state.item(k).status == "corrected")
         for k in state.keys(*HUMAN)
     ]
-    flat = state.recipe.ndim == 2 and not state.recipe.target.semantic
-    diameter = measured_diameter([e.annotation for e in human]) if flat else 0.0
+    diameter = usual_diameter(state.recipe, human)
     return human + accepted_examples(state, store, sources, state.keys("accepted"), diameter)
 
 

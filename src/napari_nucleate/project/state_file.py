@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from napari_nucleate.core.errors import DamagedError, NucleateError
 from napari_nucleate.core.failures import reason
-from napari_nucleate.io.atomic import write_text
+from napari_nucleate.io.atomic import newest, write_text
 from napari_nucleate.io.there import is_file, is_there
 from napari_nucleate.project.model import State
 
@@ -34,9 +34,9 @@ class Read:
     why: str = ""
 
 
-def there(folder: Path) -> bool:
-    """Whether a folder holds a project's state."""
-    return any(is_file(folder / name) for name in (STATE, PREVIOUS))
+def there(folder: Path) -> Path | None:
+    """The file of a project's state, or of the one before it; None where a folder holds none."""
+    return newest(folder / STATE, folder / PREVIOUS)
 
 
 def read_state(folder: Path) -> Read:

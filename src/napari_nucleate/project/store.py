@@ -153,7 +153,7 @@ class Store:
     @property
     def exists(self) -> bool:
         """Whether the folder holds a project."""
-        return there(self.folder)
+        return there(self.folder) is not None
 
     def save_state(self, state: State) -> None:
         """Write `nucleate.json`; paths of images inside the folder are relative there.
