@@ -32,6 +32,8 @@ from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.metrics import agreement, average_precision
 from napari_nucleate.core.model import Model
 from napari_nucleate.core.predict import Tiling, predict, predict_compared
+from napari_nucleate.project.model import Item
+from napari_nucleate.project.suggest import needs
 
 FLUO, PHASE, HISTOLOGY = "dsb2018_fluo", "usiigaci_t98g_phase", "dsb2018_he"
 FITTED = {FLUO: 8, PHASE: 4, HISTOLOGY: 8}
@@ -185,14 +187,16 @@ class Bench:
         first = covering(descriptions, half)
         given = scene_of(FLUO, [some[i] for i in first], f"{half}-suggested{seed}", plan.tested)
         model = self._contest.model(given, 0, seed, steps=plan.steps // 3)
-        need = np.ones(len(some))
+        items = [Item(key=name) for name in some]
         others = [i for i in range(len(some)) if i not in first]
         say(f"{given.name}: predicting {len(others)} …")
         sources = [Source(some[i], channels_first(paths(FLUO, some[i])[0])) for i in others]
         found = (event for event in predict(model, sources) if isinstance(event, Prediction))
         for i, prediction in zip(others, found, strict=True):
-            need[i] = 1 - prediction.scores.image
-        return first + covering(descriptions, plan.count - half, first, need)
+            scores = prediction.scores
+            seen = {"confidence": scores.image, "objects": len(scores.objects)}
+            items[i] = Item(key=some[i], status="predicted", **seen)
+        return first + covering(descriptions, plan.count - half, first, needs(items))
 
     def gallery_2000(self) -> dict[str, Any]:
         """How soon the Review dock is there, and how it scrolls, as gallery.py measures it."""

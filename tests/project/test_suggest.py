@@ -11,7 +11,7 @@ from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.project.model import Item, State
 from napari_nucleate.project.store import Store
-from napari_nucleate.project.suggest import Suggestion, as_dict, suggesting
+from napari_nucleate.project.suggest import Suggestion, as_dict, needs, suggesting
 
 
 @pytest.fixture
@@ -64,6 +64,36 @@ def test_bad_predictions_ask_for_labels_and_good_ones_do_not(pictures, tmp_path)
     (found,) = ask(state_of(pictures, **items), Store(tmp_path), pictures)
     assert found.key.startswith("f")
     assert "was rejected" in found.why
+
+
+def test_where_more_objects_are_wrong_a_label_helps_more(pictures, tmp_path):
+    # Three coarse images with many objects ask for more than six fine ones with few.
+    items = {
+        p.key: {
+            "status": "predicted",
+            "confidence": 0.6 if p.key.startswith("c") else 0.3,
+            "objects": 90 if p.key.startswith("c") else 4,
+        }
+        for p in pictures
+    }
+    (found,) = ask(state_of(pictures, **items), Store(tmp_path), pictures)
+    assert found.key.startswith("c")
+    assert "Its prediction of 90 objects has a confidence of 0.60." in found.why
+
+
+def test_where_nothing_is_found_as_much_may_be_missing_as_is_usual():
+    def item(key, **more):
+        return Item(key=key, status="predicted", confidence=0.5, **more)
+
+    known = [item("a", objects=9), item("b", objects=23)]
+    empty = Item(key="c", status="predicted", confidence=0.0, objects=0)
+    rejected = Item(key="d", status="rejected", confidence=0.9, objects=4)
+    older = item("e")
+    new = Item(key="f")
+    assert needs([known[0], empty, rejected, older, new, known[1]]).tolist() == pytest.approx(
+        [0.5 * 3, 1 * 3, 1 * 2, 0.5 * 3, 1 * 3, 0.5 * 23**0.5]
+    )
+    assert needs([older, new]).tolist() == [0.5, 1]
 
 
 def test_the_part_is_where_the_model_is_least_sure(pictures, tmp_path, monkeypatch):

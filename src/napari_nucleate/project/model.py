@@ -60,6 +60,7 @@ class Item(Params):
     round: int | None = Field(None, ge=0, description="The round of that model.")
     confidence: float | None = Field(None, ge=0, le=1, description="Confidence of the prediction.")
     reason: str = Field("", description="What lowered the confidence most.")
+    objects: int | None = Field(None, ge=0, description="How many objects were predicted.")
     judged: bool | None = Field(
         None, description="A person looked at it and accepted it; false: among others, or a round."
     )

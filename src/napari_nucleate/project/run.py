@@ -364,6 +364,7 @@ def after(state: State, event: object) -> State:
                     "round": number,
                     "confidence": min(max(event.scores.image, 0.0), 1.0),
                     "reason": event.scores.reason,
+                    "objects": len(event.scores.objects),
                     "judged": None,
                 }
             )

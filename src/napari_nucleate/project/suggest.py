@@ -53,8 +53,8 @@ def suggesting(
 ) -> Generator[Described | Suggestion, None, None]:
     """Propose images to annotate: typical, unlike those labelled, and badly predicted.
 
-    Every image asks for a label as much as its prediction is likely to be wrong, fully where there
-    is none; and images that look like a labelled or accepted one hardly ask. Proposed is what
+    Every image asks for a label as much as objects of its prediction are likely to be wrong, see
+    `needs`; and images that look like a labelled or accepted one hardly ask. Proposed is what
     answers most.
 
     Parameters
@@ -91,8 +91,7 @@ def suggesting(
             known[source.key] = describe(source.read())
         yield Described(number, len(sources))
     table = np.stack([known[source.key] for source in sources])
-    weights = np.array([_need(item) for item in items])
-    for at in covering(table, count, done, weights):
+    for at in covering(table, count, done, needs(items)):
         item = items[at]
         like = stands_for(table, done, at) if done else None
         yield Suggestion(item.key, _region(store, item), _why(item, like))
@@ -104,8 +103,26 @@ def is_labelled(item: Item) -> bool:
     return item.status in HUMAN or item.vouched
 
 
-def _need(item: Item) -> float:
-    """How much a label of an image would teach: nothing where the prediction is right already."""
+def needs(items: Sequence[Item]) -> NDArray[np.float64]:
+    """How much a label of each image would teach: by how many objects are likely wrong. Pure.
+
+    Their share of the prediction, all of a rejected one, times the square root of its objects: so
+    often is an image looked at in training, and one crowded image doesn't outweigh ten others.
+    Where nothing is predicted, or nothing was found, it may have as many as is usual.
+
+    Examples
+    --------
+    >>> from napari_nucleate.project.model import Item
+    >>> one = Item(key="a", status="predicted", confidence=0.75, objects=36)
+    >>> needs([one, Item(key="b")]).tolist()
+    [1.5, 6.0]
+    """
+    usual = float(np.median([item.objects for item in items if item.objects] or [1]))
+    return np.array([_doubt(item) * np.sqrt(item.objects or usual) for item in items])
+
+
+def _doubt(item: Item) -> float:
+    """The share of a prediction that is likely to be wrong."""
     if item.status == "rejected" or item.confidence is None:
         return 1.0
     return 1.0 - item.confidence
@@ -137,7 +154,10 @@ def _why(item: Item, like: int | None) -> str:
     if item.confidence is None:
         return said
     rejected = " and was rejected" * (item.status == "rejected")
-    return f"{said} Its prediction has a confidence of {item.confidence:.2f}{rejected}."
+    objects = ""
+    if item.objects is not None:
+        objects = f" of {item.objects} object{'s' * (item.objects != 1)}"
+    return f"{said} Its prediction{objects} has a confidence of {item.confidence:.2f}{rejected}."
 
 
 def as_dict(suggestion: Suggestion) -> dict[str, Any]:
