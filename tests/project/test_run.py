@@ -74,6 +74,7 @@ class TestAfter:
             round=3,
             confidence=0.7,
             reason="because",
+            objects=2,
         )
 
     @pytest.mark.parametrize("status", ["labelled", "empty"])
