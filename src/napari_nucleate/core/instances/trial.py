@@ -34,7 +34,7 @@ threshold change none of the likelier ones; above, the width of a star acts too.
 
 @dataclass(frozen=True)
 class Counts:
-    """What several splitters found, a row each; `+` sums over images.
+    """What several splitters found in an image, a row each.
 
     Parameters
     ----------
@@ -50,21 +50,15 @@ class Counts:
     found: NDArray[np.int64]
     matched: NDArray[np.int64]
 
-    @classmethod
-    def none(cls, splitters: int) -> Counts:
-        """Before the first image."""
-        return cls(0, np.zeros(splitters, np.int64), np.zeros((splitters, len(IOUS)), np.int64))
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.true + other.true, self.found + other.found, self.matched + other.matched
-        )
-
     @property
     def mean_ap(self) -> NDArray[np.float64]:
-        """Mean over the IoU thresholds of TP / (TP + FP + FN), for each splitter."""
+        """Mean over the IoU thresholds of TP / (TP + FP + FN), for each splitter.
+
+        1 where there is nothing, and nothing is found.
+        """
         either = self.found[:, np.newaxis] + self.true - self.matched
-        mean: NDArray[np.float64] = (self.matched / np.maximum(either, 1)).mean(1)
+        right = np.where(either == 0, 1, self.matched / np.maximum(either, 1))
+        mean: NDArray[np.float64] = right.mean(1)
         return mean
 
 

@@ -18,7 +18,7 @@ from napari_nucleate.core.instances.trial import Counts, Trial
 from napari_nucleate.core.instances.watershed import Watershed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.instances import Splitter
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 FEWEST = 10
 """With fewer labelled objects, one more or less that matches by chance decides."""
+
+CAUTION = 0.15
+"""What it takes to move a threshold by 1, in AP, where labels were learned from: a network draws
+these better than others, so that small differences mislead. By 0.1 it takes a hundredth of that."""
 
 TOLERANCE = 0.002
 """Values whose AP is lower than the best by less are as good; the middle of them is chosen."""
@@ -87,7 +91,7 @@ class Tuned:
     splitter : Splitter
         The chosen one; that begun with, where none is better.
     ap : float
-        Its mean AP over IoU 0.5, 0.6, … 0.9, with counts summed over the images.
+        Its mean AP over IoU 0.5, 0.6, … 0.9, averaged over the images.
     begun : Splitter
         The one begun with.
     begun_ap : float
@@ -119,7 +123,7 @@ class Tried:
     tried: int
 
 
-def choose(splitter: Splitter, cases: Sequence[Case]) -> Tuned:
+def choose(splitter: Splitter, cases: Sequence[Case], caution: float = 0.0) -> Tuned:
     """Choose the thresholds of a splitter that agree best with labelled images.
 
     Parameters and errors are those of `choosing`.
@@ -134,18 +138,22 @@ def choose(splitter: Splitter, cases: Sequence[Case]) -> Tuned:
     >>> tuned.begun_ap, tuned.ap, tuned.splitter.threshold
     (0.0, 1.0, 0.2)
     """
-    *_, last = choosing(splitter, cases)
+    *_, last = choosing(splitter, cases, caution)
     if not isinstance(last, Tuned):
         raise TypeError("The search ended without a result.")
     return last
 
 
-def choosing(splitter: Splitter, cases: Sequence[Case]) -> Generator[Tried | Tuned, None, None]:
+def choosing(
+    splitter: Splitter, cases: Sequence[Case], caution: float = 0.0
+) -> Generator[Tried | Tuned, None, None]:
     """Choose the thresholds of a splitter that agree best with labelled images.
 
-    One field after the other is moved to the middle of its best values, until none moves any
-    more. For star-convex objects on a network's rays, all probabilities are tried with each value
-    of the other fields: they cost next to nothing, see `trial.Trial`.
+    Each image has one vote: the mean AP is averaged over them, for objects of one image are alike,
+    and a crowded one would decide for all. One field after the other is moved to the middle of its
+    best values, until none moves any more. For star-convex objects on a network's rays, all
+    probabilities are tried with each value of the other fields: they cost next to nothing, see
+    `trial.Trial`.
 
     Parameters
     ----------
@@ -154,6 +162,8 @@ def choosing(splitter: Splitter, cases: Sequence[Case]) -> Generator[Tried | Tun
     cases : sequence of (Maps, Annotation)
         Labelled images. Items are taken again and again, from threads: a sequence may read them
         when asked.
+    caution : float
+        A threshold that is moved by x must raise AP by this times x², see `CAUTION`.
 
     Yields
     ------
@@ -179,6 +189,7 @@ def choosing(splitter: Splitter, cases: Sequence[Case]) -> Generator[Tried | Tun
                 f"{counted(len(cases), 'image')}; label at least {FEWEST} to choose thresholds."
             )
         fields = _fields(splitter, cases[0][0])
+        search.rate = _moved(splitter, fields, caution)
         search.crossed = CROSSED if "probability" in fields else ()
         chosen = yield from _climb(search, splitter, fields)
         curves = []
@@ -206,6 +217,8 @@ class _Search:
     ----------
     crossed : tuple of float
         These probabilities; empty where they'd cost as much as other values.
+    rate : callable
+        What is taken from the AP of a splitter before it is compared with others.
     objects : int
         How many are labelled.
     """
@@ -216,6 +229,7 @@ class _Search:
         self._trials: dict[int, Trial] = {}
         self._ap: dict[Any, float] = {}
         self.crossed: tuple[float, ...] = ()
+        self.rate: Callable[[Any], float] = _nothing
         self.objects = 0
 
     @property
@@ -227,33 +241,49 @@ class _Search:
         """Mean AP of a splitter that was measured."""
         return self._ap[splitter]
 
+    def worth(self, splitter: Any) -> float:
+        """Its AP, less what it takes to move there."""
+        return self._ap[splitter] - self.rate(splitter)
+
     def try_all(self, splitters: Iterable[Any]) -> Generator[Tried, None, None]:
         """Measure those that weren't before."""
         wanted = [t for s in splitters for t in (s, *self._beside(s))]
         new = [s for s in dict.fromkeys(wanted) if s not in self._ap]
         if not new:
             return
-        images, total = len(self._cases), Counts.none(len(new))
+        images, objects, total = len(self._cases), 0, np.zeros(len(new))
         each = self._pool.map(partial(self._measure, new), range(images))
         for done, counts in enumerate(each, 1):
-            total += counts
+            objects += counts.true
+            total += counts.mean_ap
             yield Tried(done, images, len(self._ap))
-        self.objects = total.true
-        self._ap.update(zip(new, total.mean_ap.tolist(), strict=True))
+        self.objects = objects
+        self._ap.update(zip(new, (total / images).tolist(), strict=True))
 
-    def curve(self, splitter: Any, field: str, *, best: bool = False) -> Curve:
-        """All that was measured by one field, the others being as in the splitter.
+    def curve(self, splitter: Any, field: str) -> Curve:
+        """All that was measured by one field, the others being as in the splitter."""
+        known = {_get(other, field): ap for other, ap in self._like(splitter, field)}
+        return self._drawn(splitter, field, known)
 
-        With `best`, each value has the AP of the best of the probabilities that are crossed.
-        """
+    def choice(self, splitter: Any, field: str) -> Curve:
+        """The same by what each value is worth, with the best of the crossed probabilities."""
         known: dict[float, float] = {}
-        for other, ap in self._ap.items():
+        for other, _ in self._like(splitter, field, crossed=field != "probability"):
             value = _get(other, field)
-            like = _with(splitter, field, value)
-            if best and self.crossed:
+            known[value] = max(self.worth(other), known.get(value, -np.inf))
+        return self._drawn(splitter, field, known)
+
+    def _like(
+        self, splitter: Any, field: str, *, crossed: bool = False
+    ) -> Iterator[tuple[Any, float]]:
+        for other, ap in self._ap.items():
+            like = _with(splitter, field, _get(other, field))
+            if crossed and self.crossed:
                 like = _with(like, "probability", other.probability)
             if like == other:
-                known[value] = max(ap, known.get(value, 0.0))
+                yield other, ap
+
+    def _drawn(self, splitter: Any, field: str, known: dict[float, float]) -> Curve:
         values = tuple(sorted(known))
         return Curve(field, values, tuple(known[v] for v in values), _get(splitter, field))
 
@@ -292,7 +322,7 @@ def _climb(search: _Search, begun: Splitter, fields: Sequence[str]) -> Generator
             best = yield from _along(search, best, field, settled=passed > 0)
         if best == before:
             break
-    return begun if search.ap(begun) >= search.ap(best) else best
+    return begun if search.worth(begun) >= search.worth(best) else best
 
 
 def _along(
@@ -302,9 +332,9 @@ def _along(
     new = _line(start, field)
     while new:
         yield from search.try_all(new)
-        curve = search.curve(start, field, best=field != "probability")
+        curve = search.choice(start, field)
         new = [_with(start, field, value) for value in _further(curve)]
-    if settled and search.ap(start) >= max(curve.ap) - TOLERANCE:
+    if settled and search.worth(start) >= max(curve.ap) - TOLERANCE:
         return start
     return _with(start, field, _middle(curve))
 
@@ -367,6 +397,19 @@ def _line(splitter: Any, field: str) -> list[Any]:
     grid = CROSSED if field == "probability" else _grid(field)
     values = {v for v in grid if abs(v - present) <= REACH}
     return [_with(splitter, field, value) for value in sorted({*values, present})]
+
+
+def _moved(begun: Any, fields: Sequence[str], caution: float) -> Callable[[Any], float]:
+    """What it takes to move from there, see `CAUTION`."""
+
+    def rate(splitter: Any) -> float:
+        return caution * sum((_get(splitter, f) - _get(begun, f)) ** 2 for f in fields)
+
+    return rate
+
+
+def _nothing(_: Any) -> float:
+    return 0.0
 
 
 def _grid(field: str) -> tuple[float, ...]:

@@ -266,12 +266,12 @@ class Judge:
         return 0 < patience <= self.judged.waited
 
     def drawn(self, model: Model, learner: Learner) -> list[tuple[NDArray[np.float16], Annotation]]:
-        """What a model draws of the images validated on, in half precision, and their labels."""
-        network = model.predictor(learner.device)
-        return [
-            (in_half(learner.predict(case.pixels, network)), case.annotation)
-            for case in self._known()
-        ]
+        """What a model draws of the images validated on, in half precision, and their labels.
+
+        The mean of two views, as predictions are.
+        """
+        found = self.compared(model, learner)
+        return [(in_half(compared.maps), annotation) for compared, annotation in found]
 
     def compared(self, model: Model, learner: Learner) -> Iterator[tuple[Compared, Annotation]]:
         """What a model makes of the images validated on by two views, and their labels."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_nucleate.core.instances.tune import choose
+from napari_nucleate.core.instances.tune import CAUTION, choose
 from napari_nucleate.core.model import Model
 from napari_nucleate.core.training.held_out import MOST_VALIDATED
 
@@ -79,7 +79,7 @@ class Cases(Sequence["Case"]):
 
 
 def tuned(model: Model, cases: Sequence[Case]) -> Model:
-    """Give a model the thresholds that agree best with a person's labels. Pure.
+    """Give a model the thresholds that agree best with a person's labels, with caution. Pure.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def tuned(model: Model, cases: Sequence[Case]) -> Model:
     objects = sum(annotation.n_objects for _, annotation in cases)
     if splitter is None or len(cases) < FEWEST_IMAGES or objects < FEWEST_OBJECTS:
         return model
-    result = choose(splitter, cases)
+    result = choose(splitter, cases, CAUTION)
     if result.splitter == splitter:
         return model
     chosen = target.model_copy(update={"splitter": result.splitter})
