@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -69,3 +71,11 @@ def test_a_console_shows_texts_as_they_are():
     out = io.StringIO()
     PlainConsole(file=out, width=80).print("[red]x[/red] \x1b]0;title\x07 :smile:\nnext")
     assert out.getvalue() == "[red]x[/red]  ]0;title :smile:\nnext\n"
+
+
+def test_the_command_line_is_a_module_too():
+    told = subprocess.run(
+        [sys.executable, "-m", "napari_nucleate", "--help"], capture_output=True, text=True
+    )
+    assert told.returncode == 0
+    assert "self-train" in told.stdout

@@ -51,6 +51,19 @@ def test_without_objects_it_is_0_and_says_so(ndim):
     assert got.reason == "no object was found"
 
 
+def test_what_is_far_wider_than_what_a_person_painted_is_not_right():
+    ids = np.zeros((80, 80), np.int32)
+    ids[2:8, 2:8], ids[20:78, 10:78] = 1, 2
+    unknown, painted = (score(sure(ids), ids, (ids, ids), diameter=d) for d in (0.0, 7.0))
+    assert unknown.objects == pytest.approx({1: 1, 2: 1})
+    assert painted.objects[1] == pytest.approx(1)
+    assert painted.objects[2] < 0.2
+    assert painted.image < 0.5
+    assert painted.reason == "objects are far wider than those painted"
+    near = score(sure(ids), ids, (ids, ids), diameter=20.0)
+    assert near.objects == pytest.approx({1: 1, 2: 1})
+
+
 @BOTH
 def test_doubts_of_the_network_lower_it(ndim):
     ids = labels(ndim)

@@ -22,8 +22,8 @@ from napari_nucleate.core.events import (
 )
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.patches import Example
-from napari_nucleate.core.pool import Best, choose, rank, wanted
-from napari_nucleate.core.rounds import SelfTraining, lowered, rounds
+from napari_nucleate.core.pool import Best, Pool, choose, rank, wanted
+from napari_nucleate.core.rounds import SelfTraining, in_doubt, lowered, rounds
 
 BOTH = pytest.mark.parametrize("ndim", [2, 3])
 ORDER = [("a", 0.9), ("b", 0.8), ("c", 0.7), ("d", 0.65), ("e", 0.3)]
@@ -227,6 +227,15 @@ def test_noise_is_no_reason_to_set_a_round_aside(nuclei, tiny, pool, judged):
     assert [e.number for e in of(RoundFinished, events)] == [0, 1, 2]
 
 
+def test_a_large_drop_that_may_be_chance_is_spoken_of():
+    began = {"initial_ap": 0.46, "held_out": ("a",), "validated": 17, "round": 2}
+    said = in_doubt(Record(validation_ap=0.32, **began))
+    assert said.startswith("Round 2 ends with a mean AP of 0.320 after 0.460 on what was held out.")
+    assert "so few objects (17) and images (1)" in said
+    assert in_doubt(Record(validation_ap=0.42, **began)) == ""
+    assert in_doubt(Record(validation_ap=0.32)) == ""
+
+
 class TestLowered:
     before = Record(validation_ap=0.6, validated=400, held_out=("a",))
 
@@ -390,6 +399,29 @@ def test_of_many_the_pseudo_labels_of_the_best_that_lie_apart_are_kept(tiny):
     assert len(best.labels) == 20
     order = rank({pool[z]: 1 - abs(z - 40) / 100 for z in range(100)})
     assert choose(order, best.labels, 2, 0).keys == ("a_z40", "a_z65")
+
+
+def test_copies_of_an_easy_image_come_last(tiny, picture, monkeypatch):
+    rng = np.random.default_rng(0)
+    easy, others = rng.random((1, 64, 64)), rng.random((3, 1, 64, 64))
+    pictures = [picture(f"easy{'abcd'[i]}", (i + 1) * easy) for i in range(4)]
+    pictures += [picture(f"other{'abc'[i]}", image) for i, image in enumerate(others)]
+    labels = np.zeros((64, 64), np.int32)
+    labels[2:6, 2:6] = 1
+    maps = np.stack([labels == 0, labels > 0, labels > 1]).astype(np.float16)
+
+    def ranked(self, number, model, best=None):
+        for i, source in enumerate(pictures):
+            best.add(Prediction(source.key, maps, labels, Scores(0.9 - i / 100, {1: 0.9})))
+        yield Ranked(number, ())
+        return [(source.key, 0.9 - i / 100) for i, source in enumerate(pictures)]
+
+    monkeypatch.setattr(Pool, "ranked", ranked)
+    for count, kept in ((3, "easya othera otherb"), (5, "easya othera otherb otherc easyb")):
+        pool = Pool(pictures, options(best=count), 0.0, [], None)
+        model = Model(Card(recipe=tiny(), record=Record(name="m")), {})
+        (accepted,) = of(Accepted, pool.chosen(0, model, count))
+        assert accepted.keys == tuple(kept.split())
 
 
 def test_of_large_predictions_fewer_are_kept_where_nobody_says_how_many(tiny, monkeypatch):

@@ -12,7 +12,7 @@ from napari_nucleate.core.pseudo import (
     label_worth_learning,
     pseudo_example,
 )
-from napari_nucleate.core.stacks import Spread, apart
+from napari_nucleate.core.stacks import Spread, apart, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
@@ -137,12 +137,22 @@ class Pool:
         order = yield from self.ranked(number, model, best)
         # Where nobody said how many, none are missing.
         count = count if self._options.best else min(count, len(best.labels))
+        if len(best.labels) > count:
+            order = self._copies_last(order, best.labels)
         chosen = choose(order, best.labels, count, number, self._known)
         yield chosen
         return [
             pseudo_example(k, self._sources[k].read(), best.labels[k], self._options)
             for k in chosen.keys
         ]
+
+    def _copies_last(
+        self, order: Sequence[tuple[str, float]], usable: Collection[str]
+    ) -> list[tuple[str, float]]:
+        """The same ranking, but for those that teach nothing that one before doesn't."""
+        good = (key for key, _ in order if key in usable)
+        copies = repeated((key, self._sources[key].read()) for key in good)
+        return sorted(order, key=lambda one: one[0] in copies)
 
     def ranked(
         self, number: int, model: Model, best: Best | None = None

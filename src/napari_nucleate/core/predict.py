@@ -272,7 +272,10 @@ class Looker:
         found = target.find(maps)
         labels = target.decode(maps) if found is None else found.labels
         seen = None if self._trust is None else pixels
-        scores = score(target.maps(maps), labels, run.compared(labels), self._trust, seen)
+        # Of volumes, and where labels are classes, the recipe has none.
+        diameter = self._recipe.diameter if labels.ndim == 2 and self._trust is not None else 0.0
+        alone = run.compared(labels)
+        scores = score(target.maps(maps), labels, alone, self._trust, seen, diameter)
         return Prediction(key, in_half(maps), labels, scores, found)
 
 

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from napari_nucleate.core.training.train import Keep
 
 
+DROP = 0.05
+"""A round that loses more of its AP is spoken of, also where that may be chance."""
+
+
 class SelfTraining(Params):
     """How many rounds, and which predictions become labels."""
 
@@ -128,6 +132,28 @@ def lowered(now: Record, earlier: Sequence[Record]) -> str:
     return (
         f"Round {now.round} made it worse: mean AP {ap:.3f} on the validation images, after "
         f"{old:.3f} {where}. Its model is set aside; the one before stays in use."
+    )
+
+
+def in_doubt(now: Record, *, first: bool = False) -> str:
+    """Say what can't be told of a round from what is held out; nothing where it can. Pure.
+
+    Whether it is worse beyond noise, `lowered` tells: this, that it found much less, which may be
+    chance; of the first, that nothing is held out.
+    """
+    images = len(now.held_out) + len(now.regions)
+    if first and not images:
+        return (
+            "Nothing is held out of so few labels: that a round makes the network worse can't be "
+            "noticed. Label more."
+        )
+    ap, before = now.validation_ap, now.initial_ap
+    if first or ap is None or before is None or ap >= before - DROP:
+        return ""
+    return (
+        f"Round {now.round} ends with a mean AP of {ap:.3f} after {before:.3f} on what was held "
+        f"out. That may be chance with so few objects ({now.validated}) and images ({images}): "
+        "compare its masks with those of the model before, or label more."
     )
 
 
@@ -240,15 +266,12 @@ def rounds(
             now = yield from _without_advice(training)
             if teacher is not None:
                 yield Taught(len(teacher.ever), teacher.looked)
-            if kept is None and last and not (now.card.record.held_out or now.card.record.regions):
-                yield Warned(
-                    "Nothing is held out of so few labels: that a round makes the network worse "
-                    "can't be noticed. Label more."
-                )
             if kept is not None and (why := lowered(now.card.record, earlier)):
                 yield SetAside(number, now, why)
                 yield from others.ranked_at_last(number, kept)
                 return
+            if last and (doubt := in_doubt(now.card.record, first=kept is None)):
+                yield Warned(doubt)
             kept = now
             earlier.append(now.card.record)
         if begun is not None and number < last:

@@ -166,7 +166,7 @@ class ReviewDock(QWidget):
         judged = "" if waiting else "Every prediction is accepted or rejected already."
         self.accept_best.apply(Gate(plan.accept.why or judged))
         self.train_again.apply(plan.train_again)
-        self.reason.say(plan.accept.why or plan.train_again.why or self._outdated())
+        self.reason.say(plan.accept.why or self._outdated() or plan.train_again.why)
 
     def _outdated(self) -> str:
         """Say that predictions wait that an earlier model made; nothing where none do."""
