@@ -320,7 +320,7 @@ class Sized:
         yield Tile("a", 1, 1)
         return np.full((run._recipe.target.n_maps, *pixels.shape[1:]), 0.1, np.float32)
 
-    def score(self, maps, labels, alone, trust, pixels):
+    def score(self, maps, labels, alone, trust, pixels, diameter):
         sure = self.sure[self.shown[-1]]
         if sure is None:
             raise MemoryRanOutError("Memory ran out.")
