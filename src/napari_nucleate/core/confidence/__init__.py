@@ -69,8 +69,8 @@ def score(
     mean AP at IoU 0.5 to 0.9 to be expected: TP, the sum of such probabilities, over TP + FP + FN,
     where an object that is wrong lacks a true one as well, and objects that only one of two
     predictions has are lacking, too; times the share of the foreground that became objects at all.
-    A few perfect objects don't hide what was missed. What is wider than anything that a person
-    painted isn't right, however sure the network is of its pixels.
+    A few perfect objects don't hide what was missed. What is many times as wide as a person's
+    objects isn't right, however sure the network is of its pixels, see `WIDEST`.
 
     Parameters
     ----------
