@@ -166,8 +166,8 @@ def test_a_persons_image_is_drawn_more_often_than_a_pseudo_label(tiny):
     assert 0.5 < (weights == 1).mean() < 0.85
 
 
-@pytest.mark.parametrize("predicted", [3, 40])
-def test_however_many_are_predicted_half_of_the_draws_are_a_persons(tiny, predicted):
+@pytest.mark.parametrize(("predicted", "share"), [(2, 1 / 2), (3, 2 / 5), (40, 1 / 4)])
+def test_however_many_are_predicted_a_quarter_of_the_draws_are_a_persons(tiny, predicted, share):
     labels = np.zeros((64, 64), np.int32)
     labels[20:40, 20:40] = 1
     person = Example("a", np.zeros((1, 64, 64)), annotate(labels))
@@ -176,7 +176,7 @@ def test_however_many_are_predicted_half_of_the_draws_are_a_persons(tiny, predic
     ]
     chosen = sampler([person, *others], tiny()).choose(400)
     human = sum(not one.site.example.pseudo for one in chosen)
-    assert human == pytest.approx(200, abs=40)
+    assert human == pytest.approx(400 * share, abs=40)
 
 
 def test_examples_with_nothing_known_are_left_out(tiny, nuclei):

@@ -73,8 +73,8 @@ def test_every_image_has_its_turn_and_is_learned_by_what_is_sure(lesson, ndim, t
     assert sorted(keys(sampler)) == sorted([human, "pool 0", "pool 1"])
     assert teacher.objects == sum(e.annotation.n_objects for e in teacher.taught.values()) > 0
     assert all(e.pseudo and e.weight == 0.5 for e in teacher.taught.values())
-    # Half of the patches at most are predicted ones, and they are drawn.
-    assert sampler._share[0] >= 0.5
+    # A quarter of the patches at least are a person's, and predicted ones are drawn.
+    assert sampler._share[0] >= 0.25
     assert {c.site.example.key for c in sampler.choose(64)} == set(keys(sampler))
     assert np.isfinite(sampler.batch(4).weight).all()
 

@@ -74,7 +74,8 @@ class SelfTraining(Params):
         gt=0,
         le=1,
         description="How much a pixel of a predicted label counts against a person's; besides, "
-        "predicted images are drawn half as often, together never more often than a person's.",
+        "predicted images are drawn half as often, together at most three times as often as a "
+        "person's.",
     )
     sizes: float = Field(
         3.0,
