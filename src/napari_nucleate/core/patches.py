@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_PREDICTED = 3
 """Predicted images are drawn together at most so many times as often as a person's. A few of these
-are soon known by heart: with three times as often instead of as often, self-training of eight images
+are soon known by heart: with three times as often instead of as often, self-training of 8 images
 ended at a mean AP of 0.620, 0.595 and 0.613 instead of 0.612, 0.571 and 0.611 (dsb2018_fluo)."""
 
 
