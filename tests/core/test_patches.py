@@ -166,15 +166,19 @@ def test_a_persons_image_is_drawn_more_often_than_a_pseudo_label(tiny):
     assert 0.5 < (weights == 1).mean() < 0.85
 
 
-@pytest.mark.parametrize(("predicted", "share"), [(2, 1 / 2), (3, 2 / 5), (40, 1 / 4)])
-def test_however_many_are_predicted_a_quarter_of_the_draws_are_a_persons(tiny, predicted, share):
+@pytest.mark.parametrize(
+    ("painted", "predicted", "share"),
+    [(1, 2, 1 / 2), (1, 3, 2 / 5), (1, 40, 1 / 4), (12, 90, 1 / 3), (16, 90, 1 / 2)],
+)
+def test_of_few_a_persons_images_predicted_ones_are_drawn_more_often(
+    tiny, painted, predicted, share
+):
     labels = np.zeros((64, 64), np.int32)
     labels[20:40, 20:40] = 1
-    person = Example("a", np.zeros((1, 64, 64)), annotate(labels))
-    others = [
-        Example(f"{i}", person.image, person.annotation, 0.5, pseudo=True) for i in range(predicted)
-    ]
-    chosen = sampler([person, *others], tiny()).choose(400)
+    image, annotation = np.zeros((1, 64, 64)), annotate(labels)
+    people = [Example(f"p{i}", image, annotation) for i in range(painted)]
+    others = [Example(f"{i}", image, annotation, 0.5, pseudo=True) for i in range(predicted)]
+    chosen = sampler([*people, *others], tiny()).choose(400)
     human = sum(not one.site.example.pseudo for one in chosen)
     assert human == pytest.approx(400 * share, abs=40)
 

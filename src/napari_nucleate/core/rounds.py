@@ -74,8 +74,8 @@ class SelfTraining(Params):
         gt=0,
         le=1,
         description="How much a pixel of a predicted label counts against a person's; besides, "
-        "predicted images are drawn half as often, together at most three times as often as a "
-        "person's.",
+        "predicted images are drawn half as often, together at most as often as a person's, or "
+        "three times as often where these are eight or fewer.",
     )
     sizes: float = Field(
         3.0,
