@@ -243,7 +243,7 @@ class Looker:
     def _others(self, shape: Sequence[int]) -> list[float]:
         """The other sizes at which an image of this shape can be looked at."""
         recipe = self._recipe
-        if recipe.ndim == 3 or recipe.target.semantic:
+        if not recipe.flat_objects:
             return []
         values = math.prod(shape) * recipe.target.n_maps * recipe.zoom**2
         return [
@@ -272,8 +272,7 @@ class Looker:
         found = target.find(maps)
         labels = target.decode(maps) if found is None else found.labels
         seen = None if self._trust is None else pixels
-        # Of volumes, and where labels are classes, the recipe has none.
-        diameter = self._recipe.diameter if labels.ndim == 2 and self._trust is not None else 0.0
+        diameter = self._recipe.diameter if self._recipe.flat_objects else 0.0
         alone = run.compared(labels)
         scores = score(target.maps(maps), labels, alone, self._trust, seen, diameter)
         return Prediction(key, in_half(maps), labels, scores, found)
@@ -296,6 +295,18 @@ def predict_maps(
 ) -> NDArray[np.float32]:
     """Predict one normalised image (C, *spatial) at once; maps (K, *spatial)."""
     return through(_Run(network, recipe, device, tiling or Tiling(), "").maps(pixels))
+
+
+def predict_averaged(
+    network: nn.Module,
+    recipe: Recipe,
+    pixels: NDArray[np.float32],
+    device: torch.device,
+    tiling: Tiling | None = None,
+) -> NDArray[np.float32]:
+    """The same by the mean of two views: the maps of `predict_compared`, without any labels."""
+    both = (tiling or Tiling()).model_copy(update={"views": COMPARED})
+    return predict_maps(network, recipe, pixels, device, both)
 
 
 class Compared(NamedTuple):

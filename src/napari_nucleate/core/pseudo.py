@@ -10,7 +10,7 @@ import numpy as np
 from napari_nucleate.core.annotation import Annotation
 from napari_nucleate.core.instances.found import DIGITS
 from napari_nucleate.core.patches import Example
-from napari_nucleate.core.zoom import measured_diameter
+from napari_nucleate.core.zoom import diameters, measured_diameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,7 @@ def usual_diameter(recipe: Recipe, labelled: Iterable[Example]) -> float:
 
     0 where that says nothing: of volumes, and where labels are classes.
     """
-    if recipe.ndim != 2 or recipe.target.semantic:
+    if not recipe.flat_objects:
         return 0.0
     return measured_diameter([example.annotation for example in labelled])
 
@@ -136,7 +136,7 @@ def _doubtful(prediction: Prediction, options: SelfTraining, diameter: float) ->
     unsure = {i for i, c in prediction.scores.objects.items() if round(c, DIGITS) < options.sure}
     if diameter and prediction.labels.ndim == 2:
         sizes = np.bincount(prediction.labels.ravel())
-        relative = 2 * np.sqrt(sizes / np.pi) / diameter
+        relative = diameters(sizes) / diameter
         odd = (relative > options.sizes) | (relative < 1 / options.sizes)
         unsure |= {int(i) for i in np.flatnonzero(odd & (sizes > 0)) if i}
     return sorted(unsure)

@@ -174,9 +174,14 @@ class Recipe(Params):
 
     def measured(self, annotations: Sequence[Annotation]) -> Recipe:
         """The same with the diameter of these objects, where none is given. Pure."""
-        if self.diameter or self.ndim == 3 or self.target.semantic:
+        if self.diameter or not self.flat_objects:
             return self
         return self.model_copy(update={"diameter": round(measured_diameter(annotations), 2)})
+
+    @property
+    def flat_objects(self) -> bool:
+        """Whether objects have diameters: not in volumes, nor where labels are classes."""
+        return self.ndim == 2 and not self.target.semantic
 
     @property
     def zoom(self) -> float:

@@ -52,7 +52,18 @@ def measured_diameter(annotations: Sequence[Annotation]) -> float:
     sizes = [_sizes_of_whole(a) for a in annotations]
     areas = np.concatenate([np.zeros(0, int), *sizes])
     areas = areas[areas >= SMALLEST]
-    return float(np.median(2 * np.sqrt(areas / math.pi))) if areas.size else 0.0
+    return float(np.median(diameters(areas))) if areas.size else 0.0
+
+
+def diameters(areas: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Diameters of discs of these areas. Pure.
+
+    Examples
+    --------
+    >>> diameters(np.array([100])).round(2)
+    array([11.28])
+    """
+    return np.asarray(2 * np.sqrt(areas / math.pi), np.float64)
 
 
 def _sizes_of_whole(annotation: Annotation) -> NDArray[np.intp]:

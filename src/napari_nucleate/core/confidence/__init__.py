@@ -11,6 +11,7 @@ from pydantic import Field
 from napari_nucleate.core.confidence.traits import Traits
 from napari_nucleate.core.metrics import agreement
 from napari_nucleate.core.params import Params
+from napari_nucleate.core.zoom import diameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,7 +122,7 @@ def _slim(traits: Traits, diameter: float) -> NDArray[np.float64]:
     """1 for objects that aren't too wide, towards 0 for those that are; see `WIDEST`."""
     if not diameter:
         return np.ones(len(traits.ids))
-    wide = 2 * np.sqrt(traits.sizes / np.pi) / (WIDEST * diameter)
+    wide = diameters(traits.sizes) / (WIDEST * diameter)
     return np.asarray(np.maximum(wide, 1) ** -4.0, np.float64)
 
 

@@ -18,7 +18,7 @@ from napari_nucleate.core.instances.trial import Counts, Trial
 from napari_nucleate.core.instances.watershed import Watershed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.instances import Splitter
@@ -180,7 +180,7 @@ def choosing(
     """
     if not len(cases):
         raise NucleateError("No labelled image has maps to split; label some, and predict them.")
-    search = _Search(cases)
+    search = _Search(cases, splitter, caution)
     try:
         yield from search.try_all([splitter])
         if search.objects < FEWEST:
@@ -188,12 +188,11 @@ def choosing(
                 f"Only {counted(search.objects, 'object')} labelled in "
                 f"{counted(len(cases), 'image')}; label at least {FEWEST} to choose thresholds."
             )
-        fields = _fields(splitter, cases[0][0])
-        search.rate = _moved(splitter, fields, caution)
-        search.crossed = CROSSED if "probability" in fields else ()
-        chosen = yield from _climb(search, splitter, fields)
+        search.fields = _fields(splitter, cases[0][0])
+        search.crossed = CROSSED if "probability" in search.fields else ()
+        chosen = yield from _climb(search)
         curves = []
-        for field in fields:
+        for field in search.fields:
             yield from search.try_all(_line(chosen, field))
             curves.append(search.curve(chosen, field))
     finally:
@@ -215,21 +214,24 @@ class _Search:
 
     Attributes
     ----------
+    begun : Splitter
+        What a move is counted from.
     crossed : tuple of float
         These probabilities; empty where they'd cost as much as other values.
-    rate : callable
-        What is taken from the AP of a splitter before it is compared with others.
+    fields : tuple of str
+        What may be moved.
     objects : int
         How many are labelled.
     """
 
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self._cases = cases
+    def __init__(self, cases: Sequence[Case], begun: Splitter, caution: float) -> None:
+        self._cases, self._caution = cases, caution
+        self.begun = begun
         self._pool = ThreadPoolExecutor(cores())
         self._trials: dict[int, Trial] = {}
         self._ap: dict[Any, float] = {}
         self.crossed: tuple[float, ...] = ()
-        self.rate: Callable[[Any], float] = _nothing
+        self.fields: tuple[str, ...] = ()
         self.objects = 0
 
     @property
@@ -243,7 +245,8 @@ class _Search:
 
     def worth(self, splitter: Any) -> float:
         """Its AP, less what it takes to move there."""
-        return self._ap[splitter] - self.rate(splitter)
+        moved = sum((_get(splitter, f) - _get(self.begun, f)) ** 2 for f in self.fields)
+        return self._ap[splitter] - self._caution * moved
 
     def try_all(self, splitters: Iterable[Any]) -> Generator[Tried, None, None]:
         """Measure those that weren't before."""
@@ -263,7 +266,7 @@ class _Search:
     def curve(self, splitter: Any, field: str) -> Curve:
         """All that was measured by one field, the others being as in the splitter."""
         known = {_get(other, field): ap for other, ap in self._like(splitter, field)}
-        return self._drawn(splitter, field, known)
+        return self._curve(splitter, field, known)
 
     def choice(self, splitter: Any, field: str) -> Curve:
         """The same by what each value is worth, with the best of the crossed probabilities."""
@@ -271,7 +274,7 @@ class _Search:
         for other, _ in self._like(splitter, field, crossed=field != "probability"):
             value = _get(other, field)
             known[value] = max(self.worth(other), known.get(value, -np.inf))
-        return self._drawn(splitter, field, known)
+        return self._curve(splitter, field, known)
 
     def _like(
         self, splitter: Any, field: str, *, crossed: bool = False
@@ -283,7 +286,7 @@ class _Search:
             if like == other:
                 yield other, ap
 
-    def _drawn(self, splitter: Any, field: str, known: dict[float, float]) -> Curve:
+    def _curve(self, splitter: Any, field: str, known: dict[float, float]) -> Curve:
         values = tuple(sorted(known))
         return Curve(field, values, tuple(known[v] for v in values), _get(splitter, field))
 
@@ -313,16 +316,16 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}" + "s" * (count != 1)
 
 
-def _climb(search: _Search, begun: Splitter, fields: Sequence[str]) -> Generator[Tried, None, Any]:
+def _climb(search: _Search) -> Generator[Tried, None, Any]:
     """Move the fields in turn until none moves any more; never to what is worse than before."""
-    best: Any = begun
+    best: Any = search.begun
     for passed in range(MOST_PASSES):
         before = best
-        for field in fields:
+        for field in search.fields:
             best = yield from _along(search, best, field, settled=passed > 0)
         if best == before:
             break
-    return begun if search.worth(begun) >= search.worth(best) else best
+    return search.begun if search.worth(search.begun) >= search.worth(best) else best
 
 
 def _along(
@@ -397,19 +400,6 @@ def _line(splitter: Any, field: str) -> list[Any]:
     grid = CROSSED if field == "probability" else _grid(field)
     values = {v for v in grid if abs(v - present) <= REACH}
     return [_with(splitter, field, value) for value in sorted({*values, present})]
-
-
-def _moved(begun: Any, fields: Sequence[str], caution: float) -> Callable[[Any], float]:
-    """What it takes to move from there, see `CAUTION`."""
-
-    def rate(splitter: Any) -> float:
-        return caution * sum((_get(splitter, f) - _get(begun, f)) ** 2 for f in fields)
-
-    return rate
-
-
-def _nothing(_: Any) -> float:
-    return 0.0
 
 
 def _grid(field: str) -> tuple[float, ...]:

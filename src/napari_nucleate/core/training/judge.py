@@ -270,8 +270,11 @@ class Judge:
 
         The mean of two views, as predictions are.
         """
-        found = self.compared(model, learner)
-        return [(in_half(compared.maps), annotation) for compared, annotation in found]
+        network = model.predictor(learner.device)
+        return [
+            (in_half(learner.average_views(case.pixels, network)), case.annotation)
+            for case in self._known()
+        ]
 
     def compared(self, model: Model, learner: Learner) -> Iterator[tuple[Compared, Annotation]]:
         """What a model makes of the images validated on by two views, and their labels."""

@@ -24,7 +24,7 @@ from napari_nucleate.core.events import Preview, Viewed
 from napari_nucleate.core.failures import is_out_of_memory
 from napari_nucleate.core.model import Model, build, place, weights_of
 from napari_nucleate.core.optimise import AdamW, Moments
-from napari_nucleate.core.predict import Tiling, predict_compared, predict_maps
+from napari_nucleate.core.predict import Tiling, predict_averaged, predict_compared, predict_maps
 from napari_nucleate.core.training.freezing import Freezing
 from napari_nucleate.core.training.initial import start_from
 from napari_nucleate.core.training.memory import smaller
@@ -144,6 +144,10 @@ class Learner:
     def predict(self, pixels: NDArray[np.float32], network: nn.Module) -> NDArray[np.float32]:
         """Maps of a normalised image."""
         return self._in_tiles(predict_maps, network, self.recipe, pixels)
+
+    def average_views(self, pixels: NDArray[np.float32], network: nn.Module) -> NDArray[np.float32]:
+        """Maps of a normalised image, the mean of two views, as predictions have them."""
+        return self._in_tiles(predict_averaged, network, self.recipe, pixels)
 
     def compare(self, pixels: NDArray[np.float32], network: nn.Module, recipe: Recipe) -> Compared:
         """What two views of a normalised image give."""
