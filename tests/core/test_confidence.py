@@ -82,8 +82,8 @@ def test_an_object_that_the_turned_image_lacks_is_not_trusted(ndim):
     ids = labels(ndim)
     got = score(sure(ids), ids, (ids, np.where(ids == 2, 0, ids)))
     assert got.objects == pytest.approx({1: 1, 2: 0, 3: 1})
-    # Two are right, one is wrong, so that one lacks; and a half for that the views disagree.
-    assert got.image == pytest.approx(2 / (2 + 1 + 1.5))
+    # Two are right, one is wrong, so that one lacks. That the views disagree says no more.
+    assert got.image == pytest.approx(2 / (2 + 1 + 1))
     assert got.reason == "it changes when the image is turned"
 
 
@@ -93,7 +93,8 @@ def test_an_object_that_only_the_turned_image_has_lowers_the_image(ndim):
     one_less = np.where(ids == 2, 0, ids)
     got = score(sure(one_less), one_less, (one_less, ids))
     assert got.objects == pytest.approx({1: 1, 3: 1})
-    assert got.image == pytest.approx(2 / 2.5)
+    # Half a chance that it is there, in one of two views.
+    assert got.image == pytest.approx(2 / 2.25)
 
 
 @BOTH

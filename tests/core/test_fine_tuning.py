@@ -37,7 +37,7 @@ def moved(before, after):
 @pytest.fixture
 def keep_the_last(monkeypatch):
     """Networks of four steps find nothing: whichever weights are the best is chance."""
-    monkeypatch.setattr(Judge, "prefers", lambda self, verdict: True)
+    monkeypatch.setattr(Judge, "prefers", lambda self, verdict, fraction: True)
 
 
 @pytest.mark.parametrize("stem", [1, 2])

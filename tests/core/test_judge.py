@@ -89,40 +89,65 @@ def test_an_image_whose_labels_are_erased_judges_no_more(nuclei, tiny):
     assert judge.images == 2
 
 
-def test_of_classes_weights_that_find_less_are_not_preferred(nuclei, tiny):
+def judged(examples, recipe, *noted):
+    """A judge that measured such APs of 10,000 objects, at such shares of the training."""
+    judge = Judge(examples, recipe)
+    for ap, fraction in noted:
+        judge.note(Verdict(0.1, ap, 0.9, 10_000), fraction)
+    return judge
+
+
+@pytest.mark.parametrize("fraction", [0.2, 1])
+def test_of_classes_weights_that_find_less_are_not_preferred(nuclei, tiny, fraction):
     classes = [
         Example(e.key, e.image, annotate(np.minimum(e.annotation.labels, 1)))
         for e in nuclei(count=2)
     ]
     for examples, target, kept in ((classes, Semantic(), False), (nuclei(count=2), None, True)):
-        judge = Judge(examples, tiny(2, target))
-        judge.note(Verdict(0.1, 0.9, 0.9, 2))
-        assert judge.prefers(Verdict(0.1, 0.7, 0.8, 2)) is kept
-        assert judge.prefers(Verdict(0.1, 0.9, 0.9, 2))
+        judge = judged(examples, tiny(2, target), (0.9, 0.1))
+        assert judge.prefers(Verdict(0.1, 0.7, 0.8, 2), fraction) is kept
+        assert judge.prefers(Verdict(0.1, 0.9, 0.9, 2), fraction)
 
 
-def test_few_images_can_not_tell_late_weights_from_early_ones(nuclei, tiny):
+@pytest.mark.parametrize(("first", "then"), [(0.1, 0.4), (0.6, 0.9)])
+def test_few_images_can_not_tell_late_weights_from_early_ones(nuclei, tiny, first, then):
     for count, fell in ((1, 0.09), (2, 0.06)):
-        judge = Judge(nuclei(count=count), tiny())
-        judge.note(Verdict(0.1, 0.8, 0.9, 10_000))
-        assert judge.prefers(Verdict(0.1, 0.8 - fell, 0.9, 10_000))
-        assert not judge.prefers(Verdict(0.1, 0.8 - fell - 0.03, 0.9, 10_000))
+        judge = judged(nuclei(count=count), tiny(), (0.8, first))
+        assert judge.prefers(Verdict(0.1, 0.8 - fell, 0.9, 10_000), then)
+        assert not judge.prefers(Verdict(0.1, 0.8 - fell - 0.03, 0.9, 10_000), then)
+
+
+def test_what_was_found_while_the_rate_was_high_says_less(nuclei, tiny):
+    judge = judged(nuclei(count=1), tiny(), (0.8, 0.1))
+    assert judge.prefers(Verdict(0.1, 0.61, 0.9, 10_000), 0.5)
+    assert not judge.prefers(Verdict(0.1, 0.59, 0.9, 10_000), 0.5)
+    judge.note(Verdict(0.1, 0.75, 0.9, 10_000), 0.6)
+    assert not judge.prefers(Verdict(0.1, 0.61, 0.9, 10_000), 0.7)
 
 
 def test_while_little_is_found_less_is_not_preferred(nuclei, tiny):
     judge = Judge(nuclei(count=1), tiny())
-    judge.note(Verdict(0.1, 0.18, 0.5, 31))
-    assert judge.prefers(Verdict(0.1, 0.15, 0.5, 31))
-    assert not judge.prefers(Verdict(0.1, 0.05, 0.5, 31))
+    judge.note(Verdict(0.1, 0.18, 0.5, 31), 0.6)
+    assert judge.prefers(Verdict(0.1, 0.15, 0.5, 31), 1)
+    assert not judge.prefers(Verdict(0.1, 0.05, 0.5, 31), 1)
 
 
 def test_one_image_on_which_little_is_found_can_not_tell_late_weights_either(nuclei, tiny):
     # An odd one, held out of eight of dsb2018_he: weights of the first steps were kept.
     judge = Judge(nuclei(count=1), tiny())
-    judge.note(Verdict(0.1, 0.155, 0.5, 31))
-    for later in (0.079, 0.105, 0.109):
-        assert judge.prefers(Verdict(0.1, later, 0.5, 31))
-    assert not judge.prefers(Verdict(0.1, 0.0, 0.5, 31))
+    judge.note(Verdict(0.1, 0.158, 0.5, 17), 0.05)
+    assert not judge.prefers(Verdict(0.1, 0.042, 0.5, 17), 0.4)
+    for later, fraction in ((0.042, 0.5), (0.079, 0.6), (0.062, 0.8)):
+        assert judge.prefers(Verdict(0.1, later, 0.5, 17), fraction)
+        judge.note(Verdict(0.1, later, 0.5, 17), fraction)
+    assert not judge.prefers(Verdict(0.1, 0.0, 0.5, 17), 1)
+
+
+def test_weights_that_find_nothing_any_more_are_not_preferred(nuclei, tiny):
+    judge = Judge(nuclei(count=1), tiny())
+    judge.note(Verdict(0.1, 0.1, 0.5, 17), 0.05)
+    assert not judge.prefers(Verdict(0.1, 0.0, 0.5, 17), 0.6)
+    assert judge.prefers(Verdict(0.1, 0.01, 0.5, 17), 0.6)
 
 
 class TestTime:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.architectures import UNet
 from napari_nucleate.core.architectures.modules import UNetModule
 from napari_nucleate.core.confidence import Confidence, Scores
@@ -306,10 +307,13 @@ def test_nothing_to_predict_gives_no_events(tiny, random_model):
 
 
 class Sized:
-    """A model that draws objects as surely as it is told, by how large the image is shown."""
+    """A model that draws an object as surely as it is told, by how large the image is shown.
 
-    def __init__(self, monkeypatch, sure, shape):
-        self.shown, self.sure, self.shape = [], sure, shape
+    Its left half lies elsewhere where the image is shown in one of the sizes `odd`.
+    """
+
+    def __init__(self, monkeypatch, sure, shape, odd=()):
+        self.shown, self.sure, self.shape, self.odd = [], sure, shape, odd
         monkeypatch.setattr(
             "napari_nucleate.core.predict._Run._tiles", lambda run, pixels: self.tiles(run, pixels)
         )
@@ -318,7 +322,16 @@ class Sized:
     def tiles(self, run, pixels):
         self.shown.append(pixels.shape[1] / self.shape[0])
         yield Tile("a", 1, 1)
-        return np.full((run._recipe.target.n_maps, *pixels.shape[1:]), 0.1, np.float32)
+        target, shape = run._recipe.target, pixels.shape[1:]
+        if not any(self.sure.values()):
+            return np.full((target.n_maps, *shape), 0.1, np.float32)
+        labels = np.zeros(shape, np.int32)
+        middle, side = shape[-1] // 2, shape[-1] // 4
+        left = 0 if self.shown[-1] in self.odd else side
+        labels[
+            ..., shape[-2] // 4 : shape[-2] // 2, middle - side - left : middle + side - left
+        ] = 1
+        return target.encode(annotate(labels))
 
     def score(self, maps, labels, alone, trust, pixels, diameter):
         sure = self.sure[self.shown[-1]]
@@ -349,6 +362,15 @@ def test_images_that_cant_be_trusted_are_looked_at_in_other_sizes(
     assert seen.shown == shown
     assert got.scores.image == best
     assert got.maps.shape[1:] == got.labels.shape == (40, 60)
+
+
+def test_another_size_has_to_find_about_the_same(tiny, random_model, picture, monkeypatch):
+    source = picture("a", noise(1, 40, 60))
+    options = {"tiling": Tiling(zooms=True), "confidence": ONCE, "device": "cpu"}
+    for odd, best in (((), 0.7), ((2,), 0.6), ((0.5, 2), 0.5), ((1,), 0.5)):
+        Sized(monkeypatch, {1: 0.5, 0.5: 0.6, 2: 0.7}, (40, 60), odd)
+        (got,) = of_kind(Prediction, predict(random_model(tiny()), [source], **options))
+        assert got.scores.image == best
 
 
 def test_other_sizes_are_for_flat_images_of_objects_within_bounds(

@@ -39,7 +39,7 @@ def snapshot(tiny):
         seconds=1.5,
         draws=Draws.of(np.random.default_rng(9)),
         learned=Learned(batch=2, patch=32, patch_depth=8, half=False, tuned=False),
-        judged=Judged(highest=0.5, lowest=0.1),
+        judged=Judged(highest=0.5, settled=0.4, lowest=0.1),
         timed=Timed(done=0.2, spent=0.1),
         best=Record(name="mine", best_step=2),
         seen=(Seen(key="nuclei 细胞", image="00", labels="11"),),

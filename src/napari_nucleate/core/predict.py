@@ -14,6 +14,7 @@ from napari_nucleate.core.confidence import Confidence, score
 from napari_nucleate.core.errors import MemoryRanOutError, NucleateError
 from napari_nucleate.core.events import PredictEvent, Prediction, Tile
 from napari_nucleate.core.failures import is_out_of_memory
+from napari_nucleate.core.metrics import agreement
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.zoom import LEAST, MOST, resized, zoomed_shape
 
@@ -70,6 +71,12 @@ TRUSTED = 0.8
 
 SURER = 1.04
 """So many times as high must an image's confidence be, for another size to be taken."""
+
+ALIKE = 0.6
+"""Another size has to find about the same, by this mean IoU of its objects with those of the usual
+one. Magnified, fragments come out alike in both views, too, and were taken: in phase contrast
+(1,000 steps, four images) 0.76 of the objects of confidence 0.8 and more were right, 0.93 at one
+size and so."""
 
 FOUND = 0.5
 """Where nothing is found at its own size, this high: specks are found at any."""
@@ -227,7 +234,7 @@ class Looker:
 
     def surest(self, key: str, pixels: NDArray[np.float32]) -> Generator[Tile, None, Prediction]:
         """Predict a normalised image at its own size, and where that helps at others."""
-        best = yield from self._look(key, pixels, 1.0)
+        best = usual = yield from self._look(key, pixels, 1.0)
         if not self._tiling.zooms or best.scores.image >= TRUSTED:
             return best
         least = best.scores.image * SURER if best.scores.objects else FOUND
@@ -236,7 +243,7 @@ class Looker:
                 other = yield from self._look(key, pixels, zoom)
             except MemoryRanOutError:
                 break  # at its own size it was enough
-            if other.scores.image > least:
+            if other.scores.image > least and _alike(other, usual):
                 best, least = other, other.scores.image
         return best
 
@@ -276,6 +283,14 @@ class Looker:
         alone = run.compared(labels)
         scores = score(target.maps(maps), labels, alone, self._trust, seen, diameter)
         return Prediction(key, in_half(maps), labels, scores, found)
+
+
+def _alike(other: Prediction, usual: Prediction) -> bool:
+    """Whether another size finds about the same, see `ALIKE`; where nothing is, anything. Pure."""
+    if not usual.scores.objects:
+        return True
+    found = agreement(other.labels, usual.labels)
+    return sum(found.values()) >= ALIKE * len(found)
 
 
 def in_half(maps: NDArray[np.float32]) -> NDArray[np.float16]:

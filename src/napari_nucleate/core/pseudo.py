@@ -33,7 +33,7 @@ labelled ones (dsb2018_fluo) from a mean AP of 0.596 to 0.611, the best four of 
 MOST_PIXELS = 5e7
 """So many of their pixels: labels, normalised image and where objects are take some 2 GB."""
 
-SURE_SHARE = 1 / 3
+SURE_SHARE = 1 / 4
 """Where a smaller share of the objects is sure, the rest of an image teaches to find nothing."""
 
 

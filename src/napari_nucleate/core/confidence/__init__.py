@@ -68,10 +68,11 @@ def score(
 
     An object's confidence is the probability that `trust` gives it by its traits. An image's is the
     mean AP at IoU 0.5 to 0.9 to be expected: TP, the sum of such probabilities, over TP + FP + FN,
-    where an object that is wrong lacks a true one as well, and objects that only one of two
-    predictions has are lacking, too; times the share of the foreground that became objects at all.
-    A few perfect objects don't hide what was missed. What is many times as wide as a person's
-    objects isn't right, however sure the network is of its pixels, see `WIDEST`.
+    where an object that is wrong lacks a true one as well, and what only one of two predictions
+    has, and didn't become an object, is lacking by half a chance; times the share of the foreground
+    that became objects at all. A few perfect objects don't hide what was missed. What is many times
+    as wide as a person's objects isn't right, however sure the network is of its pixels, see
+    `WIDEST`.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def score(
     )
     slim = _slim(traits, diameter)
     likely = likely * slim
-    n, found, lacking = len(traits.ids), likely.sum(1), _unmatched(alone)
+    n, found, lacking = len(traits.ids), likely.sum(1), _lacking(labels, alone)
     foreground = maps.foreground > 0.5
     covered = float((labels[foreground] > 0).mean()) if foreground.any() else 1.0
     image = covered * float((found / (2 * n - found + lacking)).mean())
@@ -126,9 +127,13 @@ def _slim(traits: Traits, diameter: float) -> NDArray[np.float64]:
     return np.asarray(np.maximum(wide, 1) ** -4.0, np.float64)
 
 
-def _unmatched(alone: Sequence[NDArray[np.int32]]) -> float:
-    """How many objects a prediction has that the other hasn't, on average."""
+def _lacking(labels: NDArray[np.int32], alone: Sequence[NDArray[np.int32]]) -> float:
+    """How many objects are likely to be missed: half of those that only one of two predictions has.
+
+    Those that became objects nevertheless aren't missed; that they are doubtful, their traits tell.
+    Counted as lacking, too, they ranked images worse (`docs/benchmarks.md`).
+    """
     if len(alone) < 2:
         return 0.0
-    both = agreement(alone[0], alone[1]), agreement(alone[1], alone[0])
-    return sum(iou < 0.5 for found in both for iou in found.values()) / 2
+    lost = [sum(iou < 0.5 for iou in agreement(other, labels).values()) for other in alone]
+    return sum(lost) / len(lost) / 2

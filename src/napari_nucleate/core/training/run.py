@@ -238,8 +238,8 @@ class Run:
     def validate(self) -> Validated:
         """Measure the averaged weights; keep them if they are the best."""
         verdict = self._judge.judge(self.learner)
-        better = self._judge.prefers(verdict)
-        self._judge.note(verdict)
+        better = self._judge.prefers(verdict, self.fraction)
+        self._judge.note(verdict, self.fraction)
         now = time.perf_counter() - self._began
         free = self._timetable.took(self.fraction, now - self.seconds)
         self._began += free
