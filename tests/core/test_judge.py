@@ -6,12 +6,13 @@ import torch
 
 from napari_nucleate.core.annotation import Annotation, annotate
 from napari_nucleate.core.events import Step, Validated
+from napari_nucleate.core.model import Record
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.predict import predict_maps
 from napari_nucleate.core.recipe import Epochs, Seconds
 from napari_nucleate.core.targets import Semantic, StarConvexTarget
-from napari_nucleate.core.training.judge import Judge, Verdict, known_part
-from napari_nucleate.core.training.schedule import VALIDATION_SHARE, Timetable
+from napari_nucleate.core.training.judge import SETTLED, Judge, Verdict, known_part, worse
+from napari_nucleate.core.training.schedule import VALIDATION_SHARE, Timetable, one_cycle
 from napari_nucleate.core.training.train import train
 
 CPU = torch.device("cpu")
@@ -119,10 +120,25 @@ def test_few_images_can_not_tell_late_weights_from_early_ones(nuclei, tiny, firs
 
 def test_what_was_found_while_the_rate_was_high_says_less(nuclei, tiny):
     judge = judged(nuclei(count=1), tiny(), (0.8, 0.1))
-    assert judge.prefers(Verdict(0.1, 0.61, 0.9, 10_000), 0.5)
-    assert not judge.prefers(Verdict(0.1, 0.59, 0.9, 10_000), 0.5)
+    assert one_cycle(SETTLED) < 0.5
+    assert judge.prefers(Verdict(0.1, 0.61, 0.9, 10_000), 0.6)
+    assert not judge.prefers(Verdict(0.1, 0.59, 0.9, 10_000), 0.6)
     judge.note(Verdict(0.1, 0.75, 0.9, 10_000), 0.6)
     assert not judge.prefers(Verdict(0.1, 0.61, 0.9, 10_000), 0.7)
+
+
+@pytest.mark.parametrize(("images", "objects"), [(1, 100), (2, 30), (4, 150)])
+def test_what_is_kept_of_a_model_gone_on_with_is_not_called_worse(nuclei, tiny, images, objects):
+    judge = Judge(nuclei(count=images), tiny(), anew=False)
+    judge.note(Verdict(0.1, 0.8, 0.9, objects), 0.05)
+    kept = min(
+        ap for ap in np.arange(0, 1, 0.005) if judge.prefers(Verdict(0.1, ap, 0.9, objects), 1)
+    )
+    record = Record(
+        validation_ap=kept, validated=objects, held_out=tuple(str(i) for i in range(images))
+    )
+    assert kept < 0.75
+    assert not worse(record, 0.8)
 
 
 def test_while_little_is_found_less_is_not_preferred(nuclei, tiny):
@@ -137,17 +153,18 @@ def test_one_image_on_which_little_is_found_can_not_tell_late_weights_either(nuc
     judge = Judge(nuclei(count=1), tiny())
     judge.note(Verdict(0.1, 0.158, 0.5, 17), 0.05)
     assert not judge.prefers(Verdict(0.1, 0.042, 0.5, 17), 0.4)
-    for later, fraction in ((0.042, 0.5), (0.079, 0.6), (0.062, 0.8)):
+    for later, fraction in ((0.042, 0.6), (0.079, 0.7), (0.062, 0.8)):
         assert judge.prefers(Verdict(0.1, later, 0.5, 17), fraction)
         judge.note(Verdict(0.1, later, 0.5, 17), fraction)
     assert not judge.prefers(Verdict(0.1, 0.0, 0.5, 17), 1)
 
 
-def test_weights_that_find_nothing_any_more_are_not_preferred(nuclei, tiny):
+def test_weights_that_find_next_to_nothing_any_more_are_not_preferred(nuclei, tiny):
     judge = Judge(nuclei(count=1), tiny())
     judge.note(Verdict(0.1, 0.1, 0.5, 17), 0.05)
     assert not judge.prefers(Verdict(0.1, 0.0, 0.5, 17), 0.6)
-    assert judge.prefers(Verdict(0.1, 0.01, 0.5, 17), 0.6)
+    assert not judge.prefers(Verdict(0.1, 0.02, 0.5, 17), 0.6)
+    assert judge.prefers(Verdict(0.1, 0.03, 0.5, 17), 0.6)
 
 
 class TestTime:

@@ -306,14 +306,17 @@ def test_nothing_to_predict_gives_no_events(tiny, random_model):
     assert list(predict(random_model(tiny()), [], device="cpu")) == []
 
 
-class Sized:
-    """A model that draws an object as surely as it is told, by how large the image is shown.
+ONE = ((0.2, 0.8),)
 
-    Its left half lies elsewhere where the image is shown in one of the sizes `odd`.
+
+class Sized:
+    """A model that draws objects as surely as it is told, by how large the image is shown.
+
+    `drawn` says from where to where along X, as shares of the image's width; one by default.
     """
 
-    def __init__(self, monkeypatch, sure, shape, odd=()):
-        self.shown, self.sure, self.shape, self.odd = [], sure, shape, odd
+    def __init__(self, monkeypatch, sure, shape, drawn=None):
+        self.shown, self.sure, self.shape, self.drawn = [], sure, shape, drawn or {}
         monkeypatch.setattr(
             "napari_nucleate.core.predict._Run._tiles", lambda run, pixels: self.tiles(run, pixels)
         )
@@ -326,11 +329,10 @@ class Sized:
         if not any(self.sure.values()):
             return np.full((target.n_maps, *shape), 0.1, np.float32)
         labels = np.zeros(shape, np.int32)
-        middle, side = shape[-1] // 2, shape[-1] // 4
-        left = 0 if self.shown[-1] in self.odd else side
-        labels[
-            ..., shape[-2] // 4 : shape[-2] // 2, middle - side - left : middle + side - left
-        ] = 1
+        rows = slice(shape[-2] // 4, 3 * shape[-2] // 4)
+        for label, span in enumerate(self.drawn.get(self.shown[-1], ONE), 1):
+            start, stop = (round(at * shape[-1]) for at in span)
+            labels[..., rows, start:stop] = label
         return target.encode(annotate(labels))
 
     def score(self, maps, labels, alone, trust, pixels, diameter):
@@ -364,13 +366,30 @@ def test_images_that_cant_be_trusted_are_looked_at_in_other_sizes(
     assert got.maps.shape[1:] == got.labels.shape == (40, 60)
 
 
-def test_another_size_has_to_find_about_the_same(tiny, random_model, picture, monkeypatch):
+@pytest.mark.parametrize(
+    ("usual", "large", "best"),
+    [
+        (ONE, ONE, 0.7),
+        (ONE, ((0.25, 0.8),), 0.7),
+        (ONE, ((0.2, 0.45), (0.55, 0.8)), 0.5),  # in two
+        (((0.2, 0.45), (0.55, 0.8)), ONE, 0.5),
+        (((0.1, 0.3), (0.4, 0.6), (0.7, 0.9)), ((0.1, 0.3),), 0.5),  # two of three are lost
+        (((0.1, 0.3),), ((0.1, 0.3), (0.4, 0.6), (0.7, 0.9)), 0.5),
+    ],
+    ids=str,
+)
+def test_another_size_has_to_find_about_the_same(
+    tiny, random_model, picture, monkeypatch, usual, large, best
+):
     source = picture("a", noise(1, 40, 60))
     options = {"tiling": Tiling(zooms=True), "confidence": ONCE, "device": "cpu"}
-    for odd, best in (((), 0.7), ((2,), 0.6), ((0.5, 2), 0.5), ((1,), 0.5)):
-        Sized(monkeypatch, {1: 0.5, 0.5: 0.6, 2: 0.7}, (40, 60), odd)
-        (got,) = of_kind(Prediction, predict(random_model(tiny()), [source], **options))
-        assert got.scores.image == best
+    Sized(monkeypatch, {1: 0.5, 0.5: 0.1, 2: 0.7}, (40, 60), {1: usual, 2: large})
+    (got,) = of_kind(Prediction, predict(random_model(tiny()), [source], **options))
+    assert got.scores.image == best
+    # Of what isn't sure, nothing has to be found again.
+    Sized(monkeypatch, {1: 0.4, 0.5: 0.1, 2: 0.7}, (40, 60), {1: usual, 2: large})
+    (got,) = of_kind(Prediction, predict(random_model(tiny()), [source], **options))
+    assert got.scores.image == 0.7
 
 
 def test_other_sizes_are_for_flat_images_of_objects_within_bounds(

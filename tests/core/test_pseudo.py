@@ -1,5 +1,7 @@
 """Of a prediction that is learned from which is sure; the rest is unknown, or counts nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,12 @@ from napari_nucleate.core.annotation import annotate
 from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.patches import Example, Sampler
-from napari_nucleate.core.pseudo import pseudo_example, pseudo_label, worth_learning
+from napari_nucleate.core.pseudo import (
+    label_worth_learning,
+    pseudo_example,
+    pseudo_label,
+    worth_learning,
+)
 from napari_nucleate.core.recipe import Recipe
 from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.core.targets import Boundary, Semantic, StarConvexTarget
@@ -132,6 +139,20 @@ def test_an_image_of_few_sure_objects_is_not_worth_learning(scores, worth):
     scored = prediction(labels, (labels > 0).astype(float), scores)
     label = labelled(scored, Boundary(), SelfTraining())
     assert worth_learning(scored, label, Boundary()) is worth
+
+
+@pytest.mark.parametrize(
+    ("target", "image", "learned"),
+    [(Boundary(), 0.2, True), (Boundary(), 0.05, False)]
+    + [(Semantic(classes=2), 0.2, False), (Semantic(classes=2), 0.5, True)],
+    ids=str,
+)
+def test_classes_have_only_the_images_confidence(target, image, learned):
+    labels = row([0, 1, 1, 0]).astype(np.int32)
+    scored = prediction(labels, row([0.01, 0.99, 0.99, 0.01]), {1: 0.9})
+    scored = replace(scored, scores=Scores(image, {1: 0.9}))
+    recipe = Recipe(target=target)
+    assert (label_worth_learning(scored, recipe, SelfTraining()) is not None) is learned
 
 
 def test_what_is_ignored_counts_nothing_in_a_batch(tiny):

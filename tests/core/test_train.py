@@ -425,9 +425,15 @@ class TestPatience:
         judge = Judge(nuclei(count=1), tiny(patience=2))
         for ap, loss in ((0.3, 1.0), (float("nan"), 1.0), (0.9, float("inf"))):
             assert not judge.tired
-            judge.note(Verdict(loss, ap, 0.5, 10))
+            judge.note(Verdict(loss, ap, 0.5, 10), 1)
         assert judge.tired
         assert judge.judged.highest == 0.3
+
+    def test_a_rise_since_the_rate_fell_is_one_whatever_was_before(self, nuclei, tiny):
+        judge = Judge(nuclei(count=1), tiny(patience=2))
+        for ap, fraction in ((0.9, 0.1), (0.2, 0.2), (0.3, 0.6), (0.4, 0.7), (0.5, 0.8)):
+            judge.note(Verdict(0.1, ap, 0.5, 10), fraction)
+            assert not judge.tired
 
 
 class TestPreview:

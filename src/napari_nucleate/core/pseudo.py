@@ -36,6 +36,10 @@ MOST_PIXELS = 5e7
 SURE_SHARE = 1 / 4
 """Where a smaller share of the objects is sure, the rest of an image teaches to find nothing."""
 
+LEAST_OF_CLASSES = 0.4
+"""Of classes no single object can be doubted: below this confidence of the image none are
+learned."""
+
 
 class PseudoLabel(NamedTuple):
     """Labels to learn from.
@@ -110,7 +114,8 @@ def label_worth_learning(
     prediction: Prediction, recipe: Recipe, options: SelfTraining, diameter: float = 0.0
 ) -> PseudoLabel | None:
     """The label of a prediction, see `pseudo_label`; None where too little of it is sure. Pure."""
-    if prediction.scores.image < options.least:
+    least = max(options.least, LEAST_OF_CLASSES if recipe.target.semantic else 0)
+    if prediction.scores.image < least:
         return None
     label = pseudo_label(prediction, recipe, options, diameter)
     return label if worth_learning(prediction, label, recipe.target) else None

@@ -58,7 +58,11 @@ class SelfTraining(Params):
         "each further one; 0 takes all that are good enough, 64 at most.",
     )
     least: float = Field(
-        0.1, ge=0, le=1, description="Masks of lower confidence never join, however few are left."
+        0.1,
+        ge=0,
+        le=1,
+        description="Masks of lower confidence never join, however few are left; of classes, none "
+        "below 0.4.",
     )
     sure: float = Field(
         0.8, ge=0, le=1, description="Objects of lower confidence are ignored, not learned."

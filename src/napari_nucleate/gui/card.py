@@ -22,6 +22,8 @@ PADDING = 6
 CARD_SIZE = QSize(PICTURE + 2 * PADDING, PICTURE + 2 * PADDING + 38)
 GOOD = 0.6
 """From this confidence on, nothing is said of what lowered it."""
+POOR = 0.4
+"""Below this confidence, nothing is accepted that nobody looked at."""
 GROUND = QColor(0, 0, 0, 150)
 # Told apart by the colour-blind too (Okabe & Ito).
 GREEN, AMBER, RED = QColor("#00a878"), QColor("#e69f00"), QColor("#d55e00")
@@ -35,8 +37,8 @@ BADGES: dict[str, tuple[QColor, tuple[tuple[float, float], ...]]] = {
 
 
 def confidence_colour(confidence: float) -> QColor:
-    """Green for the better ones, from `GOOD` on, amber from 0.4 on, red below."""
-    return GREEN if confidence >= GOOD else AMBER if confidence >= 0.4 else RED
+    """Green for the better ones, from `GOOD` on, amber from `POOR` on, red below."""
+    return GREEN if confidence >= GOOD else AMBER if confidence >= POOR else RED
 
 
 class CardDelegate(QStyledItemDelegate):

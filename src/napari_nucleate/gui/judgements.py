@@ -11,6 +11,7 @@ import numpy as np
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.instances.edit import Edit
 from napari_nucleate.core.stacks import apart
+from napari_nucleate.gui.card import POOR
 from napari_nucleate.gui.edits import Editor
 from napari_nucleate.project.model import HUMAN, WAITING, Item, Status
 
@@ -87,11 +88,12 @@ class Judgements:
     def accept_best(self, count: int) -> list[str]:
         """Accept the best predictions that nobody judged yet; returns their names.
 
-        None that is worse than what a round takes, see `SelfTraining.least`: nobody looks at each.
+        None that a round wouldn't take, see `SelfTraining.least`, nor any that the gallery shows as
+        poor: nobody looks at each.
         Of one stack, images that lie apart, from those labelled and accepted before as well.
         """
         state = self._session.state
-        least = state.self_training.least
+        least = max(state.self_training.least, POOR)
         waiting = {i.key: i for i in self._waiting() if (i.confidence or 0.0) >= least}
         if not waiting:
             raise NucleateError(

@@ -68,8 +68,8 @@ def score(
 
     An object's confidence is the probability that `trust` gives it by its traits. An image's is the
     mean AP at IoU 0.5 to 0.9 to be expected: TP, the sum of such probabilities, over TP + FP + FN,
-    where an object that is wrong lacks a true one as well, and what only one of two predictions
-    has, and didn't become an object, is lacking by half a chance; times the share of the foreground
+    where an object that is wrong lacks a true one as well, and half of what a prediction has alone,
+    and that became no object, is lacking, on average of both; times the share of the foreground
     that became objects at all. A few perfect objects don't hide what was missed. What is many times
     as wide as a person's objects isn't right, however sure the network is of its pixels, see
     `WIDEST`.
@@ -128,10 +128,11 @@ def _slim(traits: Traits, diameter: float) -> NDArray[np.float64]:
 
 
 def _lacking(labels: NDArray[np.int32], alone: Sequence[NDArray[np.int32]]) -> float:
-    """How many objects are likely to be missed: half of those that only one of two predictions has.
+    """How many objects are likely to be missed: half of those that a prediction has alone.
 
-    Those that became objects nevertheless aren't missed; that they are doubtful, their traits tell.
-    Counted as lacking, too, they ranked images worse (`docs/benchmarks.md`).
+    The mean of both predictions. Objects that only one of them has, but that became objects, aren't
+    missed; that they are doubtful, their traits tell. Counted here, too, they ranked images worse
+    (`docs/benchmarks.md`).
     """
     if len(alone) < 2:
         return 0.0

@@ -37,10 +37,11 @@ BETWEEN_IMAGES = 0.1
 standard deviations, 0.03 to 0.06 each in five trainings (55 images of dsb2018_fluo). On two held
 out of 16 it once fell from 0.89 to 0.81, while it rose from 0.53 to 0.57 on all others."""
 
-SETTLED = 0.5
-"""After this share of a training the learning rate is below half its peak, and what was measured
-before tells little: on the one image held out of eight of dsb2018_he the AP fell from 0.158 in the
-first steps to 0.06 at the end, while on the validation images it rose from 0.11 to 0.42."""
+SETTLED = 0.6
+"""After this share of a training the learning rate is below half its peak. What was measured before
+then tells little of a network that began from nothing: on the one image held out of eight of
+dsb2018_he the AP fell from 0.158 in the first steps to 0.06 at the end, while on the validation
+images it rose from 0.11 to 0.40."""
 
 
 def worse(now: Record, before: float, noise: float | None = None) -> bool:
@@ -173,6 +174,8 @@ class Judge:
     recipe : Recipe
     judged : Judged, optional
         Where an interrupted training goes on.
+    anew : bool
+        Whether the weights begin from nothing, and not from those of a model.
 
     Attributes
     ----------
@@ -181,11 +184,17 @@ class Judge:
     """
 
     def __init__(
-        self, examples: Sequence[Example], recipe: Recipe, judged: Judged | None = None
+        self,
+        examples: Sequence[Example],
+        recipe: Recipe,
+        judged: Judged | None = None,
+        *,
+        anew: bool = True,
     ) -> None:
         chosen = np.unique(np.linspace(0, len(examples) - 1, MOST_VALIDATED).round().astype(int))
         self._recipe = recipe
         self.judged = judged or Judged()
+        self._anew = anew
         self._keys = [examples[i].key for i in chosen]
         self._cases = [_Case.of(examples[i], recipe) for i in chosen]
         self.renewed = False
@@ -230,9 +239,11 @@ class Judge:
         """Whether these weights are to be kept in the place of the last kept.
 
         Later weights learned from more, and few validation images can't tell them from earlier
-        ones: they are kept unless their AP is lower than the highest by more than its standard
-        error, by how few objects there are, and how few images. From `SETTLED` on, that is the
-        highest since then; an earlier one counts only where two standard errors can't explain it.
+        ones: they are kept unless their AP is lower than the highest by more than chance makes, by
+        how few objects there are, and how few images. From `SETTLED` on, that is the highest since
+        then, and an earlier one counts where twice that chance, of weights that began from nothing,
+        can't explain it. What finds less than half as much, or a quarter as much as earlier, isn't
+        kept, whatever chance makes.
         What is not a number is never kept. Pure.
 
         Parameters
@@ -254,14 +265,13 @@ class Judge:
         """How low an AP may be by chance after what was measured so far."""
         highest, settled = self.judged.highest, self.judged.settled
         if fraction < SETTLED:
-            return highest - min(self._chance(objects, highest), highest / 2)
-        return max(
-            settled - min(self._chance(objects, settled), settled / 2),
-            highest - 2 * self._chance(objects, highest),
-        )
+            return max(highest - self._chance(objects, highest), highest / 2)
+        early = highest - (1 + self._anew) * self._chance(objects, highest)
+        late = settled - self._chance(objects, settled)
+        return max(early, highest / 4, late, settled / 2)
 
     def _chance(self, objects: int, highest: float) -> float:
-        """The standard error of an AP so high."""
+        """How much lower than one so high an AP may be by chance."""
         chance = 0.25 / max(objects, 1) + BETWEEN_IMAGES**2 / max(self.images, 1)
         if highest < 0.5:  # where little is found, chance is smaller, as for any share
             chance *= 4 * highest * (1 - highest)
@@ -275,10 +285,12 @@ class Judge:
             return
         # At first nothing is found: there, the loss tells whether anything is learned.
         fell = old.lowest is None or verdict.loss < old.lowest
-        rose = verdict.ap > old.highest or (old.highest == 0 and fell)
+        late = fraction >= SETTLED
+        highest = old.settled if late else old.highest
+        rose = verdict.ap > highest or (highest == 0 and fell)
         self.judged = Judged(
             highest=max(old.highest, verdict.ap),
-            settled=max(old.settled, verdict.ap if fraction >= SETTLED else 0.0),
+            settled=max(old.settled, verdict.ap if late else 0.0),
             lowest=verdict.loss if fell else old.lowest,
             waited=0 if rose else old.waited + 1,
         )

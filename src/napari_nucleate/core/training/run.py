@@ -109,7 +109,12 @@ class Run:
         self._sampler = Sampler(self._learned, self.learner.drawn, self._rng)
         self._ahead = Ahead(self._sampler, self._rng)
         self._refused: list[str] = []
-        self._judge = Judge(split.validated(examples), recipe, at.judged if at else None)
+        self._judge = Judge(
+            split.validated(examples),
+            recipe,
+            at.judged if at else None,
+            anew=not self.learner.learned.tuned,
+        )
         noted = None if changed is None else self._noting(changed)
         self._renewal = Renewal(noted, self._sampler, self._judge, split)
         self._epoch = self._steps_per_epoch()

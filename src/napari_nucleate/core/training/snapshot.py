@@ -70,7 +70,7 @@ class Judged(Params):
     """What the judge remembers."""
 
     highest: float = Field(0.0, ge=0, le=1, description="Highest AP.")
-    settled: float = Field(0.0, ge=0, le=1, description="Highest AP of the training's second half.")
+    settled: float = Field(0.0, ge=0, le=1, description="Highest AP of late weights.")
     lowest: float | None = Field(None, description="Lowest loss.")
     waited: int = Field(0, ge=0, description="Validations since the last rise.")
 
