@@ -143,8 +143,12 @@ def test_an_image_of_few_sure_objects_is_not_worth_learning(scores, worth):
 
 @pytest.mark.parametrize(
     ("target", "image", "learned"),
-    [(Boundary(), 0.2, True), (Boundary(), 0.05, False)]
-    + [(Semantic(classes=2), 0.2, False), (Semantic(classes=2), 0.5, True)],
+    [
+        (Boundary(), 0.2, True),
+        (Boundary(), 0.05, False),
+        (Semantic(classes=2), 0.2, False),
+        (Semantic(classes=2), 0.5, True),
+    ],
     ids=str,
 )
 def test_classes_have_only_the_images_confidence(target, image, learned):
