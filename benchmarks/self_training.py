@@ -32,6 +32,7 @@ from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.metrics import agreement, average_precision
 from napari_nucleate.core.model import Model
 from napari_nucleate.core.predict import Tiling, predict, predict_compared
+from napari_nucleate.core.rounds import SelfTraining
 from napari_nucleate.project.model import Item
 from napari_nucleate.project.suggest import needs
 
@@ -52,13 +53,13 @@ class Plan:
     tested: int | None = None
     pool: int = 100
 
-    def steps_for(self, count: int) -> int:
+    def steps_for(self, pack: str, count: int) -> int:
         """How long so many labelled images are learned, with and without others.
 
-        The labels of a few are learned soon, whereupon longer training adds next to nothing; what
-        others add shows later.
+        The labels of a few nuclei are learned soon, whereupon longer training adds next to nothing;
+        what others add shows later.
         """
-        return self.few_steps if count <= self.few else self.steps
+        return self.few_steps if pack == FLUO and count <= self.few else self.steps
 
     gallery: tuple[int, float] = (2000, 20)
 
@@ -117,18 +118,36 @@ class Bench:
 
     def zooms(self) -> dict[str, Any]:
         """What looking at images in three sizes adds to a prediction, and what it takes."""
-        plan, ours, peer, times = self._plan, [], [], []
-        for seed in plan.seeds:
-            model, given = self._model(FLUO, seed)
-            for found, sizes in ((ours, True), (peer, False)):
-                began = time.perf_counter()
-                options = Tiling(zooms=sizes)
-                pairs = [(tifffile.imread(m), _labels(model, i, options)) for i, m in given.test]
-                times.append(time.perf_counter() - began)
-                ap = average_precision(pairs)
-                found.append(float(np.mean([ap[t] for t in IOU])))
+        packs = {pack: [self._zoomed(pack, seed) for seed in self._plan.seeds] for pack in FITTED}
+        fluo = packs[FLUO]
+        ours, peer = ([run[how]["mean_ap"] for run in fluo] for how in ("three", "one"))
+        seconds = [sum(run[how]["seconds"] for run in fluo) for how in ("three", "one")]
         entry = self._entry(ours, 0.0, "mean AP, each image in three sizes", peer)
-        return entry | {"ratio": round(sum(times[::2]) / sum(times[1::2]), 2)}
+        return entry | {"ratio": round(seconds[0] / seconds[1], 2), "packs": packs}
+
+    def _zoomed(self, pack: str, seed: int) -> dict[str, dict[str, float]]:
+        """A model's AP, how many of its sure objects are right, and the time, by three and one."""
+        model, given = self._model(pack, seed)
+        found, sure = {}, SelfTraining().sure
+        for how in ("three", "one"):
+            began = time.perf_counter()
+            predicted = [_predicted(model, i, Tiling(zooms=how == "three")) for i, _ in given.test]
+            seconds = time.perf_counter() - began
+            truths = [tifffile.imread(m).astype(np.int32) for _, m in given.test]
+            ap = average_precision([(t, p.labels) for t, p in zip(truths, predicted, strict=True)])
+            right = [
+                agreement(p.labels, truth)[label] >= IOU[0]
+                for p, truth in zip(predicted, truths, strict=True)
+                for label, likely in p.scores.objects.items()
+                if likely >= sure
+            ]
+            found[how] = {
+                "mean_ap": round(float(np.mean([ap[t] for t in IOU])), 4),
+                "sure_objects": len(right),
+                "right": round(float(np.mean(right or [0.0])), 4),
+                "seconds": round(seconds, 1),
+            }
+        return found
 
     def gain_4_images(self) -> dict[str, Any]:
         """What self-training adds to four labelled images."""
@@ -213,7 +232,7 @@ class Bench:
     def _gain(self, pack: str, count: int, goal: float) -> dict[str, Any]:
         """The mean AP with self-training, less that of the same time on the labels alone."""
         plan = self._plan
-        steps = plan.steps_for(count)
+        steps = plan.steps_for(pack, count)
         ours, peer = [], []
         for seed in plan.seeds:
             given = scene(pack, count, seed, plan.tested)
@@ -240,7 +259,7 @@ class Bench:
     def _self_trained(self, pack: str, count: int, seed: int) -> dict[str, Any]:
         given = scene(pack, count, seed, self._plan.tested)
         pool = self._pool(pack, given, seed)
-        return self._contest.self_train(given, pool, self._plan.steps_for(count), seed)
+        return self._contest.self_train(given, pool, self._plan.steps_for(pack, count), seed)
 
     def weights(self) -> dict[str, Any]:
         """The regression's constants, by images that nobody labelled."""
@@ -337,11 +356,11 @@ def _judged(model: Model, image: Path, mask: Path) -> Judged:
     )
 
 
-def _labels(model: Model, image: Path, tiling: Tiling) -> np.ndarray:
-    """What a model finds in an image."""
+def _predicted(model: Model, image: Path, tiling: Tiling) -> Prediction:
+    """What a model makes of an image."""
     source = Source(image.stem, channels_first(image))
-    found = [e for e in predict(model, [source], tiling=tiling) if isinstance(e, Prediction)]
-    return found[0].labels
+    (found,) = [e for e in predict(model, [source], tiling=tiling) if isinstance(e, Prediction)]
+    return found
 
 
 @dataclass(frozen=True)
