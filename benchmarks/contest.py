@@ -7,15 +7,15 @@ where they were ended; ours is run again where the code of the package has chang
 
 import csv
 import hashlib
-import importlib.util
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -337,7 +337,7 @@ def judge(folder: Path, given: Scene) -> dict[str, Any]:
     score = {"AP": ap, "ap50": ap["0.5"], "mean_ap": mean, "test_images": len(pairs)}
     other = _shared_judge()
     if other is not None:
-        theirs = other.score(pairs)
+        theirs = other(pairs)
         agree = abs(theirs["mean_AP"] - mean) + abs(theirs["AP"]["0.5"] - ap["0.5"]) < 0.002
         score["evaluate_py_agrees"] = bool(agree)
         if not agree:
@@ -395,16 +395,13 @@ def say(text: str) -> None:
     print(f"{time.strftime('%T')} {text}", file=sys.stderr, flush=True)
 
 
-def _shared_judge() -> Any:
+def _shared_judge() -> Callable[..., dict[str, Any]] | None:
     path = common.SHARED.parent / "evaluate.py"
+    # An import would leave bytecode beside it.
     if not path.exists():
         return None
-    spec = importlib.util.spec_from_file_location("evaluate", path)
-    if spec is None or spec.loader is None:
-        return None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    score: Callable[..., dict[str, Any]] = runpy.run_path(str(path))["score"]
+    return score
 
 
 def _stolen() -> float:
