@@ -397,9 +397,9 @@ def say(text: str) -> None:
 
 def _shared_judge() -> Callable[..., dict[str, Any]] | None:
     path = common.SHARED.parent / "evaluate.py"
-    # An import would leave bytecode beside it.
     if not path.exists():
         return None
+    # An import would leave bytecode beside it.
     score: Callable[..., dict[str, Any]] = runpy.run_path(str(path))["score"]
     return score
 

@@ -135,9 +135,10 @@ class Bench:
             seconds = time.perf_counter() - began
             truths = [tifffile.imread(m).astype(np.int32) for _, m in given.test]
             ap = average_precision([(t, p.labels) for t, p in zip(truths, predicted, strict=True)])
+            ious = [agreement(p.labels, t) for t, p in zip(truths, predicted, strict=True)]
             right = [
-                agreement(p.labels, truth)[label] >= IOU[0]
-                for p, truth in zip(predicted, truths, strict=True)
+                iou[label] >= IOU[0]
+                for p, iou in zip(predicted, ious, strict=True)
                 for label, likely in p.scores.objects.items()
                 if likely >= sure
             ]

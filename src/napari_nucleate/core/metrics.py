@@ -310,8 +310,26 @@ def agreement(a: Labels, b: Labels) -> dict[int, float]:
     >>> agreement(np.array([[4, 4, 0, 9]]), np.array([[1, 1, 0, 0]]))
     {4: 1.0, 9: 0.0}
     """
+    return mutual_agreement(a, b)[0]
+
+
+def mutual_agreement(a: Labels, b: Labels) -> tuple[dict[int, float], dict[int, float]]:
+    """`agreement` of `a` with `b`, and of `b` with `a`; as fast as one of them.
+
+    Examples
+    --------
+    >>> mutual_agreement(np.array([[4, 4, 0, 9]]), np.array([[1, 1, 0, 0]]))
+    ({4: 1.0, 9: 0.0}, {1: 1.0})
+    """
     overlaps = _overlaps(a, b)
-    return dict(zip(overlaps.labels.tolist(), overlaps.best_iou.tolist(), strict=True))
+    return (
+        _best(overlaps.labels, overlaps.best_iou),
+        _best(overlaps.others, overlaps.best_iou_of_others),
+    )
+
+
+def _best(labels: NDArray[Any], iou: NDArray[np.float64]) -> dict[int, float]:
+    return dict(zip(labels.tolist(), iou.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -319,7 +337,7 @@ class _Overlaps:
     """The pairs of objects that overlap: a sparse n × m table of their IoU."""
 
     labels: NDArray[Any]  # (n,) labels of the true objects
-    m: int
+    others: NDArray[Any]  # (m,) labels of the predicted objects
     rows: NDArray[np.int64]  # (k,) indices of the true objects
     cols: NDArray[np.int64]  # (k,) indices of the predicted objects
     iou: NDArray[np.float64]  # (k,)
@@ -327,8 +345,16 @@ class _Overlaps:
     @property
     def best_iou(self) -> NDArray[np.float64]:
         """Of each true object; 0 where nothing overlaps it."""
-        best = np.zeros(len(self.labels))
-        np.maximum.at(best, self.rows, self.iou)
+        return self._highest(self.labels, self.rows)
+
+    @property
+    def best_iou_of_others(self) -> NDArray[np.float64]:
+        """Of each predicted object."""
+        return self._highest(self.others, self.cols)
+
+    def _highest(self, labels: NDArray[Any], at: NDArray[np.int64]) -> NDArray[np.float64]:
+        best = np.zeros(len(labels))
+        np.maximum.at(best, at, self.iou)
         return best
 
 
@@ -343,7 +369,7 @@ def _overlaps(truth: Labels, pred: Labels) -> _Overlaps:
     t_area = np.bincount(t, minlength=len(t_labels) + 1)[1:]
     p_area = np.bincount(p, minlength=m + 1)[1:]
     value = count / (t_area[rows] + p_area[cols] - count)
-    return _Overlaps(t_labels, m, rows, cols, value)
+    return _Overlaps(t_labels, p_labels, rows, cols, value)
 
 
 def _compact(labels: Labels) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -365,7 +391,7 @@ def _compact(labels: Labels) -> tuple[NDArray[Any], NDArray[np.int64]]:
 def _match(overlaps: _Overlaps, threshold: float) -> Matches:
     if not 0 < threshold <= 1:
         raise NucleateError(f"IoU threshold {threshold:g} is not valid; use one in (0, 1].")
-    n, m = len(overlaps.labels), overlaps.m
+    n, m = len(overlaps.labels), len(overlaps.others)
     # From 0.5 on, no pair below the threshold can change which pairs above it are matched: an
     # object with one such partner has no other, but for exact halves, whose IoU are equal.
     keep = overlaps.iou >= threshold if threshold >= 0.5 else overlaps.iou > 0

@@ -14,7 +14,7 @@ from napari_nucleate.core.confidence import Confidence, score
 from napari_nucleate.core.errors import MemoryRanOutError, NucleateError
 from napari_nucleate.core.events import PredictEvent, Prediction, Tile
 from napari_nucleate.core.failures import is_out_of_memory
-from napari_nucleate.core.metrics import agreement
+from napari_nucleate.core.metrics import mutual_agreement
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.zoom import LEAST, MOST, resized, zoomed_shape
 
@@ -292,8 +292,7 @@ def _alike(other: Prediction, usual: Prediction) -> bool:
     """Whether another size finds about the same, see `ALIKE` and `SEEN`. Pure."""
     if max(usual.scores.objects.values(), default=0) < SEEN:
         return True
-    pairs = (other.labels, usual.labels), (usual.labels, other.labels)
-    found = [iou for one, two in pairs for iou in agreement(one, two).values()]
+    found = [i for one in mutual_agreement(other.labels, usual.labels) for i in one.values()]
     return sum(found) >= ALIKE * len(found)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import Field
 
 from napari_nucleate.core.confidence.traits import Traits
-from napari_nucleate.core.metrics import agreement
 from napari_nucleate.core.params import Params
 from napari_nucleate.core.zoom import diameters
 
@@ -105,7 +104,7 @@ def score(
     )
     slim = _slim(traits, diameter)
     likely = likely * slim
-    n, found, lacking = len(traits.ids), likely.sum(1), _lacking(labels, alone)
+    n, found, lacking = len(traits.ids), likely.sum(1), _lacking(traits, len(alone))
     foreground = maps.foreground > 0.5
     covered = float((labels[foreground] > 0).mean()) if foreground.any() else 1.0
     image = covered * float((found / (2 * n - found + lacking)).mean())
@@ -127,14 +126,11 @@ def _slim(traits: Traits, diameter: float) -> NDArray[np.float64]:
     return np.asarray(np.maximum(wide, 1) ** -4.0, np.float64)
 
 
-def _lacking(labels: NDArray[np.int32], alone: Sequence[NDArray[np.int32]]) -> float:
+def _lacking(traits: Traits, views: int) -> float:
     """How many objects are likely to be missed: half of those that a prediction has alone.
 
     The mean of both predictions. Objects that only one of them has, but that became objects, aren't
     missed; that they are doubtful, their traits tell. Counted here, too, they ranked images worse
     (`docs/benchmarks.md`).
     """
-    if len(alone) < 2:
-        return 0.0
-    lost = [sum(iou < 0.5 for iou in agreement(other, labels).values()) for other in alone]
-    return sum(lost) / len(lost) / 2
+    return traits.lost / views / 2 if views > 1 else 0.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nucleate.core.instances.drawn import rims
-from napari_nucleate.core.metrics import agreement
+from napari_nucleate.core.metrics import mutual_agreement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +55,8 @@ class Traits:
         the background, is uneven. `USUAL` where nothing is known of that.
     compared : bool
         Whether there were predictions to compare with.
+    lost : int
+        How many of their objects became none of these.
     """
 
     ids: NDArray[np.int64]
@@ -64,6 +66,7 @@ class Traits:
     jagged: NDArray[np.float64]
     uneven: NDArray[np.float64]
     compared: bool
+    lost: int
 
     @classmethod
     def of(
@@ -91,10 +94,11 @@ class Traits:
         margin = np.clip(2 * np.nan_to_num(maps.foreground.astype(np.float64)) - 1, 0, 1)
         rim = rims(labels)
         long = _sums(labels, rim, ids)
-        agreed = np.ones(len(ids))
+        agreed, lost = np.ones(len(ids)), 0
         for other in alone:
-            iou = agreement(labels, other)
+            iou, of_other = mutual_agreement(labels, other)
             agreed *= [iou.get(int(i), 0.0) for i in ids]
+            lost += sum(found < 0.5 for found in of_other.values())
         return cls(
             ids=ids.astype(np.int64),
             sizes=sizes,
@@ -105,6 +109,7 @@ class Traits:
             if pixels is None
             else unevenness(pixels, labels, ids, rim),
             compared=bool(len(alone)),
+            lost=lost,
         )
 
     @property

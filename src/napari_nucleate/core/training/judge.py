@@ -243,8 +243,7 @@ class Judge:
         how few objects there are, and how few images. From `SETTLED` on, that is the highest since
         then, and an earlier one counts where twice that chance, of weights that began from nothing,
         can't explain it. What finds less than half as much, or a quarter as much as earlier, isn't
-        kept, whatever chance makes.
-        What is not a number is never kept. Pure.
+        kept, whatever chance makes. What is not a number is never kept. Pure.
 
         Parameters
         ----------
@@ -254,12 +253,10 @@ class Judge:
         """
         if not (math.isfinite(verdict.loss) and math.isfinite(verdict.ap)):
             return False
-        highest = self.judged.highest
         # Of classes, the objects counted are a few large areas: they tell nothing of chance.
         if self._recipe.target.semantic:
-            return verdict.ap >= highest
-        least = self._least(verdict.objects, fraction)
-        return verdict.ap >= least and (verdict.ap > 0 or highest == 0)
+            return verdict.ap >= self.judged.highest
+        return verdict.ap >= self._least(verdict.objects, fraction)
 
     def _least(self, objects: int, fraction: float) -> float:
         """How low an AP may be by chance after what was measured so far."""
