@@ -92,6 +92,12 @@ def test_images_that_the_network_is_bad_at_come_first():
     assert covering(table, 1, weights=weights)[0] >= 30
 
 
+def test_a_bad_prediction_of_what_nothing_else_looks_like_makes_it_no_more_urgent():
+    table = groups(30, 10, 1)
+    bad = np.append(np.ones(40), 50)
+    assert 40 not in covering(table, 2, weights=bad)
+
+
 def test_more_images_than_can_be_compared(monkeypatch):
     monkeypatch.setattr("napari_nucleate.core.choose.MOST", 10)
     table = groups(30, 12)

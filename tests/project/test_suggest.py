@@ -72,13 +72,24 @@ def test_where_more_objects_are_wrong_a_label_helps_more(pictures, tmp_path):
         p.key: {
             "status": "predicted",
             "confidence": 0.6 if p.key.startswith("c") else 0.3,
-            "objects": 90 if p.key.startswith("c") else 4,
+            "objects": 160 if p.key.startswith("c") else 4,
         }
         for p in pictures
     }
     (found,) = ask(state_of(pictures, **items), Store(tmp_path), pictures)
     assert found.key.startswith("c")
-    assert "Its prediction of 90 objects has a confidence of 0.60." in found.why
+    assert "Its prediction of 160 objects has a confidence of 0.60." in found.why
+
+
+def test_an_image_of_noise_alone_is_not_what_to_label(pictures, picture, tmp_path):
+    # A network finds hundreds of specks in it, all doubtful; but it is like no other image.
+    noise = picture("noise", np.random.default_rng(9).normal(size=(1, 96, 96)) ** 9)
+    items = {p.key: {"status": "predicted", "confidence": 0.6, "objects": 30} for p in pictures} | {
+        "noise": {"status": "predicted", "confidence": 0.0, "objects": 900}
+    }
+    every = [*pictures, noise]
+    found = ask(state_of(every, **items), Store(tmp_path), every, 2)
+    assert "noise" not in [one.key for one in found]
 
 
 def test_where_nothing_is_found_as_much_may_be_missing_as_is_usual():

@@ -53,8 +53,9 @@ def covering(
     """Choose images so that every image is like one that is labelled or chosen. Pure.
 
     One after the other: that which brings the others nearest, counted by their weights. So the
-    first are typical, and none is like those before (the greedy k-median; for its bound see
-    Cornuejols, Fisher and Nemhauser 1977).
+    first are typical, none is like those before (the greedy k-median; for its bound see
+    Cornuejols, Fisher and Nemhauser 1977). An image itself needs a label no more than is usual: it
+    is labelled by hand, and one of noise alone, unlike all others, teaches nothing of them.
 
     Parameters
     ----------
@@ -89,7 +90,9 @@ def covering(
     free = _spread([i for i in range(len(table)) if i not in known])
     distance = _distances(table[others], table[free])
     nearest = _nearest(table, others, sorted(known), distance.max(initial=0) + 1)
-    needed = weights[others, np.newaxis].astype(np.float32)
+    itself = np.asarray(others)[:, np.newaxis] == np.asarray(free)
+    of_others = weights[others, np.newaxis]
+    needed = np.where(itself, np.minimum(of_others, np.median(weights)), of_others)
     chosen: list[int] = []
     while len(chosen) < min(count, len(free)):
         gain = (needed * np.maximum(nearest[:, np.newaxis] - distance, 0)).sum(0)
