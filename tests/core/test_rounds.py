@@ -417,8 +417,13 @@ def test_copies_of_an_easy_image_come_last(tiny, picture, monkeypatch):
         return [(source.key, 0.9 - i / 100) for i, source in enumerate(pictures)]
 
     monkeypatch.setattr(Pool, "ranked", ranked)
-    for count, kept in ((3, "easya othera otherb"), (5, "easya othera otherb otherc easyb")):
-        pool = Pool(pictures, options(best=count), 0.0, [], None)
+    labelled = {"mine": 5 * easy + 2}
+    for count, known, kept in (
+        (3, {}, "easya othera otherb"),
+        (5, {}, "easya othera otherb otherc easyb"),
+        (3, labelled, "othera otherb otherc"),
+    ):
+        pool = Pool(pictures, options(best=count), 0.0, known, None)
         model = Model(Card(recipe=tiny(), record=Record(name="m")), {})
         (accepted,) = of(Accepted, pool.chosen(0, model, count))
         assert accepted.keys == tuple(kept.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.events import Accepted, PredictEvent, Prediction, Ranked
@@ -16,6 +17,9 @@ from napari_nucleate.core.stacks import Spread, apart, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from napari_nucleate.core.model import Model
     from napari_nucleate.core.patches import Example
@@ -95,8 +99,8 @@ class Pool:
     options : SelfTraining
     diameter : float
         Of a person's objects; 0 where it isn't known.
-    known : sequence of str
-        Images with labels.
+    known : mapping of str to ndarray, each of shape (C, *spatial)
+        Images with labels, by name.
     tiling : Tiling, optional
 
     Attributes
@@ -111,7 +115,7 @@ class Pool:
         sources: Sequence[Source],
         options: SelfTraining,
         diameter: float,
-        known: Sequence[str],
+        known: Mapping[str, NDArray[np.generic]],
         tiling: Tiling | None,
     ) -> None:
         self._sources = {s.key: s for s in sources}
@@ -132,7 +136,12 @@ class Pool:
     ) -> Generator[Ranked | Accepted | PredictEvent, None, list[Example]]:
         """Predict all, choose the best, and say both; these with what is sure of them."""
         best = Best(
-            self._options, model.recipe, self._diameter, count, list(self._sources), self._known
+            self._options,
+            model.recipe,
+            self._diameter,
+            count,
+            list(self._sources),
+            list(self._known),
         )
         order = yield from self.ranked(number, model, best)
         # Where nobody said how many, none are missing.
@@ -149,9 +158,12 @@ class Pool:
     def _copies_last(
         self, order: Sequence[tuple[str, float]], usable: Collection[str]
     ) -> list[tuple[str, float]]:
-        """The same ranking, but for those that teach nothing that one before doesn't."""
-        good = (key for key, _ in order if key in usable)
-        copies = repeated((key, self._sources[key].read()) for key in good)
+        """The same ranking, but last those that teach nothing that one before or labelled doesn't.
+
+        A person's own copies of one image are as they are.
+        """
+        good = ((key, self._sources[key].read()) for key, _ in order if key in usable)
+        copies = repeated(itertools.chain(self._known.items(), good))
         return sorted(order, key=lambda one: one[0] in copies)
 
     def ranked(

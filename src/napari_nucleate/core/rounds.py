@@ -246,7 +246,7 @@ def rounds(
     first = model.card.record.round if model else 0
     last = first + options.rounds
     diameter = usual_diameter(recipe, labelled)
-    known = [e.key for e in (*labelled, *accepted)]
+    known = {e.key: e.image for e in (*labelled, *accepted)}
     others = Pool(pool, options, diameter, known, tiling)
     kept = model
     earlier = [*before, *([model.card.record] if model else ())]
