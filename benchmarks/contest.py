@@ -178,6 +178,8 @@ class Contest:
         steps: int,
         seed: int = 0,
         share: float = 1 / 3,
+        options: dict[str, Any] | None = None,
+        surest: bool = False,
     ) -> dict[str, Any]:
         """Let ours learn a scene, and the best it makes of a pool, for so long in all; judge it.
 
@@ -191,6 +193,10 @@ class Contest:
         seed : int
         share : float
             Of the first training.
+        options : dict, optional
+            Of self-training, where they aren't the default.
+        surest : bool
+            Take the surest of the pool, however alike they are.
 
         Returns
         -------
@@ -198,11 +204,14 @@ class Contest:
             As of `learn`, and `precision`: how many of the objects learned from match a true one at
             IoU 0.5.
         """
-        key = f"ours-{given.name}-self{share:.2g}of{len(pool)}-{steps}steps-seed{seed}"
+        how = "".join(f"-{k}{v}" for k, v in (options or {}).items()) + "-surest" * surest
+        key = f"ours-{given.name}-self{share:.2g}of{len(pool)}{how}-{steps}steps-seed{seed}"
         task = _task("self-train", given, 0, seed) | {
             "steps": steps,
             "pool": [str(image) for image, _ in pool],
             "share": share,
+            "options": options or {},
+            "surest": surest,
         }
         answer = self._answer("ours", key, task, 3600 + 2 * steps)
         if "scores" not in answer:

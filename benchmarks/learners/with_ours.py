@@ -10,6 +10,7 @@ import tifffile
 import torch
 
 from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.candidates import Candidates
 from napari_nucleate.core.confidence import Confidence
 from napari_nucleate.core.events import (
     Accepted,
@@ -23,6 +24,7 @@ from napari_nucleate.core.events import (
     Warned,
 )
 from napari_nucleate.core.instances.warm import warm
+from napari_nucleate.core.memory import keep_memory
 from napari_nucleate.core.model import Card, Model
 from napari_nucleate.core.patches import Example
 from napari_nucleate.core.predict import Tiling, predict
@@ -141,6 +143,8 @@ def self_train(task: tasks.Task) -> None:
     pool = [Image(tifffile.imread(path), task.ndim, key) for key, path in paths.items()]
     options = SelfTraining.parse({"rounds": 1, **task.given.get("options", {})})
     diameter = measured_diameter([e.annotation for e in given]) if task.ndim == 2 else 0.0
+    if task.given["surest"]:
+        Candidates.order = the_surest
     warm()
     card = Card(recipe=recipe, spacing=task.spacing)
     share = round(task.given["steps"] * task.given["share"])
@@ -188,6 +192,12 @@ def self_train(task: tasks.Task) -> None:
     )
 
 
+def the_surest(good: Candidates, ranked: list[str], count: int) -> list[str]:
+    """Those that are good enough, the surest first: what a ranking alone would take."""
+    del count
+    return [key for key in ranked if key in good]
+
+
 def pool_time(model: Model, pool: list[Image], options: SelfTraining) -> float:
     """How long predicting a pool will take, by every fourth of its images."""
     began, some = time.perf_counter(), pool[::4]
@@ -218,6 +228,7 @@ def clock(task: tasks.Task) -> None:
 
 def main() -> None:
     task = tasks.task()
+    keep_memory()  # as the command line does, and the docks' process
     {"learn": learn, "self-train": self_train, "time": clock}[task.do](task)
     task.done(torch=torch.__version__)
 

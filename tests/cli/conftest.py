@@ -30,6 +30,9 @@ class Done:
 def nucleate(monkeypatch, capsys):
     """Runs `nucleate ARGUMENTS` as the command would."""
 
+    # This process opens windows, too.
+    monkeypatch.setattr("napari_nucleate.cli.app.keep_memory", lambda: False)
+
     def run(*arguments, code=0):
         monkeypatch.setattr(sys, "argv", ["nucleate", *map(str, arguments)])
         capsys.readouterr()

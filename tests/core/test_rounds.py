@@ -22,7 +22,7 @@ from napari_nucleate.core.events import (
 )
 from napari_nucleate.core.model import Card, Model, Record
 from napari_nucleate.core.patches import Example
-from napari_nucleate.core.pool import Best, Pool, choose, rank, wanted
+from napari_nucleate.core.pool import Pool, choose, rank, wanted
 from napari_nucleate.core.rounds import SelfTraining, in_doubt, lowered, rounds
 
 BOTH = pytest.mark.parametrize("ndim", [2, 3])
@@ -387,20 +387,6 @@ def test_the_persons_labels_are_not_changed(nuclei, tiny, pool):
     assert example.annotation.known.all()
 
 
-def test_of_many_the_pseudo_labels_of_the_best_that_lie_apart_are_kept(tiny):
-    labels = np.zeros((8, 8), np.int32)
-    labels[2:6, 2:6] = 1
-    maps = np.stack([labels == 0, labels > 0, labels > 1]).astype(np.float16)
-    pool = [f"a_z{z}" for z in range(100)]
-    best = Best(options(), tiny(), 0.0, 2, pool, [])
-    for z in range(100):
-        found = Scores(1 - abs(z - 40) / 100, {1: 0.9})
-        best.add(Prediction(pool[z], maps, labels, found))
-    assert len(best.labels) == 20
-    order = rank({pool[z]: 1 - abs(z - 40) / 100 for z in range(100)})
-    assert choose(order, best.labels, 2, 0).keys == ("a_z40", "a_z65")
-
-
 def test_copies_of_an_easy_image_come_last(tiny, picture, monkeypatch):
     rng = np.random.default_rng(0)
     easy, others = rng.random((1, 64, 64)), rng.random((3, 1, 64, 64))
@@ -410,31 +396,18 @@ def test_copies_of_an_easy_image_come_last(tiny, picture, monkeypatch):
     labels[2:6, 2:6] = 1
     maps = np.stack([labels == 0, labels > 0, labels > 1]).astype(np.float16)
 
-    def ranked(self, number, model, best=None):
-        for i, source in enumerate(pictures):
-            best.add(Prediction(source.key, maps, labels, Scores(0.9 - i / 100, {1: 0.9})))
+    def ranked(self, number, model, good):
+        for i, source in enumerate(good.watched(pictures)):
+            source.read()
+            good.add(Prediction(source.key, maps, labels, Scores(0.9 - i / 100, {1: 0.9})))
         yield Ranked(number, ())
         return [(source.key, 0.9 - i / 100) for i, source in enumerate(pictures)]
 
     monkeypatch.setattr(Pool, "ranked", ranked)
     labelled = {"mine": 5 * easy + 2}
-    for count, known, kept in (
-        (3, {}, "easya othera otherb"),
-        (5, {}, "easya othera otherb otherc easyb"),
-        (3, labelled, "othera otherb otherc"),
-    ):
+    for count, known, easy_ones in ((3, {}, 1), (5, {}, 2), (3, labelled, 0)):
         pool = Pool(pictures, options(best=count), 0.0, known, None)
         model = Model(Card(recipe=tiny(), record=Record(name="m")), {})
         (accepted,) = of(Accepted, pool.chosen(0, model, count))
-        assert accepted.keys == tuple(kept.split())
-
-
-def test_of_large_predictions_fewer_are_kept_where_nobody_says_how_many(tiny, monkeypatch):
-    monkeypatch.setattr("napari_nucleate.core.pool.MOST_PIXELS", 3 * 36)
-    labels = np.pad(np.ones((2, 2), np.int32), 2)
-    maps = np.stack([labels == 0, labels > 0, labels > 1]).astype(np.float16)
-    for count, kept in ((0, "cde"), (9, "abcde")):
-        best = Best(options(best=count), tiny(), 0.0, 64, list("abcde"), [])
-        for i, key in enumerate("abcde"):
-            best.add(Prediction(key, maps, labels, Scores(i / 10, {1: 0.9})))
-        assert sorted(best.labels) == list(kept)
+        assert len(accepted.keys) == count
+        assert sum(key.startswith("easy") for key in accepted.keys) == easy_ones

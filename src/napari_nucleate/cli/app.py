@@ -21,6 +21,7 @@ from napari_nucleate.cli.progress import console
 from napari_nucleate.cli.sampling import write_sample
 from napari_nucleate.core.errors import BrokeOffError, NucleateError, NucleateWarning
 from napari_nucleate.core.failures import in_words
+from napari_nucleate.core.memory import keep_memory
 from napari_nucleate.core.samples import NucleiSample
 from napari_nucleate.io.error_log import keep_error
 
@@ -124,6 +125,8 @@ _with_place = warnings.formatwarning
 def main() -> None:
     """Run the command line; whatever goes wrong is one sentence and status 1."""
     warnings.formatwarning = _in_words
+    if sys.argv[1:2] not in ([], ["gui"]):  # these open a window
+        keep_memory()
     try:
         app()
     except Exception as error:  # noqa: BLE001  # the last that can say it in words

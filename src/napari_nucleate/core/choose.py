@@ -49,6 +49,7 @@ def covering(
     count: int,
     labelled: Collection[int] = (),
     weights: NDArray[np.float64] | None = None,
+    among: Collection[int] | None = None,
 ) -> list[int]:
     """Choose images so that every image is like one that is labelled or chosen. Pure.
 
@@ -62,11 +63,13 @@ def covering(
     descriptions : ndarray of float64, shape (n, k)
         Of all images, see `describe`.
     count : int
-        How many to choose; all that aren't labelled where there are fewer.
+        How many to choose; all that may be where there are fewer.
     labelled : collection of int
         Images that need no label any more; never chosen.
     weights : ndarray of float64, shape (n,), optional
         How much a label is needed for images like each one: 0 where the network is right already.
+    among : collection of int, optional
+        Images that may be chosen; all that aren't labelled by default.
 
     Returns
     -------
@@ -80,6 +83,8 @@ def covering(
     [2, 3]
     >>> covering(descriptions, 1, labelled=[1])
     [3]
+    >>> covering(descriptions, 2, among=[0, 1, 4])
+    [1, 4]
     """
     if not len(descriptions):
         return []
@@ -87,7 +92,8 @@ def covering(
     weights = np.ones(len(table)) if weights is None else weights
     known = set(labelled)
     others = _spread(range(len(table)))
-    free = _spread([i for i in range(len(table)) if i not in known])
+    every = range(len(table)) if among is None else sorted(among)
+    free = _spread([i for i in every if i not in known])
     distance = _distances(table[others], table[free])
     nearest = _nearest(table, others, sorted(known), distance.max(initial=0) + 1)
     itself = np.asarray(others)[:, np.newaxis] == np.asarray(free)

@@ -5,18 +5,13 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from napari_nucleate.core.candidates import Candidates
 from napari_nucleate.core.events import Accepted, PredictEvent, Prediction, Ranked
-from napari_nucleate.core.pseudo import (
-    MOST,
-    MOST_PIXELS,
-    PseudoLabel,
-    label_worth_learning,
-    pseudo_example,
-)
-from napari_nucleate.core.stacks import Spread, apart, repeated
+from napari_nucleate.core.pseudo import MOST, pseudo_example
+from napari_nucleate.core.stacks import apart, repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -24,7 +19,6 @@ if TYPE_CHECKING:
     from napari_nucleate.core.model import Model
     from napari_nucleate.core.patches import Example
     from napari_nucleate.core.predict import Source, Tiling
-    from napari_nucleate.core.recipe import Recipe
     from napari_nucleate.core.rounds import SelfTraining
     from napari_nucleate.core.training.teacher import Teacher
 
@@ -50,19 +44,19 @@ def wanted(options: SelfTraining, number: int) -> int:
 
 def choose(
     order: Sequence[tuple[str, float]],
-    usable: Collection[str],
+    usable: Sequence[str],
     count: int,
     number: int,
     learned: Iterable[str] = (),
 ) -> Accepted:
-    """Take the best of a ranking; of one stack, images that lie apart, see `apart`. Pure.
+    """Take some of a ranking; of one stack, images that lie apart, see `apart`. Pure.
 
     Parameters
     ----------
     order : sequence of (key, confidence)
         Best first.
-    usable : collection of str
-        Those that are good enough to learn from.
+    usable : sequence of str
+        Those that are good enough to learn from, in the order in which they are to be taken.
     count : int
         How many to take.
     number : int
@@ -70,8 +64,8 @@ def choose(
     learned : iterable of str
         Images with labels.
     """
-    good = [key for key, _ in order if key in usable]
-    keys = tuple(apart(good, count, [key for key, _ in order], learned))
+    chosen = set(apart(usable, count, [key for key, _ in order], learned))
+    keys = tuple(key for key, _ in order if key in chosen)
     note = f"{len(keys)} of {len(order)} predictions accepted."
     if not order:
         note = "There is no image to predict that a person hasn't labelled: no round follows."
@@ -135,48 +129,44 @@ class Pool:
         self, number: int, model: Model, count: int
     ) -> Generator[Ranked | Accepted | PredictEvent, None, list[Example]]:
         """Predict all, choose the best, and say both; these with what is sure of them."""
-        best = Best(
-            self._options,
-            model.recipe,
-            self._diameter,
-            count,
-            list(self._sources),
-            list(self._known),
-        )
-        order = yield from self.ranked(number, model, best)
+        good = Candidates(self._options, model.recipe, self._diameter, self._known.values())
+        order = yield from self.ranked(number, model, good)
+        usable = good.order(self._copies_last(order, good, count), count)
         # Where nobody said how many, none are missing.
-        count = count if self._options.best else min(count, len(best.labels))
-        if len(best.labels) > count:
-            order = self._copies_last(order, best.labels)
-        chosen = choose(order, best.labels, count, number, self._known)
+        count = count if self._options.best else min(count, len(usable))
+        chosen = choose(order, usable, count, number, self._known)
         yield chosen
         return [
-            pseudo_example(k, self._sources[k].read(), best.labels[k], self._options)
-            for k in chosen.keys
+            pseudo_example(key, self._sources[key].read(), good.label(key), self._options)
+            for key in chosen.keys
         ]
 
     def _copies_last(
-        self, order: Sequence[tuple[str, float]], usable: Collection[str]
-    ) -> list[tuple[str, float]]:
-        """The same ranking, but last those that teach nothing that one before or labelled doesn't.
+        self, order: Sequence[tuple[str, float]], good: Candidates, count: int
+    ) -> list[str]:
+        """Name all, but last those that teach nothing that a better or labelled one doesn't.
 
         A person's own copies of one image are as they are.
         """
-        good = ((key, self._sources[key].read()) for key, _ in order if key in usable)
-        copies = repeated(itertools.chain(self._known.items(), good))
-        return sorted(order, key=lambda one: one[0] in copies)
+        keys = [key for key, _ in order]
+        if len(good) <= count:
+            return keys
+        images = ((key, self._sources[key].read()) for key in keys if key in good)
+        copies = repeated(itertools.chain(self._known.items(), images))
+        return sorted(keys, key=copies.__contains__)
 
     def ranked(
-        self, number: int, model: Model, best: Best | None = None
+        self, number: int, model: Model, good: Candidates | None = None
     ) -> Generator[Ranked | PredictEvent, None, list[tuple[str, float]]]:
-        """Predict all and say their ranking; leaves the labels of the best in `best`."""
+        """Predict all and say their ranking; leaves what is good enough in `good`."""
         from napari_nucleate.core.predict import Tiling, predict
 
         confidences: dict[str, float] = {}
         tiling = self._tiling or Tiling()
+        sources = self._sources.values()
         predicting = predict(
             model,
-            self._sources.values(),
+            sources if good is None else good.watched(sources),
             tiling=tiling.model_copy(update={"zooms": tiling.zooms or self._options.zooms}),
             confidence=self._options.confidence,
             device=model.recipe.optimisation.device,
@@ -185,8 +175,8 @@ class Pool:
             yield event
             if isinstance(event, Prediction):
                 confidences[event.key] = event.scores.image
-                if best is not None:
-                    best.add(event)
+                if good is not None:
+                    good.add(event)
         order = rank(confidences)
         yield Ranked(number, tuple(order))
         return order
@@ -197,43 +187,3 @@ class Pool:
         """Predict all by a model that is the last one after all, where it didn't yet."""
         if self.continuous:
             yield from self.ranked(number, model)
-
-
-class Best:
-    """The pseudo-labels of the best predictions so far: of thousands, memory has room for a few."""
-
-    def __init__(
-        self,
-        options: SelfTraining,
-        recipe: Recipe,
-        diameter: float,
-        count: int,
-        pool: Sequence[str],
-        learned: Sequence[str],
-    ) -> None:
-        self._options, self._recipe, self._diameter = options, recipe, diameter
-        self._count, self._spread = count, Spread(pool, learned)
-        self._most = 2 * count + 16
-        self._confidence: dict[str, float] = {}
-        self.labels: dict[str, PseudoLabel] = {}
-
-    def add(self, prediction: Prediction) -> None:
-        """Keep the labels of a prediction, if it is worth learning from and among the best."""
-        label = label_worth_learning(prediction, self._recipe, self._options, self._diameter)
-        if label is None:
-            return
-        self.labels[prediction.key] = label
-        self._confidence[prediction.key] = prediction.scores.image
-        while self._too_many:
-            # Those that lie apart stay, the best of the others, too.
-            order = [key for key, _ in rank(self._confidence)]
-            chosen = set(self._spread.first(order, self._count))
-            worst = next((key for key in reversed(order) if key not in chosen), order[-1])
-            del self.labels[worst], self._confidence[worst]
-
-    @property
-    def _too_many(self) -> bool:
-        pixels = sum(label.ignored.size for label in self.labels.values())
-        # Who says how many knows how large they are.
-        too_large = not self._options.best and pixels > MOST_PIXELS and len(self.labels) > 1
-        return len(self.labels) > self._most or too_large

@@ -173,42 +173,23 @@ def apart(
     >>> apart(["d", "b", "a", "c"], 2)
     ['d', 'b']
     """
-    return Spread([*ranked, *among], taken).first(ranked, count)
-
-
-class Spread:
-    """Where images lie in their stacks, found once, to choose among them again and again.
-
-    Parameters
-    ----------
-    pool : iterable of str
-        All images that there are to choose from.
-    learned : iterable of str
-        What is learned from already.
-    """
-
-    def __init__(self, pool: Iterable[str], learned: Iterable[str] = ()) -> None:
-        self._learned = list(learned)
-        different = dict.fromkeys(pool)
-        self._size = len(different) + len(self._learned)
-        self._places = _places([*different, *self._learned])
-
-    def first(self, ranked: Sequence[str], count: int) -> list[str]:
-        """The first of a ranking of some of the pool that lie apart, see `apart`."""
-        share = self._size / max(count + len(self._learned), 1)
-        kept = [self._places[key] for key in self._learned]
-        chosen: set[str] = set()
-        for key in ranked:
-            if len(chosen) == count:
-                break
-            stack, place = self._places[key]
-            near = math.ceil(share ** (1 / max(len(place), 1)) / 2)
-            if all(_distance(place, other) >= near for where, other in kept if where == stack):
-                chosen.add(key)
-                kept.append((stack, place))
-        left = [key for key in ranked if key not in chosen]
-        chosen.update(left[: max(count - len(chosen), 0)])
-        return [key for key in ranked if key in chosen]
+    learned = list(taken)
+    different = dict.fromkeys([*ranked, *among])
+    places = _places([*different, *learned])
+    share = (len(different) + len(learned)) / max(count + len(learned), 1)
+    kept = [places[key] for key in learned]
+    chosen: set[str] = set()
+    for key in ranked:
+        if len(chosen) == count:
+            break
+        stack, place = places[key]
+        near = math.ceil(share ** (1 / max(len(place), 1)) / 2)
+        if all(_distance(place, other) >= near for where, other in kept if where == stack):
+            chosen.add(key)
+            kept.append((stack, place))
+    left = [key for key in ranked if key not in chosen]
+    chosen.update(left[: max(count - len(chosen), 0)])
+    return [key for key in ranked if key in chosen]
 
 
 def _places(keys: Iterable[str]) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.failures import explained, in_words
+from napari_nucleate.core.memory import keep_memory
 from napari_nucleate.io.error_log import trace_of
 
 if TYPE_CHECKING:
@@ -270,6 +271,7 @@ def main() -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(NICENESS)
+    keep_memory()
     incoming = os.fdopen(os.dup(0), "rb")
     here = _Here(incoming, out)
     try:
