@@ -54,8 +54,9 @@ class SelfTraining(Params):
         0,
         ge=0,
         le=1_000_000,
-        description="How many best masks join after the first training, and as many more after "
-        "each further one; 0 takes all that are good enough, 64 at most.",
+        description="How many masks join after the first training, and as many more after each "
+        "further one: of the surer half of those that are good enough, so many as look most like "
+        "all images together. 0 takes all that are good enough, 64 at most.",
     )
     least: float = Field(
         0.1,
