@@ -37,7 +37,7 @@ def prediction(tiny, key, confidence, labels=None, sure=0.9):
 def filled(tiny, picture):
     """Candidates of images by name and kind, the first the surest."""
 
-    def fill(kinds, known=(), **options):
+    def fill(kinds, known=None, **options):
         found = Candidates(SelfTraining(**options), tiny(), 0.0, known)
         sources = [picture(key, image(kind, i)) for i, (key, kind) in enumerate(kinds.items())]
         for i, source in enumerate(found.watched(sources)):
@@ -58,7 +58,7 @@ def test_the_easiest_kind_does_not_take_all_places(filled):
 
 def test_what_looks_like_a_labelled_image_waits(filled):
     kinds = {"e0": "grain", "w0": "waves", "e1": "grain", "w1": "waves", "e2": "grain"}
-    found = filled(kinds, known=[image("grain", 99)], best=1)
+    found = filled(kinds, known={"mine": image("grain", 99)}, best=1)
     assert found.order(list(kinds), 1)[0] in ("w0", "w1")
     assert sorted(found.order(list(kinds), 1)) == sorted(kinds)
 

@@ -6,6 +6,7 @@ from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtGui import QColor, QPainter, QPixmap
 
 from napari_nucleate.core.annotation import annotate
+from napari_nucleate.core.candidates import most_telling
 from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Prediction
@@ -318,6 +319,55 @@ def test_accepts_the_best_that_wait(project, dock, qtbot):
     click(qtbot, dock.accept_best)
     assert project.session.state.keys("accepted") == ["nuclei_n3", "nuclei_n4"]
     assert dock.count.value() == 2
+
+
+def test_of_more_than_are_wanted_some_are_taken_that_look_like_all(project, dock, qtbot):
+    confidence = {"n1": 0.9, "n2": 0.85, "n3": 0.8, "n4": 0.75}
+    project.predict(**confidence)
+    session = project.session
+    dock.count.setValue(1)
+    with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
+        click(qtbot, dock.accept_best)
+        with pytest.raises(NucleateError, match="Wait"):
+            dock.accepter.accept(1)
+    looks = {item.key: session.descriptions[item.key] for item in session.state.items}
+    good = [f"nuclei_{name}" for name in confidence]
+    expected = most_telling(good, 1, looks, session.state.keys("labelled"))[0]
+    assert expected in good[:2]
+    assert session.state.keys("accepted") == [expected]
+    assert dock.looking.text() == ""
+    # What they look like is known now.
+    dock.count.setValue(1)
+    click(qtbot, dock.accept_best)
+    assert len(session.state.keys("accepted")) == 2
+
+
+def test_who_judged_them_all_meanwhile_is_told(project, dock, qtbot, monkeypatch):
+    project.predict(n1=0.9, n2=0.85, n3=0.8, n4=0.75)
+    told = []
+    monkeypatch.setattr(project.session, "notify", told.append)
+    dock.count.setValue(1)
+    with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
+        click(qtbot, dock.accept_best)
+        project.session.judgements.judge(project.session.state.keys("predicted"), accept=False)
+    assert "none is good enough" in str(told[0])
+    assert project.session.state.keys("accepted") == []
+
+
+def test_an_image_that_cannot_be_read_is_said(project, dock, qtbot, monkeypatch):
+    project.predict(n1=0.9, n2=0.85, n3=0.8, n4=0.75)
+    told = []
+    monkeypatch.setattr(project.session, "notify", told.append)
+
+    def unreadable(image):
+        raise NucleateError("cells.tif can't be read.")
+
+    monkeypatch.setattr("napari_nucleate.project.suggest.describe", unreadable)
+    dock.count.setValue(1)
+    with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
+        click(qtbot, dock.accept_best)
+    assert "cells.tif can't be read" in str(told[0])
+    assert dock.looking.text() == ""
 
 
 def test_among_many_nothing_poor_is_accepted_and_unsure_objects_are_not_learned(

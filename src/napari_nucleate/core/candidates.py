@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_nucleate.core.annotation import Annotation
-from napari_nucleate.core.choose import covering, describe
+from napari_nucleate.core.choose import Watched, covering, describe
 from napari_nucleate.core.pseudo import MOST_PIXELS, PseudoLabel, label_worth_learning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,6 +31,50 @@ of eight labelled ones predicted, chosen so, 0.97 of the objects learned were ri
 among all 0.93 (dsb2018_fluo, two draws)."""
 
 
+def surer_part(good: Sequence[str], count: int) -> Sequence[str]:
+    """The share `SURER` of them, or as many as are wanted; the surest are first. Pure."""
+    return good[: max(count, round(SURER * len(good)))]
+
+
+def most_telling(
+    good: Sequence[str],
+    count: int,
+    descriptions: Mapping[str, NDArray[np.float64]],
+    learned: Collection[str] = (),
+) -> list[str]:
+    """Order images so that the first look like all of them together, and like nothing known. Pure.
+
+    The surest of hundreds are all of the easiest kind, with few objects. Of the surer part, see
+    `SURER`, those come first that bring all others nearest, see `covering`.
+
+    Parameters
+    ----------
+    good : sequence of str
+        Predictions that are good enough to learn from, the surest first.
+    count : int
+        How many are wanted; where there are no more, they stay as they are.
+    descriptions : mapping of str to ndarray
+        Of all images by name, see `describe`.
+    learned : collection of str
+        Those that are learned from anyway.
+
+    Examples
+    --------
+    >>> looks = {key: np.array([float(i // 3)]) for i, key in enumerate("abcdefgh")}
+    >>> most_telling("abcdefgh", 2, looks)
+    ['d', 'a', 'b', 'c', 'e', 'f', 'g', 'h']
+    """
+    surer = set(surer_part(good, count))
+    if len(surer) <= count:
+        return list(good)
+    keys = list(descriptions)
+    among = [i for i, key in enumerate(keys) if key in surer]
+    known = [i for i, key in enumerate(keys) if key in set(learned)]
+    # Some may lie too close to each other in their stack, and others are taken instead.
+    first = covering(np.stack(list(descriptions.values())), 2 * count, known, among=among)
+    return list(dict.fromkeys([*(keys[i] for i in first), *good]))
+
+
 class Candidates:
     """What of a pool is good enough to learn from.
 
@@ -41,8 +85,8 @@ class Candidates:
         Of the model that predicts.
     diameter : float
         Of a person's objects; 0 where it isn't known.
-    known : iterable of ndarray, each of shape (C, *spatial)
-        Images that are learned from anyway.
+    known : mapping of str to ndarray, each of shape (C, *spatial), optional
+        Images that are learned from anyway, by name.
     """
 
     def __init__(
@@ -50,11 +94,11 @@ class Candidates:
         options: SelfTraining,
         recipe: Recipe,
         diameter: float,
-        known: Iterable[NDArray[np.generic]] = (),
+        known: Mapping[str, NDArray[np.generic]] | None = None,
     ) -> None:
         self._options, self._recipe, self._diameter = options, recipe, diameter
-        self._known = [describe(image) for image in known]
-        self._descriptions: dict[str, NDArray[np.float64]] = {}
+        self._known = list(known or {})
+        self._descriptions = {key: describe(image) for key, image in (known or {}).items()}
         self._confidence: dict[str, float] = {}
         self._labels: dict[str, _Packed] = {}
         self._bytes = 0
@@ -69,13 +113,7 @@ class Candidates:
 
     def watched(self, sources: Iterable[Source]) -> Iterator[Source]:
         """The same sources; what they look like is noted when they are read."""
-        return (_Watched(source, self) for source in sources)
-
-    def see(self, key: str, image: NDArray[Any]) -> None:
-        """Note what an image looks like."""
-        # What isn't an image is refused by whoever reads it, in words.
-        if image.ndim == self._recipe.ndim + 1 and image.size:
-            self._descriptions[key] = describe(image)
+        return (Watched(source, self._descriptions) for source in sources)
 
     def add(self, prediction: Prediction) -> None:
         """Keep the labels of a prediction, if it is good enough."""
@@ -90,11 +128,9 @@ class Candidates:
             self._bytes -= self._labels.pop(worst).size
 
     def order(self, ranked: Sequence[str], count: int) -> list[str]:
-        """Name those that are good enough, in the order in which they teach most.
+        """Name them in the order in which they are to be learned from, see `most_telling`.
 
-        The surest of hundreds are all of the easiest kind, with few objects. So of the surer part
-        those come first that together look like all of the pool, see `SURER` and `covering`. Where
-        nobody said how many are wanted, it is no more than memory has room for.
+        Where nobody said how many are wanted, no more than memory has room for.
 
         Parameters
         ----------
@@ -104,14 +140,7 @@ class Candidates:
             How many are wanted.
         """
         good = [key for key in ranked if key in self._labels]
-        surer = set(good[: max(count, round(SURER * len(good)))])
-        if len(surer) > count:
-            table = np.stack([*(self._descriptions[key] for key in ranked), *self._known])
-            among = [i for i, key in enumerate(ranked) if key in surer]
-            labelled = range(len(ranked), len(table))
-            # Some may lie too close to each other in their stack, and others are taken instead.
-            first = [ranked[i] for i in covering(table, 2 * count, labelled, among=among)]
-            good = list(dict.fromkeys([*first, *good]))
+        good = most_telling(good, count, self._descriptions, self._known)
         return good if self._options.best else self._with_room(good)
 
     def label(self, key: str) -> PseudoLabel:
@@ -122,23 +151,6 @@ class Candidates:
         """The first of them that memory has room for."""
         pixels = np.cumsum([self._labels[key].pixels for key in keys])
         return list(keys[: max(1, int(np.searchsorted(pixels, MOST_PIXELS, side="right")))])
-
-
-@dataclass(frozen=True)
-class _Watched:
-    """A source whose pixels others see, too."""
-
-    source: Source
-    candidates: Candidates
-
-    @property
-    def key(self) -> str:
-        return self.source.key
-
-    def read(self) -> NDArray[Any]:
-        pixels = self.source.read()
-        self.candidates.see(self.key, pixels)
-        return pixels
 
 
 @dataclass(frozen=True)
@@ -154,7 +166,7 @@ class _Packed:
     def of(cls, label: PseudoLabel) -> _Packed:
         labels, known = label.annotation.labels, label.annotation.known
         arrays = (labels.astype(np.int32), np.packbits(known), np.packbits(label.ignored))
-        return cls(labels.shape, *(zlib.compress(np.ascontiguousarray(a), 1) for a in arrays))
+        return cls(labels.shape, *(zlib.compress(a.tobytes(), 1) for a in arrays))
 
     @property
     def pixels(self) -> int:

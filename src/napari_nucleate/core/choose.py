@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_nucleate.core.normalise import Normalisation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, MutableMapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,6 +62,33 @@ def _lost(plane: NDArray[np.float32]) -> Iterator[float]:
         blurred = gaussian_filter(plane, np.sqrt(blur**2 - done**2) / pixel)
         yield float(np.std(plane - blurred))
         plane, done = blurred, blur
+
+
+class Watched:
+    """A source that notes what its image looks like, when it is read the first time.
+
+    Parameters
+    ----------
+    source : Source
+    seen : mutable mapping of str to ndarray
+        Descriptions by name; its own is added.
+    """
+
+    def __init__(self, source: Source, seen: MutableMapping[str, NDArray[np.float64]]) -> None:
+        self._source, self._seen = source, seen
+
+    @property
+    def key(self) -> str:
+        """The image's name."""
+        return self._source.key
+
+    def read(self) -> NDArray[Any]:
+        """Pixels of shape (C, Y, X) or (C, Z, Y, X)."""
+        pixels = self._source.read()
+        # What isn't an image, its reader refuses in words.
+        if self.key not in self._seen and pixels.size and pixels.ndim in (3, 4):
+            self._seen[self.key] = describe(pixels)
+        return pixels
 
 
 def covering(

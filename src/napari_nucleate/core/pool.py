@@ -129,7 +129,7 @@ class Pool:
         self, number: int, model: Model, count: int
     ) -> Generator[Ranked | Accepted | PredictEvent, None, list[Example]]:
         """Predict all, choose the best, and say both; these with what is sure of them."""
-        good = Candidates(self._options, model.recipe, self._diameter, self._known.values())
+        good = Candidates(self._options, model.recipe, self._diameter, self._known)
         order = yield from self.ranked(number, model, good)
         usable = good.order(self._copies_last(order, good, count), count)
         # Where nobody said how many, none are missing.

@@ -85,24 +85,44 @@ class Judgements:
             [i for i in items if i.status not in HUMAN and i.status != status], status
         )
 
-    def accept_best(self, count: int) -> list[str]:
-        """Accept the best predictions that nobody judged yet; returns their names.
+    def good_enough(self) -> list[str]:
+        """Name the predictions that nobody judged yet and that may be accepted, the surest first.
 
         None that a round wouldn't take, see `SelfTraining.least`, nor any that the gallery shows as
         poor: nobody looks at each.
-        Of one stack, images that lie apart, from those labelled and accepted before as well.
+
+        Raises
+        ------
+        NucleateError
+            If there are none.
         """
-        state = self._session.state
-        least = max(state.self_training.least, POOR)
-        waiting = {i.key: i for i in self._waiting() if (i.confidence or 0.0) >= least}
-        if not waiting:
+        least = max(self._session.state.self_training.least, POOR)
+        good = [i.key for i in self._waiting() if (i.confidence or 0.0) >= least]
+        if not good:
             raise NucleateError(
                 f"No prediction has a confidence of {least:g}: none is good enough to be accepted "
                 "unseen. Label more images, or accept one by one."
             )
+        return good
+
+    def accept_best(self, count: int, order: Sequence[str] = ()) -> list[str]:
+        """Accept so many of those that are `good_enough`; returns their names.
+
+        Of one stack, images that lie apart, from those labelled and accepted before as well.
+
+        Parameters
+        ----------
+        count : int
+        order : sequence of str
+            Which come first; the others follow, the surest first.
+        """
+        good, state = self.good_enough(), self._session.state
+        there = set(good)
+        wanted = list(dict.fromkeys([*(key for key in order if key in there), *good]))
         learned = state.keys(*HUMAN, "accepted")
-        chosen = apart(list(waiting), count, state.keys(*WAITING), learned)
-        return self._mark([waiting[key] for key in chosen], "accepted", looked_at=False)
+        chosen = apart(wanted, count, state.keys(*WAITING), learned)
+        items = [state.item(key) for key in chosen]
+        return self._mark(items, "accepted", looked_at=False)
 
     def accept_down_to(self, key: str) -> list[str]:
         """Accept all that nobody judged yet and is ranked as high as an image; returns their names.

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from napari_nucleate.core.events import Prediction
+from napari_nucleate.gui.accepting import Accepter
 from napari_nucleate.gui.card import CardDelegate
 from napari_nucleate.gui.dock import on_click
 from napari_nucleate.gui.gallery import ITEM, Gallery, GalleryModel, Ranking
@@ -54,6 +55,7 @@ class ReviewDock(QWidget):
         self._source: object = None
         self._own_count = False
         self.thumbnails = Thumbnails(self._read, self)
+        self.accepter = Accepter(self._session, self)
         self.model = GalleryModel(self.thumbnails, self)
         self.ranking = Ranking(self.model)
         self.gallery = Gallery(self.ranking, CardDelegate(ITEM, viewer.theme))
@@ -72,8 +74,11 @@ class ReviewDock(QWidget):
         )
         self.undo = GatedButton("Undo  (U)", "Take the last judgement back.")
         self.accept_best = GatedButton(
-            "Accept the best", "Accept those with the highest confidence among those to review."
+            "Accept the best",
+            "Accept sure ones of those to review: of the surer half, those that together look most "
+            "like all images. The very surest alone would all be of the easiest kind.",
         )
+        self.looking = Sentence()
         self.count = QSpinBox()
         self.train_again = GatedButton(
             "Train again", "Start the next round, from the weights of the model in use."
@@ -106,6 +111,7 @@ class ReviewDock(QWidget):
         layout.addLayout(_row(self.accept, self.reject, self.correct, self.open))
         layout.addLayout(_row(self.accept_down, self.undo))
         layout.addLayout(_row(self.accept_best, self.count))
+        layout.addWidget(self.looking)
         layout.addWidget(self.train_again)
         layout.addWidget(self.reason)
 
@@ -125,6 +131,7 @@ class ReviewDock(QWidget):
             key.connect(button.click)
             on_click(self._session, button, act)
         on_click(self._session, self.accept_best, self._accept_best)
+        self.accepter.told.connect(self.looking.say)
         on_click(self._session, self.train_again, self._session.trainings.again)
         self.count.valueChanged.connect(self._on_count)
         self._session.happened.connect(self._on_event)
@@ -221,7 +228,7 @@ class ReviewDock(QWidget):
             )
 
     def _accept_best(self) -> None:
-        self._session.judgements.accept_best(self.count.value())
+        self.accepter.accept(self.count.value())
 
     def _accept_down(self) -> None:
         self._session.judgements.accept_down_to(self._current)

@@ -82,6 +82,8 @@ class Session(QObject):
         self.state = State()
         self.store = Store(new_folder_for("project"))
         self.source: LayerSource | None = None
+        # What the images look like, of those that were read for that: see `describe`.
+        self.descriptions: dict[str, NDArray[np.float64]] = {}
         self.annotation: Labels | None = None
         self.boxes: Shapes | None = None
         self.prediction: Labels | None = None
@@ -162,6 +164,8 @@ class Session(QObject):
 
     def read(self, source: LayerSource) -> None:
         """Read images from a layer from now on; tells nobody."""
+        if source is not self.source:
+            self.descriptions = {}
         self.source = source
         self._refs = {ref.key: ref for ref in source.stack.images(source.ndim)}
 
@@ -268,12 +272,13 @@ class Session(QObject):
         if not keys:
             raise NucleateError("Every image is labelled or accepted; there is none to predict.")
         refs = [self.ref(k) for k in keys]
-        name = state.model
+        name, seen = state.model, self.descriptions
 
         def work() -> Any:
             load_torch()
             model = store.load_model(name)
-            yield from run.predicting(store, model, refs, state.self_training, tiling=tiling)
+            options = state.self_training
+            yield from run.predicting(store, model, refs, options, tiling=tiling, seen=seen)
 
         self.predicting = len(refs)
         if self.preview is not None:

@@ -14,9 +14,6 @@ from napari_nucleate.gui.viewpoint import frame
 from napari_nucleate.project.suggest import Suggestion, is_labelled, suggesting
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_nucleate.gui.job import Ending
     from napari_nucleate.gui.session import Session
 
@@ -46,7 +43,6 @@ class Suggester(QObject):
         self._source: object = None
         # What was looked at when the person asked, and how often something had been painted.
         self._asked: tuple[str, int] = ("", 0)
-        self._known: dict[str, NDArray[np.float64]] = {}
         # Proposed and left unlabelled: the person wants another one.
         self._passed: set[str] = set()
         session.changed.connect(self._on_changed)
@@ -66,9 +62,9 @@ class Suggester(QObject):
         if self._job.running:
             raise NucleateError("Wait: all images are looked at, once.")
         if session.source is not self._source:
-            self._source, self._known, self._passed = session.source, {}, set()
+            self._source, self._passed = session.source, set()
         session.strokes.refresh()
-        state, store, known = session.state, session.store, self._known
+        state, store, known = session.state, session.store, session.descriptions
         left = {item.key for item in state.items if not is_labelled(item)}
         if left <= self._passed:
             self._passed = set()

@@ -10,6 +10,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from napari_nucleate.core.choose import Watched
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import (
     Accepted,
@@ -40,7 +41,10 @@ from napari_nucleate.project.learned import learned
 from napari_nucleate.project.model import HUMAN, RoundEntry, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from napari_nucleate.core.annotation import Annotation
     from napari_nucleate.core.model import Card, Record
@@ -208,13 +212,17 @@ def predicting(
     options: SelfTraining,
     *,
     tiling: Tiling | None = None,
+    seen: MutableMapping[str, NDArray[np.float64]] | None = None,
 ) -> Generator[PredictEvent, None, None]:
-    """Predict images and write each prediction before saying that it is there."""
+    """Predict images and write each prediction before saying that it is there.
+
+    What they look like is noted in `seen`, see `describe`.
+    """
     from napari_nucleate.core.predict import predict
 
     steps = predict(
         model,
-        sources,
+        sources if seen is None else (Watched(source, seen) for source in sources),
         tiling=tiling,
         confidence=options.confidence,
         device=model.recipe.optimisation.device,
