@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_nucleate.core.candidates import Candidates
+from napari_nucleate.core.candidates import Candidates, most_telling
 from napari_nucleate.core.confidence import Scores
 from napari_nucleate.core.events import Prediction
 from napari_nucleate.core.pseudo import pseudo_label
@@ -102,9 +102,25 @@ def test_of_more_than_memory_holds_the_surest_stay(filled, monkeypatch):
 
 
 def test_of_large_images_fewer_are_taken_where_nobody_says_how_many(filled, monkeypatch):
+    kinds = {f"e{i:02d}": "grain" for i in range(12)} | {"w0": "waves", "r0": "ramp"}
+    kinds |= {f"p{i:02d}": "waves" for i in range(14)}
     monkeypatch.setattr("napari_nucleate.core.candidates.MOST_PIXELS", 3 * 64 * 64)
-    kinds = dict.fromkeys("abcde", "grain")
-    assert filled(kinds).order("abcde", 5) == ["a", "b", "c"]
-    assert len(filled(kinds, best=5).order("abcde", 5)) == 5
+    found = filled(kinds)
+    assert found.room(64) == 3
+    assert {key[0] for key in found.order(list(kinds), 3)[:3]} == {"e", "w", "r"}
+    assert filled(kinds, best=64).room(64) == 64
     monkeypatch.setattr("napari_nucleate.core.candidates.MOST_PIXELS", 7)
-    assert filled(kinds).order("abcde", 5) == ["a"]
+    assert found.room(64) == 1
+    assert filled(dict.fromkeys("ab", "grain")).room(64) <= 2
+
+
+def test_of_what_is_alike_the_surest_is_taken():
+    looks = {key: np.array([float(key > "e")]) for key in "hgfedcba"}
+    assert sorted(most_telling("cahbfdeg", 2, looks)[:2]) == ["c", "h"]
+
+
+def test_what_nothing_is_known_of_comes_later():
+    looks = {key: np.array([float(i)]) for i, key in enumerate("bcdefgh")}
+    order = most_telling("abcdefgh", 2, looks)
+    assert "a" not in order[:2]
+    assert sorted(order) == list("abcdefgh")

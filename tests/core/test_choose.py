@@ -95,7 +95,24 @@ def test_images_that_the_network_is_bad_at_come_first():
 def test_a_bad_prediction_of_what_nothing_else_looks_like_makes_it_no_more_urgent():
     table = groups(30, 10, 1)
     bad = np.append(np.ones(40), 50)
-    assert 40 not in covering(table, 2, weights=bad)
+    assert covering(table, 9, weights=bad) == covering(table, 9)
+    # Of the usual kind, it is what helps most.
+    for one in (7, 35):
+        assert covering(table, 1, weights=np.where(np.arange(41) == one, 50, 1)) == [one]
+
+
+def test_where_nearly_all_are_copies_or_labelled_the_others_still_count():
+    table = np.concatenate([np.zeros((20, 2)), groups(5)])
+    assert covering(table, 1, [0])[0] >= 20
+    assert covering(groups(30, 10), 1, labelled=range(35))[0] >= 35
+    assert covering(np.zeros((4, 2)), 9) == [0, 1, 2, 3]
+
+
+def test_of_a_large_image_the_middle_is_described(monkeypatch):
+    monkeypatch.setattr("napari_nucleate.core.choose.SEEN", 32)
+    image = np.random.default_rng(1).random((2, 3, 70, 45))
+    middle = image[:, :, 19:51, 6:38]
+    np.testing.assert_array_equal(describe(image), describe(middle))
 
 
 def test_more_images_than_can_be_compared(monkeypatch):

@@ -328,18 +328,37 @@ def test_of_more_than_are_wanted_some_are_taken_that_look_like_all(project, dock
     dock.count.setValue(1)
     with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
         click(qtbot, dock.accept_best)
-        with pytest.raises(NucleateError, match="Wait"):
-            dock.accepter.accept(1)
-    looks = {item.key: session.descriptions[item.key] for item in session.state.items}
     good = [f"nuclei_{name}" for name in confidence]
-    expected = most_telling(good, 1, looks, session.state.keys("labelled"))[0]
+    expected = most_telling(good, 1, session.descriptions, session.state.keys("labelled"))[0]
     assert expected in good[:2]
     assert session.state.keys("accepted") == [expected]
-    assert dock.looking.text() == ""
-    # What they look like is known now.
+    assert dock.looking.text().startswith(f"Accepted: {expected}, sure ones")
+    assert dock.gallery.selected == [expected]
+
+
+def test_looking_at_the_images_is_stopped_by_another_click(project, dock, qtbot, monkeypatch):
+    project.predict(n1=0.9, n2=0.85, n3=0.8, n4=0.75)
     dock.count.setValue(1)
-    click(qtbot, dock.accept_best)
-    assert len(session.state.keys("accepted")) == 2
+    with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
+        click(qtbot, dock.accept_best)
+        click(qtbot, dock.accept_best)
+    assert project.session.state.keys("accepted") == []
+    assert dock.looking.text() == "Stopped looking at the images: nothing was accepted."
+    with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
+        click(qtbot, dock.accept_best)
+    assert len(project.session.state.keys("accepted")) == 1
+
+
+def test_predictions_by_another_model_are_not_accepted_unseen(project, dock, qtbot):
+    project.predict(n1=0.9, n2=0.85, n3=0.8, n4=0.75)
+    dock.count.setValue(1)
+    session = project.session
+    with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
+        click(qtbot, dock.accept_best)
+        entry = RoundEntry(number=7, model="round-7", human=1, pseudo=0, seconds=1.0)
+        session.set_state(session.state.model_copy(update={"rounds": (entry,), "chosen": ""}))
+    assert session.state.keys("accepted") == []
+    assert "nothing was accepted" in dock.looking.text()
 
 
 def test_who_judged_them_all_meanwhile_is_told(project, dock, qtbot, monkeypatch):
@@ -351,23 +370,24 @@ def test_who_judged_them_all_meanwhile_is_told(project, dock, qtbot, monkeypatch
         click(qtbot, dock.accept_best)
         project.session.judgements.judge(project.session.state.keys("predicted"), accept=False)
     assert "none is good enough" in str(told[0])
+    assert dock.looking.text() == ""
     assert project.session.state.keys("accepted") == []
 
 
-def test_an_image_that_cannot_be_read_is_said(project, dock, qtbot, monkeypatch):
+def test_an_image_that_cannot_be_read_comes_later(project, dock, qtbot, monkeypatch):
     project.predict(n1=0.9, n2=0.85, n3=0.8, n4=0.75)
-    told = []
-    monkeypatch.setattr(project.session, "notify", told.append)
+    read = type(project.session.ref("nuclei_n1")).read
 
-    def unreadable(image):
-        raise NucleateError("cells.tif can't be read.")
+    def reading(ref):
+        if ref.key == "nuclei_n1":
+            raise OSError("damaged")
+        return read(ref)
 
-    monkeypatch.setattr("napari_nucleate.project.suggest.describe", unreadable)
+    monkeypatch.setattr(type(project.session.ref("nuclei_n1")), "read", reading)
     dock.count.setValue(1)
     with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
         click(qtbot, dock.accept_best)
-    assert "cells.tif can't be read" in str(told[0])
-    assert dock.looking.text() == ""
+    assert project.session.state.keys("accepted") == ["nuclei_n2"]
 
 
 def test_among_many_nothing_poor_is_accepted_and_unsure_objects_are_not_learned(

@@ -72,13 +72,21 @@ def test_where_more_objects_are_wrong_a_label_helps_more(pictures, tmp_path):
         p.key: {
             "status": "predicted",
             "confidence": 0.6 if p.key.startswith("c") else 0.3,
-            "objects": 160 if p.key.startswith("c") else 4,
+            "objects": 90 if p.key.startswith("c") else 4,
         }
         for p in pictures
     }
     (found,) = ask(state_of(pictures, **items), Store(tmp_path), pictures)
     assert found.key.startswith("c")
-    assert "Its prediction of 160 objects has a confidence of 0.60." in found.why
+    assert "Its prediction of 90 objects has a confidence of 0.60." in found.why
+
+
+def test_the_one_bad_prediction_of_the_usual_kind_is_proposed(pictures, tmp_path):
+    items = {p.key: {"status": "predicted", "confidence": 0.95, "objects": 30} for p in pictures}
+    for bad in ("f2", "c7"):
+        one = items | {bad: {"status": "predicted", "confidence": 0.1, "objects": 30}}
+        (found,) = ask(state_of(pictures, **one), Store(tmp_path), pictures)
+        assert found.key == bad
 
 
 def test_an_image_of_noise_alone_is_not_what_to_label(pictures, picture, tmp_path):

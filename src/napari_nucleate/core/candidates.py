@@ -30,6 +30,9 @@ SURER = 1 / 2
 of eight labelled ones predicted, chosen so, 0.97 of the objects learned were right, of those chosen
 among all 0.93 (dsb2018_fluo, two draws)."""
 
+DIGITS = 2
+"""Images whose descriptions agree to so many digits show the same."""
+
 
 def surer_part(good: Sequence[str], count: int) -> Sequence[str]:
     """The share `SURER` of them, or as many as are wanted; the surest are first. Pure."""
@@ -45,34 +48,57 @@ def most_telling(
     """Order images so that the first look like all of them together, and like nothing known. Pure.
 
     The surest of hundreds are all of the easiest kind, with few objects. Of the surer part, see
-    `SURER`, those come first that bring all others nearest, see `covering`.
+    `SURER`, those come first that bring all others nearest, see `covering`. What looks the same as
+    a surer or a known one comes last.
 
     Parameters
     ----------
     good : sequence of str
         Predictions that are good enough to learn from, the surest first.
     count : int
-        How many are wanted; where there are no more, they stay as they are.
+        How many are wanted.
     descriptions : mapping of str to ndarray
-        Of all images by name, see `describe`.
+        Of all images by name, see `describe`; those of which nothing is known come later.
     learned : collection of str
         Those that are learned from anyway.
 
     Examples
     --------
-    >>> looks = {key: np.array([float(i // 3)]) for i, key in enumerate("abcdefgh")}
-    >>> most_telling("abcdefgh", 2, looks)
+    >>> looks = {key: np.array([float(i)]) for i, key in enumerate("abcdefgh")}
+    >>> most_telling("abcdefgh", 1, looks)
     ['d', 'a', 'b', 'c', 'e', 'f', 'g', 'h']
+    >>> most_telling("abcdefgh", 1, looks, learned=["c", "d", "e"])[0]
+    'g'
     """
+    learned = set(learned)
+    good = _copies_last(good, descriptions, learned)
     surer = set(surer_part(good, count))
     if len(surer) <= count:
-        return list(good)
-    keys = list(descriptions)
+        return good
+    # Of what is alike the first is chosen: that is the surest.
+    keys = [key for key in dict.fromkeys([*good, *descriptions]) if key in descriptions]
     among = [i for i, key in enumerate(keys) if key in surer]
-    known = [i for i, key in enumerate(keys) if key in set(learned)]
+    known = [i for i, key in enumerate(keys) if key in learned]
     # Some may lie too close to each other in their stack, and others are taken instead.
-    first = covering(np.stack(list(descriptions.values())), 2 * count, known, among=among)
+    first = covering(np.stack([descriptions[k] for k in keys]), 2 * count, known, among=among)
     return list(dict.fromkeys([*(keys[i] for i in first), *good]))
+
+
+def _copies_last(
+    good: Sequence[str],
+    descriptions: Mapping[str, NDArray[np.float64]],
+    learned: Collection[str],
+) -> list[str]:
+    """The same order, but last what looks the same as one before, brighter, darker or mirrored."""
+    looks = {key: tuple(np.round(looks, DIGITS)) for key, looks in descriptions.items()}
+    seen = {looks[key] for key in learned if key in looks}
+    copies = set()
+    for key in good:
+        if looks.get(key) in seen:
+            copies.add(key)
+        elif key in looks:
+            seen.add(looks[key])
+    return sorted(good, key=copies.__contains__)
 
 
 class Candidates:
@@ -127,30 +153,29 @@ class Candidates:
             worst = min(self._labels, key=self._confidence.__getitem__)
             self._bytes -= self._labels.pop(worst).size
 
+    def room(self, count: int) -> int:
+        """So many of them, or as many as memory has room for where nobody said how many."""
+        pixels = [packed.pixels for packed in self._labels.values()]
+        if self._options.best or not pixels:
+            return count
+        return min(count, len(pixels), max(1, int(MOST_PIXELS // np.mean(pixels))))
+
     def order(self, ranked: Sequence[str], count: int) -> list[str]:
         """Name them in the order in which they are to be learned from, see `most_telling`.
-
-        Where nobody said how many are wanted, no more than memory has room for.
 
         Parameters
         ----------
         ranked : sequence of str
-            All of the pool, the surest first, and last what teaches nothing new.
+            All of the pool, the surest first.
         count : int
             How many are wanted.
         """
         good = [key for key in ranked if key in self._labels]
-        good = most_telling(good, count, self._descriptions, self._known)
-        return good if self._options.best else self._with_room(good)
+        return most_telling(good, count, self._descriptions, self._known)
 
     def label(self, key: str) -> PseudoLabel:
         """What is sure of one of them."""
         return self._labels[key].label
-
-    def _with_room(self, keys: Sequence[str]) -> list[str]:
-        """The first of them that memory has room for."""
-        pixels = np.cumsum([self._labels[key].pixels for key in keys])
-        return list(keys[: max(1, int(np.searchsorted(pixels, MOST_PIXELS, side="right")))])
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 MOST = 3000
 """Of more images than this, evenly spaced ones are compared, and proposed."""
 
+LONELY = 4.0
+"""So many times as far from the image most like it as images usually are: unlike all others."""
+
+SEEN = 1024
+"""Side of what is looked at of an image, in pixels: of a larger one, the middle."""
+
 FEWEST = 8
 """Pixels along a side that an image keeps when it is made smaller."""
 
@@ -33,9 +39,11 @@ def describe(image: NDArray[np.generic]) -> NDArray[np.float64]:
     -------
     ndarray of float64, shape (15,)
         Deciles of the normalised grey levels, and the share of variation that each of six
-        doublings of blur takes away. Volumes are described by their brightest projection.
+        doublings of blur takes away. Volumes are described by their brightest projection, what is
+        larger than `SEEN` by its middle.
     """
-    plane = Normalisation().apply(image).mean(0)
+    middle = [slice(max(n - SEEN, 0) // 2, max(n - SEEN, 0) // 2 + SEEN) for n in image.shape[-2:]]
+    plane = Normalisation().apply(image[..., middle[0], middle[1]]).mean(0)
     while plane.ndim > 2:
         plane = plane.max(0)
     deciles = np.percentile(plane, range(10, 100, 10))
@@ -65,7 +73,7 @@ def _lost(plane: NDArray[np.float32]) -> Iterator[float]:
 
 
 class Watched:
-    """A source that notes what its image looks like, when it is read the first time.
+    """A source that notes what its image looks like, whenever it is read.
 
     Parameters
     ----------
@@ -86,7 +94,7 @@ class Watched:
         """Pixels of shape (C, Y, X) or (C, Z, Y, X)."""
         pixels = self._source.read()
         # What isn't an image, its reader refuses in words.
-        if self.key not in self._seen and pixels.size and pixels.ndim in (3, 4):
+        if pixels.size and pixels.ndim in (3, 4):
             self._seen[self.key] = describe(pixels)
         return pixels
 
@@ -102,8 +110,8 @@ def covering(
 
     One after the other: that which brings the others nearest, counted by their weights. So the
     first are typical, none is like those before (the greedy k-median; for its bound see
-    Cornuejols, Fisher and Nemhauser 1977). An image itself needs a label no more than is usual: it
-    is labelled by hand, and one of noise alone, unlike all others, teaches nothing of them.
+    Cornuejols, Fisher and Nemhauser 1977). What is unlike all others, see `LONELY`, needs a label
+    no more than is usual, however bad its prediction: an image of noise teaches nothing of others.
 
     Parameters
     ----------
@@ -143,12 +151,15 @@ def covering(
     free = _spread([i for i in every if i not in known])
     distance = _distances(table[others], table[free])
     nearest = _nearest(table, others, sorted(known), distance.max(initial=0) + 1)
-    itself = np.asarray(others)[:, np.newaxis] == np.asarray(free)
-    of_others = weights[others, np.newaxis]
-    needed = np.where(itself, np.minimum(of_others, np.median(weights)), of_others)
+    needed = weights[others].astype(np.float32)
+    if free:
+        itself = np.asarray(others)[:, np.newaxis] == np.asarray(free)
+        alone = np.minimum(nearest, np.where(itself, np.inf, distance).min(1))
+        lonely = alone > LONELY * np.median(alone[alone > 0]) if alone.any() else alone > 0
+        needed[lonely] = np.minimum(needed[lonely], np.median(weights[free]))
     chosen: list[int] = []
     while len(chosen) < min(count, len(free)):
-        gain = (needed * np.maximum(nearest[:, np.newaxis] - distance, 0)).sum(0)
+        gain = needed @ np.maximum(nearest[:, np.newaxis] - distance, 0)
         gain[chosen] = -1
         best = int(np.argmax(gain))
         chosen.append(best)

@@ -20,8 +20,9 @@ def keep_memory() -> bool:
 
     A step of a training takes and frees hundreds of megabytes. glibc gives large pieces back to
     Linux at once, which clears every page that is taken again: 8,000 pages a step of the default
-    U-Net, a tenth of its time, and more of a prediction's (`benchmarks/memory.py`). For a process
-    that trains or predicts and ends, not for a window, whose person opens and closes large images.
+    U-Net (`benchmarks/memory.py`). The cost: what is free between pieces in use stays taken, too,
+    where sizes change. For a process that trains or predicts and ends, not for a window, whose
+    person opens and closes large images.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:

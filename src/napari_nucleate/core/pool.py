@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.candidates import Candidates
 from napari_nucleate.core.events import Accepted, PredictEvent, Prediction, Ranked
 from napari_nucleate.core.pseudo import MOST, pseudo_example
-from napari_nucleate.core.stacks import apart, repeated
+from napari_nucleate.core.stacks import apart
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -131,29 +130,14 @@ class Pool:
         """Predict all, choose the best, and say both; these with what is sure of them."""
         good = Candidates(self._options, model.recipe, self._diameter, self._known)
         order = yield from self.ranked(number, model, good)
-        usable = good.order(self._copies_last(order, good, count), count)
-        # Where nobody said how many, none are missing.
-        count = count if self._options.best else min(count, len(usable))
+        count = good.room(count)
+        usable = good.order([key for key, _ in order], count)
         chosen = choose(order, usable, count, number, self._known)
         yield chosen
         return [
             pseudo_example(key, self._sources[key].read(), good.label(key), self._options)
             for key in chosen.keys
         ]
-
-    def _copies_last(
-        self, order: Sequence[tuple[str, float]], good: Candidates, count: int
-    ) -> list[str]:
-        """Name all, but last those that teach nothing that a better or labelled one doesn't.
-
-        A person's own copies of one image are as they are.
-        """
-        keys = [key for key, _ in order]
-        if len(good) <= count:
-            return keys
-        images = ((key, self._sources[key].read()) for key in keys if key in good)
-        copies = repeated(itertools.chain(self._known.items(), images))
-        return sorted(keys, key=copies.__contains__)
 
     def ranked(
         self, number: int, model: Model, good: Candidates | None = None

@@ -55,8 +55,8 @@ class SelfTraining(Params):
         ge=0,
         le=1_000_000,
         description="How many masks join after the first training, and as many more after each "
-        "further one: of the surer half of those that are good enough, so many as look most like "
-        "all images together. 0 takes all that are good enough, 64 at most.",
+        "further one: that many of the surer half of those that are good enough, chosen so that "
+        "together they look like all images. 0 takes all that are good enough, 64 at most.",
     )
     least: float = Field(
         0.1,

@@ -83,31 +83,6 @@ def stacks_of(images: Mapping[str, NDArray[Any]]) -> dict[str, str]:
     return {key: stack_of(keys[first[group]]) for key, group in zip(keys, groups, strict=True)}
 
 
-def repeated(images: Iterable[tuple[str, NDArray[Any]]]) -> set[str]:
-    """Name the images that show the same as one before, brighter or darker. Pure.
-
-    Parameters
-    ----------
-    images : iterable of (str, ndarray of shape (C, *spatial))
-        Names and pixels, the best first. Of each, only a thumbnail is kept.
-
-    Examples
-    --------
-    >>> image = np.random.default_rng(0).random((1, 64, 64))
-    >>> sorted(repeated([("a", image), ("b", image[:, ::-1]), ("c", 3 * image + 1)]))
-    ['c']
-    """
-    seen: dict[tuple[int, ...], list[NDArray[np.float32]]] = {}
-    found = set()
-    for key, image in images:
-        pattern, others = _pattern(image), seen.setdefault(image.shape, [])
-        if any(float(pattern @ other) > THE_SAME for other in others):
-            found.add(key)
-        else:
-            others.append(pattern)
-    return found
-
-
 def _least(alike: NDArray[np.float32] | None) -> float:
     """From which correlation on images show the same place, by those of all pairs, where known."""
     if alike is None:

@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_nucleate.core.candidates import most_telling, surer_part
+from napari_nucleate.core.candidates import surer_part
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Described
-from napari_nucleate.gui.job import Failed, Job
+from napari_nucleate.gui.job import Failed, Job, Stopped
 from napari_nucleate.project.accept import Ordered, ordering
 from napari_nucleate.project.model import HUMAN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_nucleate.gui.job import Ending
     from napari_nucleate.gui.session import Session
 
 
 class Accepter(QObject):
-    """Accepts predictions that are sure and look like all images together.
+    """Accepts predictions that are sure and together look like all images.
 
     For that it has to know what the images look like. It looks, in a thread, at those that weren't
     predicted since the window was opened.
@@ -32,10 +34,13 @@ class Accepter(QObject):
     Signals
     -------
     told(str)
-        How far it is, and what went wrong; empty at the end.
+        How far it is, and in the end what was accepted.
+    accepted(list of str)
+        These images.
     """
 
     told = Signal(str)
+    accepted = Signal(list)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -47,41 +52,49 @@ class Accepter(QObject):
         self.destroyed.connect(self._job.close)
 
     def accept(self, count: int) -> None:
-        """Accept so many that nobody judged yet, at once or when all images were looked at.
+        """Accept so many that nobody judged yet; where it is looking already, stop that.
 
         Raises
         ------
         NucleateError
-            If none is good enough, or it is looking already.
+            If none is good enough.
         """
         session = self._session
         if self._job.running:
-            raise NucleateError("Wait: all images are looked at, once.")
-        good, learned = session.judgements.good_enough(), session.state.keys(*HUMAN, "accepted")
-        keys, seen = session.state.keys(), session.descriptions
-        nothing_to_choose = len(surer_part(good, count)) <= count
-        if nothing_to_choose or all(key in seen for key in keys):
-            looks = {key: seen[key] for key in keys if key in seen}
-            session.judgements.accept_best(count, most_telling(good, count, looks, learned))
+            self._job.stop()
             return
-        self._asked = session.source, session.state.model, count
-        refs = list(map(session.ref, keys))
+        good, learned = session.judgements.good_enough(), session.state.keys(*HUMAN, "accepted")
+        if len(surer_part(good, count)) <= count:
+            self._accept(count, good)
+            return
+        self._asked = session.store, session.state.model, count
+        refs, seen = list(map(session.ref, session.state.keys())), session.descriptions
         self._job.start("looking at the images", lambda: ordering(good, count, learned, refs, seen))
         self.told.emit("Looking at the images…")
 
+    def _accept(self, count: int, order: Sequence[str]) -> None:
+        keys = self._session.judgements.accept_best(count, order)
+        what = keys[0] if len(keys) == 1 else f"{len(keys)} images"
+        self.told.emit(f"Accepted: {what}, sure ones that together look like all images.")
+        self.accepted.emit(keys)
+
     def _on_event(self, event: object) -> None:
-        session, (source, model, count) = self._session, self._asked
-        if (session.source, session.state.model) != (source, model):
+        session, (store, model, count) = self._session, self._asked
+        if session.store is not store or session.state.model != model:
             self._job.stop()  # these are other images, or other predictions to come
         elif isinstance(event, Described) and event.done < event.total:
-            self.told.emit(f"Looking at the images: {event.done} of {event.total}…")
+            done = f"{event.done} of {event.total}"
+            self.told.emit(f"Looking at the images: {done}… Click again to stop.")
         elif isinstance(event, Ordered):
             try:
-                session.judgements.accept_best(count, event.keys)
+                self._accept(count, event.keys)
             except NucleateError as error:  # the person judged all of them meanwhile
+                self.told.emit("")
                 session.notify(error)
 
     def _on_ended(self, ending: Ending) -> None:
-        self.told.emit("")
         if isinstance(ending, Failed):
+            self.told.emit("")
             self._session.notify(NucleateError(ending.message))
+        elif isinstance(ending, Stopped):
+            self.told.emit("Stopped looking at the images: nothing was accepted.")

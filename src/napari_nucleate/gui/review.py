@@ -75,8 +75,8 @@ class ReviewDock(QWidget):
         self.undo = GatedButton("Undo  (U)", "Take the last judgement back.")
         self.accept_best = GatedButton(
             "Accept the best",
-            "Accept sure ones of those to review: of the surer half, those that together look most "
-            "like all images. The very surest alone would all be of the easiest kind.",
+            "Accept sure ones of those to review: from the surer half, those that together look "
+            "like all images. The surest alone would all be of the easiest kind.",
         )
         self.looking = Sentence()
         self.count = QSpinBox()
@@ -132,6 +132,7 @@ class ReviewDock(QWidget):
             on_click(self._session, button, act)
         on_click(self._session, self.accept_best, self._accept_best)
         self.accepter.told.connect(self.looking.say)
+        self.accepter.accepted.connect(self.gallery.select)
         on_click(self._session, self.train_again, self._session.trainings.again)
         self.count.valueChanged.connect(self._on_count)
         self._session.happened.connect(self._on_event)

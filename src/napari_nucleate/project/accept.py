@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_nucleate.core.candidates import most_telling
-from napari_nucleate.project.suggest import describing
+from napari_nucleate.core.candidates import most_telling, surer_part
+from napari_nucleate.core.choose import describe
+from napari_nucleate.core.errors import NucleateError
+from napari_nucleate.core.events import Described
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, MutableMapping, Sequence
+    from collections.abc import Collection, Generator, Iterable, MutableMapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_nucleate.core.events import Described
     from napari_nucleate.core.predict import Source
+
+MOST = 500
+"""Of more images than this, evenly spaced ones are looked at: those to choose from, those that are
+learned from already, and the others."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ def ordering(
 ) -> Generator[Described | Ordered, None, None]:
     """Order predictions as a round of self-training takes them, see `most_telling`.
 
+    Images that can't be read are left out: they come later.
+
     Parameters
     ----------
     good : sequence of str
@@ -55,10 +63,34 @@ def ordering(
     Yields
     ------
     Described
-        After every image read.
+        After every image looked at.
     Ordered
         At the end.
     """
-    yield from describing(sources, known)
-    looks = {source.key: known[source.key] for source in sources}
+    unseen = {source.key: source for source in sources if source.key not in known}
+    wanted = _worth_a_look(good, count, learned, unseen)
+    for number, key in enumerate(wanted, 1):
+        with suppress(NucleateError, OSError):
+            known[key] = describe(unseen[key].read())
+        yield Described(number, len(wanted))
+    looks = {source.key: known[source.key] for source in sources if source.key in known}
     yield Ordered(tuple(most_telling(good, count, looks, learned)))
+
+
+def _worth_a_look(
+    good: Sequence[str], count: int, learned: Collection[str], unseen: Collection[str]
+) -> list[str]:
+    """Which of the images that nobody looked at are to be looked at, see `MOST`."""
+    surer, learned = surer_part(good, count), set(learned)
+    among, others = set(surer), set(good) | learned
+    return [
+        *_spread([key for key in surer if key in unseen], max(MOST, 2 * count)),
+        *_spread([key for key in unseen if key in learned], MOST),
+        *_spread([key for key in unseen if key not in among | others], MOST),
+    ]
+
+
+def _spread(keys: Iterable[str], most: int) -> list[str]:
+    """At most so many of them, evenly spaced."""
+    every = list(keys)
+    return every[:: max(1, -(-len(every) // most))]

@@ -86,23 +86,16 @@ def suggesting(
     done = [i for i, item in enumerate(items) if is_labelled(item)]
     if len(done) == len(items):
         raise NucleateError("Every image is labelled or accepted; there is none to propose.")
-    yield from describing(sources, known)
+    for number, source in enumerate(sources, 1):
+        if source.key not in known:
+            known[source.key] = describe(source.read())
+        yield Described(number, len(sources))
     table = np.stack([known[source.key] for source in sources])
     for at in covering(table, count, done, needs(items)):
         item = items[at]
         like = stands_for(table, done, at) if done else None
         yield Suggestion(item.key, _region(store, item), _why(item, like))
         done.append(at)
-
-
-def describing(
-    sources: Sequence[Source], known: MutableMapping[str, NDArray[np.float64]]
-) -> Generator[Described, None, None]:
-    """Add to `known` what the images look like, those that aren't in it; an event after each."""
-    for number, source in enumerate(sources, 1):
-        if source.key not in known:
-            known[source.key] = describe(source.read())
-        yield Described(number, len(sources))
 
 
 def is_labelled(item: Item) -> bool:
