@@ -46,7 +46,8 @@ for event in train(examples, recipe):
         model = event.model
 steps = [b - a for a, b in zip(times[5:], times[6:])]
 device = choose_device("cpu")
-network, pixels = model.predictor(device), np.tile(model.recipe.normalisation.apply(images[0]), (1, 4, 4))
+network = model.predictor(device)
+pixels = np.tile(model.recipe.normalisation.apply(images[0]), (1, 4, 4))
 clocked, before = [], 0
 for i in range(repeats + 1):
     began = time.perf_counter()
