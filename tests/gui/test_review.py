@@ -1,5 +1,7 @@
 """The Review dock: what it shows of the state, and what its buttons and keys do to it."""
 
+import threading
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, QRect, Qt
@@ -336,12 +338,28 @@ def test_of_more_than_are_wanted_some_are_taken_that_look_like_all(project, dock
     assert dock.gallery.selected == [expected]
 
 
-def test_looking_at_the_images_is_stopped_by_another_click(project, dock, qtbot, monkeypatch):
+@pytest.fixture
+def held(project, monkeypatch):
+    """No image is read before this is set."""
+    may_go, kind = threading.Event(), type(project.session.ref("nuclei_n1"))
+    read = kind.read
+
+    def reading(ref):
+        assert may_go.wait(30)
+        return read(ref)
+
+    monkeypatch.setattr(kind, "read", reading)
+    yield may_go
+    may_go.set()
+
+
+def test_looking_at_the_images_is_stopped_by_another_click(project, dock, qtbot, held):
     project.predict(n1=0.9, n2=0.85, n3=0.8, n4=0.75)
     dock.count.setValue(1)
     with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
         click(qtbot, dock.accept_best)
         click(qtbot, dock.accept_best)
+        held.set()
     assert project.session.state.keys("accepted") == []
     assert dock.looking.text() == "Stopped looking at the images: nothing was accepted."
     with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
@@ -349,7 +367,7 @@ def test_looking_at_the_images_is_stopped_by_another_click(project, dock, qtbot,
     assert len(project.session.state.keys("accepted")) == 1
 
 
-def test_predictions_by_another_model_are_not_accepted_unseen(project, dock, qtbot):
+def test_predictions_by_another_model_are_not_accepted_unseen(project, dock, qtbot, held):
     project.predict(n1=0.9, n2=0.85, n3=0.8, n4=0.75)
     dock.count.setValue(1)
     session = project.session
@@ -357,11 +375,12 @@ def test_predictions_by_another_model_are_not_accepted_unseen(project, dock, qtb
         click(qtbot, dock.accept_best)
         entry = RoundEntry(number=7, model="round-7", human=1, pseudo=0, seconds=1.0)
         session.set_state(session.state.model_copy(update={"rounds": (entry,), "chosen": ""}))
+        held.set()
     assert session.state.keys("accepted") == []
     assert "nothing was accepted" in dock.looking.text()
 
 
-def test_who_judged_them_all_meanwhile_is_told(project, dock, qtbot, monkeypatch):
+def test_who_judged_them_all_meanwhile_is_told(project, dock, qtbot, held, monkeypatch):
     project.predict(n1=0.9, n2=0.85, n3=0.8, n4=0.75)
     told = []
     monkeypatch.setattr(project.session, "notify", told.append)
@@ -369,6 +388,7 @@ def test_who_judged_them_all_meanwhile_is_told(project, dock, qtbot, monkeypatch
     with qtbot.waitSignal(dock.accepter._job.ended, timeout=10_000):
         click(qtbot, dock.accept_best)
         project.session.judgements.judge(project.session.state.keys("predicted"), accept=False)
+        held.set()
     assert "none is good enough" in str(told[0])
     assert dock.looking.text() == ""
     assert project.session.state.keys("accepted") == []

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from napari_nucleate.gui.job import Ending
     from napari_nucleate.gui.session import Session
 
+STOPPED = "Stopped looking at the images: nothing was accepted."
+
 
 class Accepter(QObject):
     """Accepts predictions that are sure and together look like all images.
@@ -82,6 +84,7 @@ class Accepter(QObject):
         session, (store, model, count) = self._session, self._asked
         if session.store is not store or session.state.model != model:
             self._job.stop()  # these are other images, or other predictions to come
+            self.told.emit(STOPPED)
         elif isinstance(event, Described) and event.done < event.total:
             done = f"{event.done} of {event.total}"
             self.told.emit(f"Looking at the images: {done}… Click again to stop.")
@@ -97,4 +100,4 @@ class Accepter(QObject):
             self.told.emit("")
             self._session.notify(NucleateError(ending.message))
         elif isinstance(ending, Stopped):
-            self.told.emit("Stopped looking at the images: nothing was accepted.")
+            self.told.emit(STOPPED)
