@@ -27,7 +27,8 @@ def test_memory_that_was_freed_is_taken_again_without_asking_for_it():
         how: int(subprocess.check_output([sys.executable, "-c", AGAIN, how]))
         for how in ("keeps", "returns")
     }
-    assert pages["keeps"] < 100 < 1000 < pages["returns"]
+    # How many pages these are depends on their size, which Linux chooses.
+    assert 5 * pages["keeps"] < pages["returns"]
 
 
 def test_where_nothing_can_be_said_nothing_is(monkeypatch):
