@@ -18,9 +18,10 @@ AT_ONCE = 64 * 2**20
 def keep_memory() -> bool:
     """Let this process keep memory that it frees, until it ends; True where that can be said.
 
-    A step of a training takes and frees hundreds of megabytes. glibc gives large pieces back to
-    Linux at once, which clears every page that is taken again: 8,000 pages a step of the default
-    U-Net (`benchmarks/memory.py`). The cost: what is free between pieces in use stays taken, too,
+    A prediction takes and frees hundreds of megabytes. glibc gives large pieces back to Linux at
+    once, which clears every page that is taken again: that is a third of the time of the maps of an
+    image of 1024² on one thread, of a training step a twentieth (`benchmarks/memory.py`).
+    The cost: what is free between pieces in use stays taken, too,
     where sizes change. For a process that trains or predicts and ends, not for a window, whose
     person opens and closes large images.
     """
