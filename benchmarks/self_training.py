@@ -177,10 +177,10 @@ class Bench:
                 )
                 found.append(run)
         ours, peer = ([run["mean_ap"] for run in runs[how]] for how in ("ours", "peer"))
+        gains = _gains(runs["ours"], runs["peer"])
         what = (
             f"self-training with {plan.best} of up to {plan.many} others; the peer takes the surest"
         )
-        gains = [a - b for a, b in zip(ours, peer, strict=True)]
         return self._entry(ours, 0.0, what, peer) | {"gains": _rounded(gains), "runs": runs}
 
     def gain_of_the_truth(self) -> dict[str, Any]:
@@ -197,7 +197,7 @@ class Bench:
         values = [[run["mean_ap"] for run in runs] for runs in (ours, peer)]
         what = f"the true labels of {plan.pool} others, too; the peer has the labels alone"
         entry = self._entry(values[0], 0.0, what, values[1])
-        gains = [a - b for a, b in zip(*values, strict=True)]
+        gains = _gains(ours, peer)
         return entry | {"gain": round(float(np.mean(gains)), 4), "gains": _rounded(gains)}
 
     def gain_phase(self) -> dict[str, Any]:
@@ -228,7 +228,7 @@ class Bench:
             for runs, which, how in ((ours, chosen, "suggested"), (peer, drawn, "random")):
                 given = scene_of(FLUO, which, f"{plan.count}-{how}{seed}", plan.tested)
                 runs.append(self._contest.learn("ours", given, 0, seed, steps=plan.steps)[0])
-        gains = [a["mean_ap"] - b["mean_ap"] for a, b in zip(ours, peer, strict=True)]
+        gains = _gains(ours, peer)
         entry = self._entry(
             [r["mean_ap"] for r in ours],
             0.03,
@@ -277,7 +277,7 @@ class Bench:
             given = scene(pack, count, seed, plan.tested)
             peer.append(self._contest.learn("ours", given, 0, seed, steps=steps)[0])
             ours.append(self._self_trained(pack, count, seed))
-        gains = [a["mean_ap"] - b["mean_ap"] for a, b in zip(ours, peer, strict=True)]
+        gains = _gains(ours, peer)
         means = [round(float(np.mean([r["mean_ap"] for r in runs])), 4) for runs in (ours, peer)]
         return {
             "ours": means[0],
@@ -442,6 +442,11 @@ def threads() -> int:
     import torch
 
     return torch.get_num_threads()
+
+
+def _gains(ours: list[dict[str, Any]], peer: list[dict[str, Any]]) -> list[float]:
+    """How much higher the mean AP is, run by run."""
+    return [a["mean_ap"] - b["mean_ap"] for a, b in zip(ours, peer, strict=True)]
 
 
 def _rounded(values: list[float]) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_nucleate.core.predict import Source
+
+One = TypeVar("One")
 
 MOST = 3000
 """Of more images than this, evenly spaced ones are compared, and proposed."""
@@ -144,15 +146,15 @@ def covering(
     if not len(descriptions):
         return []
     table = _standardised(descriptions)
-    weights = np.ones(len(table)) if weights is None else weights
     known = set(labelled)
-    others = _spread(range(len(table)))
+    others = spread(range(len(table)), MOST)
     every = range(len(table)) if among is None else sorted(among)
-    free = _spread([i for i in every if i not in known])
+    free = spread([i for i in every if i not in known], MOST)
     distance = _distances(table[others], table[free])
     nearest = _nearest(table, others, sorted(known), distance.max(initial=0) + 1)
-    needed = weights[others].astype(np.float32)
-    if free:
+    needed = np.ones(len(others), np.float32)
+    if weights is not None and free:
+        needed = weights[others].astype(np.float32)
         itself = np.asarray(others)[:, np.newaxis] == np.asarray(free)
         alone = np.minimum(nearest, np.where(itself, np.inf, distance).min(1))
         lonely = alone > LONELY * np.median(alone[alone > 0]) if alone.any() else alone > 0
@@ -188,9 +190,15 @@ def _standardised(descriptions: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(table, np.float32)
 
 
-def _spread(at: Sequence[int]) -> list[int]:
-    """At most `MOST` of them, evenly spaced."""
-    return list(at[:: max(1, -(-len(at) // MOST))])
+def spread(every: Sequence[One], most: int) -> list[One]:
+    """At most so many of them, evenly spaced. Pure.
+
+    Examples
+    --------
+    >>> spread("abcdefg", 3)
+    ['a', 'd', 'g']
+    """
+    return list(every[:: max(1, -(-len(every) // most))])
 
 
 def _distances(ones: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_nucleate.core.candidates import most_telling, surer_part
-from napari_nucleate.core.choose import describe
+from napari_nucleate.core.choose import describe, spread
 from napari_nucleate.core.errors import NucleateError
 from napari_nucleate.core.events import Described
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, MutableMapping, Sequence
+    from collections.abc import Collection, Generator, MutableMapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -81,16 +81,11 @@ def _worth_a_look(
     good: Sequence[str], count: int, learned: Collection[str], unseen: Collection[str]
 ) -> list[str]:
     """Which of the images that nobody looked at are to be looked at, see `MOST`."""
-    surer, learned = surer_part(good, count), set(learned)
-    among, others = set(surer), set(good) | learned
+    learned = set(learned)
+    theirs = learned | set(good)
+    surer = [key for key in surer_part(good, count) if key in unseen]
     return [
-        *_spread([key for key in surer if key in unseen], max(MOST, 2 * count)),
-        *_spread([key for key in unseen if key in learned], MOST),
-        *_spread([key for key in unseen if key not in among | others], MOST),
+        *spread(surer, max(MOST, 2 * count)),
+        *spread([key for key in unseen if key in learned], MOST),
+        *spread([key for key in unseen if key not in theirs], MOST),
     ]
-
-
-def _spread(keys: Iterable[str], most: int) -> list[str]:
-    """At most so many of them, evenly spaced."""
-    every = list(keys)
-    return every[:: max(1, -(-len(every) // most))]
